@@ -1,0 +1,126 @@
+"""The command line that every control server has: `NAME start|stop|status` and what its declaration adds."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from egse.env import EnvError
+from egse.logger.handler import close_all_zmq_handlers, setup_logging
+from egse.proxy import ServiceProxy
+from egse.server import ControlServer, PortInUseError, ServerDeclaration
+from egse.settings import SettingsError
+from egse.system import raise_open_files_limit
+
+logger = logging.getLogger(__name__)
+
+
+def make_command_line(app: ServerDeclaration) -> click.Group:
+    """Returns the click group of a control server."""
+
+    @click.group(help=f"{app.title}: control server {app.name}.")
+    def group() -> None:
+        pass
+
+    group.add_command(_start(app))
+    group.add_command(_stop(app))
+    group.add_command(_status(app))
+    for command in app.commands:
+        group.add_command(command)
+    return group
+
+
+def _start(app: ServerDeclaration) -> click.Command:
+    @click.command("start", help=f"Starts {app.name} in the foreground. Example: {app.name} start")
+    def start(simulator: bool = False) -> None:
+        setup_logging(app.name)
+        raise_open_files_limit()
+        try:
+            server = ControlServer(app, simulator=simulator)
+        except (PortInUseError, EnvError, SettingsError) as exc:
+            logger.error("%s", exc)
+            close_all_zmq_handlers()
+            raise click.ClickException(str(exc)) from exc
+        server.install_signal_handlers()
+        try:
+            server.run(_announce)
+        except Exception:
+            logger.exception("%s ended by an error", app.name)
+            close_all_zmq_handlers()
+            sys.exit(1)
+        close_all_zmq_handlers()
+
+    option = click.Option(
+        ["--simulator", "--sim"],
+        is_flag=True,
+        help="Talk to the device's model in this process instead of the instrument.",
+    )
+    start.params.append(option)
+    return start
+
+
+def _announce(server: ControlServer) -> None:
+    click.echo(f"READY {server.name} {server.endpoints['commanding']}")
+    sys.stdout.flush()
+
+
+def _services(app: ServerDeclaration, timeout: float) -> ServiceProxy:
+    return ServiceProxy(app.settings, app.name, timeout=timeout)
+
+
+def _stop(app: ServerDeclaration) -> click.Command:
+    @click.command("stop", help=f"Ends {app.name}. Example: {app.name} stop")
+    def stop() -> None:
+        with_services = _services(app, 5.0)
+        try:
+            click.echo(with_services.quit_server())
+        except ConnectionError as exc:
+            raise click.ClickException(f"{app.name} is not running: {exc}") from exc
+        finally:
+            with_services.disconnect_cs()
+
+    return stop
+
+
+def _status(app: ServerDeclaration) -> click.Command:
+    @click.command("status", help=f"Shows the state of {app.name}. Example: {app.name} status")
+    @click.option("--full", is_flag=True, help="Show everything the server knows.")
+    def status(full: bool) -> None:
+        services = _services(app, 2.0)
+        try:
+            known = services.get_server_status()
+        except (ConnectionError, TimeoutError):
+            click.echo(f"{app.title}:\n  Status: not active")
+            sys.exit(1)
+        finally:
+            services.disconnect_cs()
+        lines = app.status_lines or generic_status_lines
+        click.echo("\n".join([f"{app.title}:", *(f"  {line}" for line in lines(known, full))]))
+
+    return status
+
+
+def generic_status_lines(status: dict[str, Any], full: bool) -> list[str]:
+    """Returns the lines that `status` shows for a server without lines of its own."""
+    endpoints = status["endpoints"]
+    host = endpoints["commanding"].split("//")[1].rpartition(":")[0]
+    lines = [
+        "Status: active" + (" (simulator)" if status["simulator"] else ""),
+        f"Hostname: {host}",
+        *port_lines(status),
+    ]
+    if full:
+        hidden = ("name", "title", "endpoints")
+        lines += [f"{key}: {value}" for key, value in status.items() if key not in hidden]
+    return lines
+
+
+def port_lines(status: dict[str, Any]) -> list[str]:
+    """Returns the three port lines in the manual's wording (section 7.7)."""
+    return [
+        f"{role.capitalize()} port: {status['endpoints'][role].rpartition(':')[2]}"
+        for role in ("monitoring", "commanding", "service")
+    ]

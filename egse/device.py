@@ -1,0 +1,251 @@
+"""Connections to instruments: the interfaces that drivers implement and the TCP transport.
+
+A *transport* moves bytes to and from one device; a *Controller* speaks the device's language over it. Access is
+arbitrated per transaction: `transport.lock` is held from the first byte of a command to the last byte of its answer,
+so that housekeeping never lands between a question and its reply.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+from egse.command import dynamic_interface
+from egse.response import register_error
+
+
+@register_error
+class DeviceError(Exception):
+    """Something is wrong with a device or the talk with it."""
+
+
+@register_error
+class DeviceConnectionError(DeviceError, ConnectionError):
+    """The device cannot be reached or closed the connection."""
+
+
+@register_error
+class DeviceTimeoutError(DeviceError, TimeoutError):
+    """The device did not answer in time; what became of the command is unknown."""
+
+
+class DeviceConnectionInterface:
+    """Connection to a piece of hardware (section 13.1.1 of the manual)."""
+
+    @dynamic_interface
+    def connect(self) -> None:
+        """Establishes the connection to the device.
+
+        Raises:
+            DeviceConnectionError: when the device cannot be reached.
+        """
+
+    @dynamic_interface
+    def disconnect(self) -> None:
+        """Terminates the connection to the device; nothing happens when there is none."""
+
+    @dynamic_interface
+    def is_connected(self) -> bool:
+        """Returns True if there is a working connection to the device."""
+
+
+class DeviceInterface(DeviceConnectionInterface):
+    """What every device offers."""
+
+    @dynamic_interface
+    def is_simulator(self) -> bool:
+        """Returns True when a simulator answers instead of the instrument."""
+
+
+class DeviceFactoryInterface:
+    """A class that a Setup names with `factory//` to make device objects."""
+
+    def create(self, **kwargs: Any) -> Any:
+        """Returns the device object for the `device_args` of the Setup."""
+        raise TypeError(f"{type(self).__name__} must define create(**device_args)")
+
+
+class DeviceTransport(ABC):
+    """Moves bytes to and from one device."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Opens the connection; raises `DeviceConnectionError`."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Closes the connection."""
+
+    @abstractmethod
+    def is_connected(self) -> bool:
+        """Returns True while the connection is open."""
+
+    @abstractmethod
+    def write(self, command: bytes | str) -> None:
+        """Sends one command; the terminator is added when missing."""
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """Reads one reply, terminator included."""
+
+    def trans(self, command: bytes | str) -> bytes:
+        """Sends one command and returns its reply."""
+        with self.lock:
+            self.write(command)
+            return self.read()
+
+    def query(self, command: bytes | str) -> bytes:
+        """Sends one query and returns its reply (same as `trans`)."""
+        return self.trans(command)
+
+
+_hardware_locked: str | None = None
+
+
+def lock_hardware(reason: str | None) -> None:
+    """Forbids (or with None allows again) every connection to hardware from this process.
+
+    A dry run calls this, so that nothing can reach an instrument whatever path the code takes.
+    """
+    global _hardware_locked
+    _hardware_locked = reason
+
+
+class TCPTransport(DeviceTransport):
+    """A line-oriented instrument on a TCP socket.
+
+    Args:
+        hostname, port: where the instrument listens.
+        timeout: for connecting and for each reply [s].
+        command_terminator: appended to a command that does not end with it.
+        reply_terminator: end of a reply.
+        banner: the device sends one line on connect, which is read and kept in `banner_text`.
+        min_interval: shortest time between two commands [s].
+    """
+
+    def __init__(
+        self,
+        hostname: str,
+        port: int,
+        *,
+        timeout: float = 5.0,
+        command_terminator: bytes = b"\n",
+        reply_terminator: bytes = b"\n",
+        banner: bool = False,
+        min_interval: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.hostname = hostname
+        self.port = port
+        self.timeout = timeout
+        self.command_terminator = command_terminator
+        self.reply_terminator = reply_terminator
+        self.banner = banner
+        self.banner_text = b""
+        self.min_interval = min_interval
+        self._socket: socket.socket | None = None
+        self._buffer = b""
+        self._last_command = 0.0
+
+    @property
+    def address(self) -> str:
+        """`host:port`, for messages."""
+        return f"{self.hostname}:{self.port}"
+
+    def connect(self) -> None:
+        if _hardware_locked is not None:
+            raise DeviceConnectionError(f"connection to {self.address} refused: {_hardware_locked}")
+        with self.lock:
+            if self._socket is not None:
+                return
+            try:
+                self._socket = socket.create_connection((self.hostname, self.port), timeout=self.timeout)
+            except OSError as exc:
+                raise DeviceConnectionError(
+                    f"cannot connect to the device at {self.address}: {exc}; is it switched on and is the address "
+                    "in the settings right?"
+                ) from exc
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._buffer = b""
+            if self.banner:
+                self.banner_text = self.read()
+
+    def disconnect(self) -> None:
+        with self.lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+            self._buffer = b""
+
+    def is_connected(self) -> bool:
+        return self._socket is not None
+
+    def write(self, command: bytes | str) -> None:
+        data = command.encode() if isinstance(command, str) else command
+        if not data.endswith(self.command_terminator):
+            data += self.command_terminator
+        with self.lock:
+            sock = self._open_socket()
+            self._keep_interval()
+            self._drop_late_bytes(sock)
+            try:
+                sock.sendall(data)
+            except OSError as exc:
+                self.disconnect()
+                raise DeviceConnectionError(f"the connection to {self.address} broke: {exc}") from exc
+
+    def read(self) -> bytes:
+        with self.lock:
+            sock = self._open_socket()
+            deadline = time.monotonic() + self.timeout
+            while self.reply_terminator not in self._buffer:
+                self._buffer += self._receive(sock, deadline)
+            reply, _, self._buffer = self._buffer.partition(self.reply_terminator)
+            return reply + self.reply_terminator
+
+    def _receive(self, sock: socket.socket, deadline: float) -> bytes:
+        try:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            data = sock.recv(65536)
+        except TimeoutError as exc:
+            # A late answer must not be taken for the answer to the next question.
+            self.disconnect()
+            raise DeviceTimeoutError(f"no reply from {self.address} within {self.timeout:g} s") from exc
+        except OSError as exc:
+            self.disconnect()
+            raise DeviceConnectionError(f"the connection to {self.address} broke: {exc}") from exc
+        if not data:
+            self.disconnect()
+            raise DeviceConnectionError(f"the device at {self.address} closed the connection")
+        return data
+
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None:
+            self.connect()
+        if self._socket is None:
+            raise DeviceConnectionError(f"not connected to {self.address}")
+        return self._socket
+
+    def _keep_interval(self) -> None:
+        if self.min_interval:
+            pause = self._last_command + self.min_interval - time.monotonic()
+            if pause > 0:
+                threading.Event().wait(pause)
+            self._last_command = time.monotonic()
+
+    def _drop_late_bytes(self, sock: socket.socket) -> None:
+        self._buffer = b""
+        sock.settimeout(0)
+        try:
+            while sock.recv(65536):
+                pass
+        except (BlockingIOError, OSError):
+            pass
+        finally:
+            sock.settimeout(self.timeout)

@@ -1,0 +1,167 @@
+"""The command journal of a control server: what was begun, and how it ended.
+
+Before the first byte of a command goes to a device the server appends a `begin` record, afterwards an `end` record. A
+begin without an end means that the outcome is unknown, which is the truth when a server dies in mid-command. A record
+is one line, `crc32 json`, written with a single append to a file opened in append mode: it is in the hands of the
+operating system when `begin` returns, and a torn last line is recognised by its checksum.
+
+Files: `<data>/<SITE>/journal/<server>/<YYYYMMDD>.journal`, one per UTC day.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class JournalRecord(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One line of a journal.
+
+    Attributes:
+        event: `begin` or `end`.
+        id: id of the command.
+        time: UTC as Unix time [s].
+        server: name of the control server.
+        incarnation: which life of the server.
+        command: name of the command (begin only).
+        args: arguments by name (begin only); arrays and long texts are abridged.
+        origin: who asked, as claimed by the client.
+        setup, obsid, block: the context of the command.
+        status: done or failed (end only).
+        error: type and text of the exception (end of a failed command).
+    """
+
+    event: str
+    id: str
+    time: float
+    server: str = ""
+    incarnation: str = ""
+    command: str = ""
+    args: dict[str, Any] = {}
+    origin: str = ""
+    setup: str = ""
+    obsid: str = ""
+    block: str = ""
+    status: str = ""
+    error: str = ""
+
+
+_LONGEST_TEXT = 2000
+
+
+def _abridge(value: Any) -> Any:
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"<array {value.dtype} {tuple(shape)}>"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return str(value)[:_LONGEST_TEXT]
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_abridge)
+_decoder = msgspec.json.Decoder(JournalRecord)
+
+
+class Journal:
+    """Append-only record of the commands of one control server.
+
+    Args:
+        folder: where the day files go; made with mode 0700 when missing.
+        server: name of the control server.
+        incarnation: which life of the server writes.
+    """
+
+    def __init__(self, folder: Path, server: str, incarnation: str) -> None:
+        self.folder = folder
+        self.server = server
+        self.incarnation = incarnation
+        self.count = 0
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._fd = -1
+        self._day_ends = 0.0
+
+    def begin(
+        self,
+        command_id: str,
+        command: str,
+        args: dict[str, Any],
+        origin: str = "",
+        setup: str = "",
+        obsid: str = "",
+        block: str = "",
+    ) -> None:
+        """Records that a command is about to be sent to the device.
+
+        Raises:
+            OSError: when it cannot be written (disk full); the command must not be executed then.
+        """
+        now = time.time()
+        self._append(
+            JournalRecord(
+                "begin",
+                command_id,
+                now,
+                self.server,
+                self.incarnation,
+                command,
+                args,
+                origin,
+                setup,
+                obsid,
+                block,
+            ),
+            now,
+        )
+
+    def end(self, command_id: str, status: str, error: str = "", obsid: str = "") -> None:
+        """Records how a command ended: `done` or `failed`."""
+        now = time.time()
+        self._append(JournalRecord("end", command_id, now, status=status, error=error, obsid=obsid), now)
+
+    def close(self) -> None:
+        """Closes the file; more records open it again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._day_ends = 0.0
+
+    def _append(self, record: JournalRecord, now: float) -> None:
+        if now >= self._day_ends:
+            self._open(now)
+        data = _encoder.encode(record)
+        line = b"%08x %b\n" % (zlib.crc32(data), data)
+        if os.write(self._fd, line) != len(line):
+            raise OSError("the command journal could not be written completely (disk full?)")
+        self.count += 1
+
+    def _open(self, now: float) -> None:
+        self.close()
+        path = self.folder / time.strftime("%Y%m%d.journal", time.gmtime(now))
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _end_torn_line(self._fd)
+        self._day_ends = (now // 86400 + 1) * 86400
+
+
+def _end_torn_line(fd: int) -> None:
+    """Closes a line that a killed process or a full disk left unfinished, so that the next record stands alone."""
+    size = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        os.write(fd, b"\n")
+
+
+def read_journal(path: Path) -> Iterator[JournalRecord]:
+    """Yields the valid records of a journal file; lines with a wrong checksum (torn by a crash) are skipped."""
+    with path.open("rb") as lines:
+        for line in lines:
+            checksum, _, data = line.rstrip(b"\n").partition(b" ")
+            try:
+                if int(checksum, 16) == zlib.crc32(data):
+                    yield _decoder.decode(data)
+            except (ValueError, msgspec.MsgspecError):
+                continue

@@ -1,0 +1,103 @@
+"""The server side of a dynamic command: from definition and arguments to bytes on the transport and back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from egse.command import CommandDefinition, CommandError, commands_of
+from egse.device import DeviceTransport
+
+
+class DynamicCommandMixin:
+    """Gives a Controller the commands that its interface declares.
+
+    The Controller provides `self.transport`. Commands with a command string are executed over it; commands declared
+    with `dynamic_interface` must be methods of the Controller, which is checked when its class is defined.
+    """
+
+    transport: DeviceTransport
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if inspect.isabstract(cls):
+            return
+        missing = [name for name in unimplemented_commands(cls) if not hasattr(DynamicCommandMixin, name)]
+        if missing:
+            raise CommandError(f"{cls.__qualname__} must implement {', '.join(sorted(missing))}")
+
+    def connect(self) -> None:
+        """Connects to the device."""
+        self.transport.connect()
+
+    def disconnect(self) -> None:
+        """Disconnects from the device."""
+        self.transport.disconnect()
+
+    def is_connected(self) -> bool:
+        """Returns True while connected to the device."""
+        return self.transport.is_connected()
+
+    def __enter__(self) -> Any:
+        self.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.disconnect()
+
+    def _execute_command(
+        self, definition: CommandDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        arguments = definition.bind(args, kwargs)
+        if definition.cmd_type == "call":
+            implementation = getattr(DynamicCommandMixin, definition.name)
+            return implementation(self, **arguments)
+        return execute_on_transport(self.transport, definition, arguments, args, kwargs)
+
+
+def unimplemented_commands(cls: type) -> list[str]:
+    """Returns the names of `dynamic_interface` commands that `cls` only inherits as declarations."""
+    return [
+        name
+        for name, definition in commands_of(cls).items()
+        if definition.cmd_type == "call" and getattr(getattr(cls, name), "__command__", None) is definition
+    ]
+
+
+def execute_on_transport(
+    transport: DeviceTransport,
+    definition: CommandDefinition,
+    arguments: dict[str, Any],
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+) -> Any:
+    """Executes one command over a transport, in one transaction.
+
+    Returns:
+        The processed response; None for a `write` without `post_cmd`.
+    """
+    cmd_string = definition.command_string(arguments) if definition.cmd_type != "read" else ""
+    with transport.lock:
+        if definition.pre_cmd is not None:
+            definition.pre_cmd(
+                transport=transport,
+                function_name=definition.name,
+                cmd_string=cmd_string,
+                args=args,
+                kwargs=kwargs or {},
+            )
+        response: Any = None
+        match definition.cmd_type:
+            case "write":
+                transport.write(cmd_string)
+            case "read":
+                response = transport.read()
+            case "transaction":
+                response = transport.trans(cmd_string)
+            case _:
+                response = transport.query(cmd_string)
+        if definition.process_response is not None and response is not None:
+            response = definition.process_response(response=response)
+        if definition.post_cmd is not None:
+            response = definition.post_cmd(transport=transport, response=response)
+        return response

@@ -1,0 +1,73 @@
+"""Commands that act on a control server instead of on its device (section 6.4 of the manual).
+
+They have a port and a thread of their own, so that they answer while a device command is running.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from egse.command import Range, Unit, dynamic_interface
+
+Frequency = Annotated[float, Range(0.001, 100.0), Unit("Hz")]
+
+
+class ServiceInterface:
+    """What every control server offers on its service port."""
+
+    @dynamic_interface
+    def get_process_status(self) -> dict[str, Any]:
+        """Returns timestamp, delay [ms], PID, Up [s], UUID, RSS, USS [bytes], CPU User, CPU System [s], CPU count, CPU%."""
+
+    @dynamic_interface
+    def get_server_status(self) -> dict[str, Any]:
+        """Returns name, incarnation, endpoints, simulator flag, counters and what the device protocol adds."""
+
+    @dynamic_interface
+    def set_hk_frequency(self, freq: Frequency) -> float:
+        """Sets how often housekeeping is taken and stored.
+
+        The delay between two rows is never shorter than the mean execution time of `get_housekeeping` plus the
+        server's margin (`HK_MARGIN` in its settings, default 0.2 s), so that other commands get their turn.
+
+        Args:
+            freq: wanted frequency [Hz].
+
+        Returns:
+            The frequency that is really used [Hz].
+        """
+
+    @dynamic_interface
+    def set_monitoring_frequency(self, freq: Frequency) -> float:
+        """Sets how often status is published on the monitoring port; the same rule as for housekeeping.
+
+        Args:
+            freq: wanted frequency [Hz].
+
+        Returns:
+            The frequency that is really used [Hz].
+        """
+
+    @dynamic_interface
+    def set_logging_level(self, name: str, level: str | int) -> str:
+        """Sets the level of a logger of the server.
+
+        Args:
+            name: name of the logger, "root" for all.
+            level: "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL" or a number.
+
+        Returns:
+            The name of the level now set.
+        """
+
+    @dynamic_interface
+    def get_cs_module(self) -> str:
+        """Returns the name of the module in which the control server is declared."""
+
+    @dynamic_interface
+    def get_commands(self) -> list[dict[str, Any]]:
+        """Returns the command catalogue: name, signature, documentation, type and units of every command."""
+
+    @dynamic_interface
+    def quit_server(self) -> str:
+        """Ends the control server, as SIGTERM does; returns at once."""

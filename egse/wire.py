@@ -1,0 +1,155 @@
+"""Messages between proxies and control servers: tagged plain data in msgpack, nothing executable.
+
+`encode` and `decode_*` are pure functions between bytes and messages. Any bytes at all give a message or a
+`WireError`, within the limits on size; numpy arrays travel as an extension type that holds element type, shape and
+raw bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from egse.response import ErrorInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA = 1
+MAX_MESSAGE_SIZE = 256 * 1024 * 1024
+"""Largest message that a socket accepts [bytes]; a full two-sided CCD frame has 42 MB."""
+
+_NDARRAY = 1
+_NDARRAY_KINDS = "biufcSU"
+
+
+class WireError(ValueError):
+    """Bytes that are no valid message, or a value that cannot travel."""
+
+
+class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A command on its way to a control server.
+
+    Attributes:
+        id: unique over all clients, ever.
+        name: name of the command.
+        args: all arguments by name.
+        origin: who asks, `user@host:pid`; claimed, not authenticated.
+        setup: the Setup under which the command was issued (id), empty when none is loaded.
+        obsid: full obsid of the running observation, empty outside.
+        block: the building block that issues the command, empty outside.
+        deadline: Unix time [s] after which the command must not be started any more; 0 for none.
+        schema: version of this layout.
+    """
+
+    id: str
+    name: str
+    args: dict[str, Any]
+    origin: str = ""
+    setup: str = ""
+    obsid: str = ""
+    block: str = ""
+    deadline: float = 0.0
+    schema: int = SCHEMA
+
+
+class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The answer to a `Request`.
+
+    Attributes:
+        id: that of the request.
+        incarnation: which life of the server answers; it changes at every start.
+        value: the command's result when `error` is None.
+        error: what went wrong, None on success.
+        text: a message for a person.
+    """
+
+    id: str
+    incarnation: str
+    value: Any = None
+    error: ErrorInfo | None = None
+    text: str = ""
+    schema: int = SCHEMA
+
+
+def _encode_extra(value: Any) -> Any:
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.ndarray):
+            return _encode_array(value)
+        if isinstance(value, numpy.generic):
+            return value.item()
+    if isinstance(value, PurePath):
+        return str(value)
+    raise WireError(
+        f"a value of type {type(value).__module__}.{type(value).__qualname__} cannot travel to or from a server"
+    )
+
+
+def _encode_array(array: np.ndarray[Any, Any]) -> msgspec.msgpack.Ext:
+    if array.dtype.kind not in _NDARRAY_KINDS:
+        raise WireError(f"an array of {array.dtype} cannot travel; use numbers, text or bytes")
+    header = msgspec.msgpack.encode((array.dtype.str, array.shape))
+    return msgspec.msgpack.Ext(_NDARRAY, len(header).to_bytes(2, "big") + header + array.tobytes())
+
+
+def _decode_extension(code: int, data: memoryview) -> Any:
+    if code != _NDARRAY:
+        raise WireError(f"unknown extension type {code}")
+    import numpy
+
+    size = int.from_bytes(data[:2], "big")
+    kind, shape = msgspec.msgpack.decode(data[2 : 2 + size], type=tuple[str, tuple[int, ...]])
+    dtype = numpy.dtype(kind)
+    if dtype.kind not in _NDARRAY_KINDS:
+        raise WireError(f"arrays of {kind!r} are not accepted")
+    return numpy.frombuffer(data[2 + size :], dtype=dtype).reshape(shape).copy()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_extra)
+_requests = msgspec.msgpack.Decoder(Request, ext_hook=_decode_extension)
+_replies = msgspec.msgpack.Decoder(Reply, ext_hook=_decode_extension)
+_values = msgspec.msgpack.Decoder(ext_hook=_decode_extension)
+
+_DECODING_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
+
+
+def encode(message: Any) -> bytes:
+    """Encodes a message or a plain value.
+
+    Raises:
+        WireError: when it holds something that cannot travel.
+    """
+    try:
+        return _encoder.encode(message)
+    except WireError:
+        raise
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as exc:
+        raise WireError(f"cannot be sent: {exc}") from exc
+
+
+def decode_request(data: bytes) -> Request:
+    """Decodes a request; raises `WireError` for anything else."""
+    try:
+        return _requests.decode(data)
+    except _DECODING_ERRORS as exc:
+        raise WireError(f"not a request: {exc}") from exc
+
+
+def decode_reply(data: bytes) -> Reply:
+    """Decodes a reply; raises `WireError` for anything else."""
+    try:
+        return _replies.decode(data)
+    except _DECODING_ERRORS as exc:
+        raise WireError(f"not a reply: {exc}") from exc
+
+
+def decode_value(data: bytes) -> Any:
+    """Decodes a plain value (monitoring messages); raises `WireError` for bytes that are none."""
+    try:
+        return _values.decode(data)
+    except _DECODING_ERRORS as exc:
+        raise WireError(f"not a message: {exc}") from exc
