@@ -1,0 +1,56 @@
+"""Remote Memory Access Protocol over SpaceWire (ECSS-E-ST-50-52C): packets, CRC, address rules and a target.
+
+Everything here is bytes in, bytes out; links are in `egse.spw`.
+"""
+
+from egse.rmap.codec import (
+    RMAPCommand,
+    RMAPReply,
+    decode_command,
+    decode_reply,
+    is_rmap_packet,
+    is_rmap_reply,
+    read_command,
+    write_command,
+)
+from egse.rmap.constants import (
+    DPU_LOGICAL_ADDRESS,
+    FEE_LOGICAL_ADDRESS,
+    HK_AREA_ADDRESS,
+    HK_AREA_SIZE,
+    REGISTER_MAP_SIZE,
+    RMAP_KEY,
+    RMAP_PROTOCOL_ID,
+)
+from egse.rmap.crc import rmap_crc
+from egse.rmap.errors import RMAPAddressError, RMAPDecodeError, RMAPError, RMAPStatus, RMAPTimeoutError
+from egse.rmap.memory import N_FEE_AREAS, AddressRules, MemoryArea
+from egse.rmap.target import RMAPTarget
+
+__all__ = [
+    "DPU_LOGICAL_ADDRESS",
+    "FEE_LOGICAL_ADDRESS",
+    "HK_AREA_ADDRESS",
+    "HK_AREA_SIZE",
+    "N_FEE_AREAS",
+    "REGISTER_MAP_SIZE",
+    "RMAP_KEY",
+    "RMAP_PROTOCOL_ID",
+    "AddressRules",
+    "MemoryArea",
+    "RMAPAddressError",
+    "RMAPCommand",
+    "RMAPDecodeError",
+    "RMAPError",
+    "RMAPReply",
+    "RMAPStatus",
+    "RMAPTarget",
+    "RMAPTimeoutError",
+    "decode_command",
+    "decode_reply",
+    "is_rmap_packet",
+    "is_rmap_reply",
+    "read_command",
+    "rmap_crc",
+    "write_command",
+]
