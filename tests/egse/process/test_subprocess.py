@@ -1,0 +1,99 @@
+"""`SubProcess` and `ProcessStatus`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from egse.process import ProcessStatus, SubProcess
+from egse.process.identity import wait_gone
+from egse.system import str_to_datetime
+
+SLEEPER = "import signal; signal.pause()"
+PARENT = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
+print("started", flush=True)
+{SLEEPER}
+"""
+
+
+def test_output_and_exit_code_are_returned() -> None:
+    source = "import os, sys; print(os.environ['COLOUR']); print('oops', file=sys.stderr); sys.exit(3)"
+    with SubProcess("talker", [sys.executable], ["-c", source], env={"COLOUR": "red"}) as talker:
+        assert talker.communicate(timeout=10) == ("red\n", "oops\n")
+        assert talker.returncode == 3
+        assert not talker.is_running
+
+
+def test_stop_ends_the_children_too() -> None:
+    process = SubProcess("parent", [sys.executable, "-c", PARENT], stderr=subprocess.DEVNULL).execute()
+    assert process._popen is not None
+    assert process._popen.stdout is not None
+    assert process._popen.stdout.readline() == "started\n"
+    children = process.children()
+    assert len(children) == 1
+
+    assert process.stop() == -15
+    assert wait_gone(children, 0.0) == []
+
+
+def test_stop_kills_what_ignores_sigterm() -> None:
+    source = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); signal.pause()"
+    )
+    process = SubProcess("deaf", [sys.executable, "-c", source]).execute()
+    assert process._popen is not None
+    assert process._popen.stdout is not None
+    process._popen.stdout.readline()
+
+    assert process.stop(timeout=0.1) == -9
+
+
+def test_communicate_gives_up_in_time_and_leaves_it_running() -> None:
+    with SubProcess("sleeper", [sys.executable, "-c", SLEEPER]) as sleeper:
+        with pytest.raises(TimeoutError, match=r"sleeper .* still runs after 0.1 s"):
+            sleeper.communicate(timeout=0.1)
+        assert sleeper.is_running
+        with pytest.raises(RuntimeError, match="was started already"):
+            sleeper.execute()
+    assert not sleeper.is_running
+
+
+def test_misuse_is_told() -> None:
+    idle = SubProcess("idle", ["true"])
+    with pytest.raises(RuntimeError, match="call execute"):
+        _ = idle.pid
+    assert idle.stop() is None
+    with pytest.raises(FileNotFoundError):
+        SubProcess("nothing", ["/no/such/program"]).execute()
+
+
+def test_the_process_status_has_the_fields_of_the_manual() -> None:
+    status = ProcessStatus(delay=2000)
+    values = status.as_dict()
+
+    assert list(values) == [
+        "timestamp", "delay", "PID", "Up", "UUID", "RSS", "USS", "CPU User", "CPU System", "CPU count", "CPU%",
+    ]  # fmt: skip
+    assert values["delay"] == 2000
+    assert isinstance(values["UUID"], uuid.UUID)
+    assert values["RSS"] >= values["USS"] > 1_000_000
+    assert values["CPU User"] > 0
+    assert str_to_datetime(values["timestamp"]).year >= 2024
+    later = status.update().as_dict()
+    assert later["UUID"] == values["UUID"]
+    assert later["Up"] >= values["Up"] > 0
+
+
+def test_the_status_of_a_process_that_has_ended() -> None:
+    with SubProcess("sleeper", [sys.executable, "-c", SLEEPER]) as sleeper:
+        status = ProcessStatus(pid=sleeper.pid)
+        assert status.as_dict()["PID"] == sleeper.pid
+    with pytest.raises(ProcessLookupError):
+        status.update()
+    with pytest.raises(ProcessLookupError):
+        ProcessStatus(pid=2**22 + 1)
