@@ -10,17 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from egse.control_cli import make_command_line
+from egse.declaration import ServerContext, ServerDeclaration, site_clock
+from egse.ports import PortInUseError
+from egse.proxy import is_control_server_active
 from egse.response import Failure, Message, Response, Success
-from egse.server import (
-    ControlServer,
-    ExpiredCommandError,
-    PortInUseError,
-    ServerContext,
-    ServerDeclaration,
-    describe_command,
-    is_control_server_active,
-    site_clock,
-)
+from egse.server import ControlServer, ExpiredCommandError
+from egse.server_services import describe_command
 
 __all__ = [
     "ControlServer",

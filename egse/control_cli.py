@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from egse.declaration import ServerDeclaration
 from egse.env import EnvError
 from egse.logger.handler import close_all_zmq_handlers, setup_logging
+from egse.ports import PortInUseError
 from egse.proxy import ServiceProxy
-from egse.server import ControlServer, PortInUseError, ServerDeclaration
+from egse.server import ControlServer
 from egse.settings import SettingsError
 from egse.system import raise_open_files_limit
 

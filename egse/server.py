@@ -18,28 +18,29 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from egse.clock import Clock, RealClock
 from egse.command import CommandDefinition, CommandError, commands_of
+from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.env import get_data_storage_location
 from egse.journal import Journal
+from egse.ports import PortInUseError
 from egse.process import ProcessStatus
-from egse.protocol import Protocol
-from egse.proxy import Proxy, endpoint_from_settings
+from egse.proxy import endpoint_from_settings
 from egse.response import Failure, Message, Success, describe_error, register_error
+from egse.server_services import ServiceController
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
 from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_request, encode
 
 if TYPE_CHECKING:
-    import click
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -52,86 +53,6 @@ END_LIMIT = 4.5
 @register_error
 class ExpiredCommandError(TimeoutError):
     """A command came too late: its client had given up already, so it was not executed."""
-
-
-@dataclass
-class ServerContext:
-    """What the maker of a Controller gets to know.
-
-    Attributes:
-        name: name of the control server, `lsci336_cs`.
-        settings: the block of the server in the Settings.
-        clock: all times of drivers and models.
-        simulator: use the device's model in this process instead of the instrument.
-        dry_run: no process, no socket: everything in the calling thread on a virtual clock; implies `simulator`.
-        control_server: the server, None in a dry run.
-        shared: common to all Controllers of one dry run, for models that look at each other.
-    """
-
-    name: str
-    settings: Any
-    clock: Clock
-    simulator: bool = False
-    dry_run: bool = False
-    control_server: ControlServer | None = None
-    shared: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ServerDeclaration:
-    """What makes a control server.
-
-    Attributes:
-        name: name of the process, `lsci336_cs`.
-        settings: name of its block in the Settings.
-        title: what it is, for people.
-        interface: class that declares the commands.
-        controller: makes the object that executes them.
-        protocol: housekeeping and status.
-        proxy: `module:Class` of the client.
-        device: True for a device server (journals its commands, takes `--simulator`), False for a core service.
-        commands: further click commands of the command line.
-        status_lines: makes the text of `status` from the status dictionary; None for the generic one.
-    """
-
-    name: str
-    settings: str
-    title: str
-    interface: type
-    controller: Callable[[ServerContext], Any]
-    protocol: type[Protocol] = Protocol
-    proxy: str = ""
-    device: bool = True
-    commands: Sequence[click.Command] = ()
-    status_lines: Callable[[dict[str, Any], bool], list[str]] | None = None
-
-    def context(
-        self,
-        *,
-        clock: Clock | None = None,
-        simulator: bool = False,
-        dry_run: bool = False,
-        shared: dict[str, Any] | None = None,
-    ) -> ServerContext:
-        """Returns the context in which this server's Controller is made."""
-        return ServerContext(
-            self.name,
-            Settings.load(self.settings),
-            clock or site_clock(),
-            simulator or dry_run,
-            dry_run,
-            None,
-            {} if shared is None else shared,
-        )
-
-    def make_dry_controller(self, clock: Clock, shared: dict[str, Any]) -> Any:
-        """Returns a Controller joined with its model in this thread, for a dry run."""
-        return self.controller(self.context(clock=clock, dry_run=True, shared=shared))
-
-
-def site_clock() -> RealClock:
-    """Returns the clock of this site: true speed, or that of the sandbox (Settings `SITE: SPEED`)."""
-    return RealClock(float(Settings.load("SITE").get("SPEED", 1.0)))
 
 
 @dataclass
@@ -177,15 +98,15 @@ class ControlServer:
         self._tasks: list[_Task] = []
         self._task_lock = threading.Lock()
         self._publish_lock = threading.Lock()
-        self._process_status = ProcessStatus()
+        self.process_status = ProcessStatus()
         self._context = zmq.Context()
         self._bind()
         self.journal = self._open_journal() if app.device else None
         context = ServerContext(app.name, self.settings, self.clock, simulator, False, self)
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
-        self._commands = _Dispatcher(app.interface, self.controller)
-        self._services = _Dispatcher(ServiceInterface, _Services(self))
+        self.commands = _Dispatcher(app.interface, self.controller)
+        self._services = _Dispatcher(ServiceInterface, ServiceController(self))
         self._make_lanes()
 
     # -- set-up --------------------------------------------------------------------------------------------------
@@ -353,7 +274,7 @@ class ControlServer:
     def _execute(self, request: Request) -> Any:
         if request.name in _INLINE:
             return _INLINE[request.name](self)
-        definition, method = self._commands.find(request)
+        definition, method = self.commands.find(request)
         if 0 < request.deadline < time.time():
             self.counters["expired"] += 1
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
@@ -474,91 +395,3 @@ _INLINE: dict[str, Callable[[ControlServer], Any]] = {
     "ping": lambda server: "pong",
     "get_service_endpoint": lambda server: server.endpoints["service"],
 }
-
-
-class _Services(ServiceInterface):
-    """Executes the service commands of one server."""
-
-    def __init__(self, server: ControlServer) -> None:
-        self._server = server
-
-    def get_process_status(self) -> dict[str, Any]:
-        status = self._server._process_status.as_dict()
-        return {**status, "delay": round(self._server.hk_lane.period * 1000)}
-
-    def get_server_status(self) -> dict[str, Any]:
-        return self._server.status()
-
-    def set_hk_frequency(self, freq: float) -> float:
-        return self._server.hk_lane.set_frequency(freq)
-
-    def set_monitoring_frequency(self, freq: float) -> float:
-        return self._server.monitoring_lane.set_frequency(freq)
-
-    def set_logging_level(self, name: str, level: str | int) -> str:
-        target = logging.getLogger(None if name == "root" else name)
-        try:
-            target.setLevel(level.upper() if isinstance(level, str) else level)
-        except ValueError as exc:
-            raise CommandError(
-                f"{level!r} is no logging level; use DEBUG, INFO, WARNING, ERROR or CRITICAL"
-            ) from exc
-        return logging.getLevelName(target.level)
-
-    def get_cs_module(self) -> str:
-        return self._server.app.controller.__module__
-
-    def get_commands(self) -> list[dict[str, Any]]:
-        return [describe_command(definition) for definition, _ in self._server._commands.table.values()]
-
-    def quit_server(self) -> str:
-        self._server.stop()
-        return f"{self._server.name} is ending"
-
-
-def describe_command(definition: CommandDefinition) -> dict[str, Any]:
-    """Returns a command as plain data: name, type, signature, documentation, parameters with units and ranges."""
-    return {
-        "name": definition.name,
-        "type": definition.cmd_type,
-        "signature": f"{definition.name}{definition.signature}",
-        "doc": definition.doc,
-        "parameters": [
-            {"name": p.name, "unit": p.unit, "range": str(p.limits or ""), "required": p.required}
-            for p in definition.parameters
-        ],
-        "unit": definition.returns.unit,
-    }
-
-
-def is_control_server_active(endpoint: str, timeout: float = 0.5) -> bool:
-    """Returns True when a control server answers at `endpoint` within `timeout` [s]; leaves no socket open."""
-    with_endpoint = Proxy(endpoint=endpoint, timeout=timeout)
-    try:
-        return with_endpoint.ping(timeout)
-    finally:
-        with_endpoint.disconnect_cs()
-
-
-class PortInUseError(OSError):
-    """A port of a control server is taken; the message names the process that holds it."""
-
-    def __init__(self, name: str, role: str, endpoint: str) -> None:
-        holder = _port_holder(int(endpoint.rpartition(":")[2]))
-        super().__init__(
-            f"{name} cannot start: its {role} port {endpoint} is in use by {holder}. "
-            f"Is a second {name} running? Stop it (`{name} stop`) or give this one other ports in the local settings."
-        )
-
-
-def _port_holder(port: int) -> str:
-    import psutil
-
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                process = psutil.Process(connection.pid)
-                return f"process {connection.pid} ({' '.join(process.cmdline())[:120]})"
-    except (psutil.Error, TypeError):
-        pass
-    return "another process"

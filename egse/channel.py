@@ -1,0 +1,136 @@
+"""One connection of a proxy: a request goes out, its reply comes back, or it is said what is known."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import zmq
+
+from egse.response import register_error
+from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_reply, encode
+
+CONNECT_TIMEOUT = 2.0
+"""How long a call waits for the server to accept the connection [s]; a server on the way up gets this long."""
+
+
+@register_error
+class OutcomeUnknownError(TimeoutError):
+    """A command was sent and no answer came: it may or may not have been executed."""
+
+
+class Channel:
+    """One DEALER socket to one endpoint: sends a request and waits for its reply.
+
+    Args:
+        endpoint: `tcp://host:port`.
+        help_text: how to start the server, for error messages.
+    """
+
+    def __init__(self, endpoint: str, help_text: str = "") -> None:
+        self.endpoint = endpoint
+        self.help_text = help_text
+        self._lock = threading.Lock()
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._receive_timeout = -1
+
+    def _open(self) -> zmq.Socket[bytes]:
+        if self._socket is not None:
+            return self._socket
+        sock: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        sock.setsockopt(zmq.LINGER, 0)
+        # Only a peer that is really there gets the message; none is kept for a server that starts tomorrow.
+        sock.setsockopt(zmq.IMMEDIATE, 1)
+        sock.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_SIZE)
+        sock.setsockopt(zmq.RECONNECT_IVL, 20)
+        sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        sock.connect(self.endpoint)
+        self._socket = sock
+        self._receive_timeout = -1
+        return sock
+
+    def close(self) -> None:
+        """Closes the socket; the next exchange opens a new one."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.disable_monitor()
+            if self._monitor is not None:
+                self._monitor.close(0)
+            self._socket.close(0)
+            self._socket = self._monitor = None
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Returns True when the connection to the server stands, waiting at most `timeout` [s]."""
+        with self._lock:
+            return bool(self._open().poll(int(timeout * 1000), zmq.POLLOUT))
+
+    def exchange(self, request: Request, timeout: float) -> Reply:
+        """Sends a request and returns its reply.
+
+        Raises:
+            ConnectionError: nothing was sent, the server is not there.
+            OutcomeUnknownError: the request was sent and no reply came within `timeout` [s], or the server went away.
+        """
+        data = encode(request)
+        with self._lock:
+            sock = self._open()
+            try:
+                self._send(sock, data, timeout)
+                return self._receive(sock, request, timeout)
+            except BaseException:
+                self._close()  # a late reply must not meet the next request
+                raise
+
+    def _send(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
+        try:
+            sock.send(data, zmq.NOBLOCK)
+            return
+        except zmq.Again:
+            pass
+        wait = min(timeout, CONNECT_TIMEOUT)
+        if not sock.poll(int(wait * 1000), zmq.POLLOUT):
+            raise ConnectionError(
+                f"no control server answers at {self.endpoint} (waited {wait:g} s).{self.help_text}"
+            )
+        sock.send(data, zmq.NOBLOCK)
+
+    def _receive(self, sock: zmq.Socket[bytes], request: Request, timeout: float) -> Reply:
+        deadline = time.monotonic() + timeout
+        remaining = timeout
+        while remaining > 0:
+            slice_ms = max(1, int(min(remaining, 0.5) * 1000))
+            if slice_ms != self._receive_timeout:
+                sock.setsockopt(zmq.RCVTIMEO, slice_ms)
+                self._receive_timeout = slice_ms
+            try:
+                data = sock.recv()
+            except zmq.Again:
+                if self._peer_is_gone():
+                    raise OutcomeUnknownError(
+                        f"{request.name}: the control server at {self.endpoint} went away before it answered; the "
+                        f"outcome of command {request.id} is unknown"
+                    ) from None
+                remaining = deadline - time.monotonic()
+                continue
+            try:
+                reply = decode_reply(data)
+            except WireError as exc:
+                raise OutcomeUnknownError(
+                    f"{request.name}: {self.endpoint} sent something that is no reply ({exc}); the outcome of "
+                    f"command {request.id} is unknown"
+                ) from exc
+            if reply.id == request.id:
+                return reply
+            remaining = deadline - time.monotonic()
+        raise OutcomeUnknownError(
+            f"{request.name}: no answer from {self.endpoint} within {timeout:g} s; the outcome of command "
+            f"{request.id} is unknown"
+        )
+
+    def _peer_is_gone(self) -> bool:
+        return self._monitor is not None and bool(self._monitor.poll(0))

@@ -1,0 +1,96 @@
+"""What makes a control server: its declaration, and what the maker of its Controller gets to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from egse.clock import Clock, RealClock
+from egse.protocol import Protocol
+from egse.settings import Settings
+
+if TYPE_CHECKING:
+    import click
+
+    from egse.server import ControlServer
+
+
+@dataclass
+class ServerContext:
+    """What the maker of a Controller gets to know.
+
+    Attributes:
+        name: name of the control server, `lsci336_cs`.
+        settings: the block of the server in the Settings.
+        clock: all times of drivers and models.
+        simulator: use the device's model in this process instead of the instrument.
+        dry_run: no process, no socket: everything in the calling thread on a virtual clock; implies `simulator`.
+        control_server: the server, None in a dry run.
+        shared: common to all Controllers of one dry run, for models that look at each other.
+    """
+
+    name: str
+    settings: Any
+    clock: Clock
+    simulator: bool = False
+    dry_run: bool = False
+    control_server: ControlServer | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServerDeclaration:
+    """What makes a control server.
+
+    Attributes:
+        name: name of the process, `lsci336_cs`.
+        settings: name of its block in the Settings.
+        title: what it is, for people.
+        interface: class that declares the commands.
+        controller: makes the object that executes them.
+        protocol: housekeeping and status.
+        proxy: `module:Class` of the client.
+        device: True for a device server (journals its commands, takes `--simulator`), False for a core service.
+        commands: further click commands of the command line.
+        status_lines: makes the text of `status` from the status dictionary; None for the generic one.
+    """
+
+    name: str
+    settings: str
+    title: str
+    interface: type
+    controller: Callable[[ServerContext], Any]
+    protocol: type[Protocol] = Protocol
+    proxy: str = ""
+    device: bool = True
+    commands: Sequence[click.Command] = ()
+    status_lines: Callable[[dict[str, Any], bool], list[str]] | None = None
+
+    def context(
+        self,
+        *,
+        clock: Clock | None = None,
+        simulator: bool = False,
+        dry_run: bool = False,
+        shared: dict[str, Any] | None = None,
+    ) -> ServerContext:
+        """Returns the context in which this server's Controller is made."""
+        return ServerContext(
+            self.name,
+            Settings.load(self.settings),
+            clock or site_clock(),
+            simulator or dry_run,
+            dry_run,
+            None,
+            {} if shared is None else shared,
+        )
+
+    def make_dry_controller(self, clock: Clock, shared: dict[str, Any]) -> Any:
+        """Returns a Controller joined with its model in this thread, for a dry run."""
+        return self.controller(self.context(clock=clock, dry_run=True, shared=shared))
+
+
+def site_clock() -> RealClock:
+    """Returns the clock of this site: true speed, or that of the sandbox (Settings `SITE: SPEED`)."""
+    return RealClock(float(Settings.load("SITE").get("SPEED", 1.0)))

@@ -1,0 +1,240 @@
+"""Parameters of commands and building blocks: type, unit, range, and the check of a value against them."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Union, get_args, get_origin
+
+from egse.response import register_error
+
+
+@register_error
+class CommandError(ValueError):
+    """A command was defined or called in a way that cannot work; nothing has been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Unit of a parameter or result, as text that `astropy.units` understands where possible ("deg", "K", "V")."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Allowed range of a number, both ends included; None leaves an end open."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (self.minimum is None or value >= self.minimum) and (
+            self.maximum is None or value <= self.maximum
+        )
+
+    def __str__(self) -> str:
+        low = "-inf" if self.minimum is None else f"{self.minimum:g}"
+        high = "+inf" if self.maximum is None else f"{self.maximum:g}"
+        return f"[{low}, {high}]"
+
+
+Check = Callable[[Any], Any]
+
+
+class _Refused(Exception):
+    """Carries the reason why a value does not fit, without the parameter's name."""
+
+
+def _check_float(value: Any) -> Any:
+    if isinstance(value, float):
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise _Refused("expected a number")
+    return value if isinstance(value, int) else float(value)
+
+
+def _check_int(value: Any) -> Any:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise _Refused("expected a whole number")
+    return value if type(value) is int else value.__index__()
+
+
+def _check_bool(value: Any) -> Any:
+    if value is True or value is False:
+        return value
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise _Refused("expected True or False")
+
+
+def _check_str(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    raise _Refused("expected text")
+
+
+_SIMPLE_CHECKS: dict[Any, Check] = {
+    float: _check_float,
+    int: _check_int,
+    bool: _check_bool,
+    str: _check_str,
+}
+
+
+def _check_literal(choices: tuple[Any, ...]) -> Check:
+    def check(value: Any) -> Any:
+        if value not in choices:
+            raise _Refused("expected one of " + ", ".join(map(repr, choices)))
+        return value
+
+    return check
+
+
+def _check_enum(kind: type[enum.Enum]) -> Check:
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        try:
+            return kind(value)
+        except ValueError:
+            pass
+        if isinstance(value, str) and value in kind.__members__:
+            return kind[value]
+        members = ", ".join(f"{kind.__name__}.{name}" for name in kind.__members__)
+        raise _Refused(f"expected one of {members}")
+
+    return check
+
+
+def _check_list(item: Check | None, kind: str) -> Check:
+    def check(value: Any) -> Any:
+        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__"):
+            raise _Refused(f"expected a {kind}")
+        values = list(value)
+        return values if item is None else [item(element) for element in values]
+
+    return check
+
+
+def _check_mapping(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _Refused("expected a dictionary")
+    return value
+
+
+def _check_union(checks: list[Check | None], optional: bool) -> Check | None:
+    if any(check is None for check in checks):
+        return None
+
+    def check(value: Any) -> Any:
+        if value is None and optional:
+            return None
+        reasons = []
+        for candidate in checks:
+            try:
+                return candidate(value)  # type: ignore[misc]
+            except _Refused as exc:
+                reasons.append(str(exc))
+        raise _Refused(" or ".join(dict.fromkeys(reasons)))
+
+    return check
+
+
+def _check_for(hint: Any) -> Check | None:
+    """Returns the function that checks (and normalises) a value of this type hint, None when anything goes."""
+    if hint in _SIMPLE_CHECKS:
+        return _SIMPLE_CHECKS[hint]
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _check_literal(args)
+    if origin in (Union, types.UnionType):
+        members = [a for a in args if a is not type(None)]
+        return _check_union([_check_for(member) for member in members], len(members) < len(args))
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _check_enum(hint)
+    if hint in (list, tuple) or origin in (list, tuple):
+        item = _check_for(args[0]) if args and origin is list else None
+        return _check_list(item, "list")
+    if hint is dict or origin is dict:
+        return _check_mapping
+    if origin is typing.Annotated:
+        return _check_for(args[0])
+    return None
+
+
+def _ranged(check: Check | None, limits: Range) -> Check:
+    def ranged(value: Any) -> Any:
+        if check is not None:
+            value = check(value)
+        if value is not None and value not in limits:
+            raise _Refused(f"must be in {limits}")
+        return value
+
+    return ranged
+
+
+@dataclass(frozen=True)
+class ParameterDefinition:
+    """One parameter of a command or building block: name, type, unit, range and default."""
+
+    name: str
+    hint: Any = Any
+    unit: str = ""
+    limits: Range | None = None
+    default: Any = inspect.Parameter.empty
+    _check: Check | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, parameter: inspect.Parameter, hint: Any) -> ParameterDefinition:
+        """Reads name, type, unit, range and default off a parameter with its resolved type hint."""
+        unit, limits, bare = split_annotation(hint)
+        check = _check_for(bare)
+        if limits is not None:
+            check = _ranged(check, limits)
+        return cls(parameter.name, bare, unit, limits, parameter.default, check)
+
+    @property
+    def required(self) -> bool:
+        """True when the parameter has no default."""
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def label(self) -> str:
+        """The name with its unit: "`temperature` [degC]"."""
+        return f"`{self.name}` [{self.unit}]" if self.unit else f"`{self.name}`"
+
+    def check(self, value: Any, where: str) -> Any:
+        """Returns the value, normalised to the parameter's type.
+
+        Raises:
+            CommandError: when the value does not have the type or is out of range; `where` names the command.
+        """
+        if self._check is None:
+            return value
+        try:
+            return self._check(value)
+        except _Refused as exc:
+            unit = f" {self.unit}" if self.unit else ""
+            raise CommandError(f"{where}: {self.label} {exc}{unit}, got {value!r}") from None
+
+
+def split_annotation(hint: Any) -> tuple[str, Range | None, Any]:
+    """Splits `Annotated[float, Range(0, 10), Unit("deg")]` into unit, range and bare type."""
+    unit, limits = "", None
+    if get_origin(hint) is typing.Annotated:
+        bare, *extras = get_args(hint)
+        for extra in extras:
+            if isinstance(extra, Unit):
+                unit = extra.name
+            elif isinstance(extra, Range):
+                limits = extra
+        return unit, limits, bare
+    return unit, limits, hint

@@ -1,0 +1,102 @@
+"""Messages on the wire: round trips, and any bytes give a message or a WireError."""
+
+import contextlib
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from egse.response import RemoteError, describe_error, register_error, restore_error
+from egse.wire import Reply, Request, WireError, decode_reply, decode_request, decode_value, encode
+
+
+def test_request_and_reply_round_trip() -> None:
+    request = Request(
+        "a-1", "move", {"x": 1.5, "when": None, "b": b"\x00\xff"}, "me@here:1", "00012", "", "bb"
+    )
+    assert decode_request(encode(request)) == request
+    reply = Reply("a-1", "i", {"t": [1, 2], "u": "°C"})
+    assert decode_reply(encode(reply)) == reply
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12, dtype=">u2").reshape(3, 4),
+        np.zeros((0, 5)),
+        np.array(3.0),
+        np.array(["a", "bc"]),
+        np.arange(10)[::2],
+    ],
+)
+def test_arrays_keep_type_shape_and_values(array: np.ndarray) -> None:
+    back = decode_value(encode({"image": array}))["image"]
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert (back == array).all()
+
+
+def test_plain_values_that_are_not_json() -> None:
+    now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    assert decode_value(encode([np.float32(0.5), Path("a/b"), now])) == [0.5, "a/b", now]
+
+
+@pytest.mark.parametrize("value", [object(), np.array([object()]), 2**70, lambda: 1])
+def test_what_cannot_travel_is_named(value: object) -> None:
+    with pytest.raises(WireError):
+        encode({"v": value})
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_message_or_a_wire_error(data: bytes) -> None:
+    for decode in (decode_request, decode_reply, decode_value):
+        with contextlib.suppress(WireError):
+            decode(data)
+
+
+@given(st.integers(0, 200), st.integers(0, 255))
+def test_a_mutated_array_never_escapes(position: int, byte: int) -> None:
+    data = bytearray(encode(np.arange(6, dtype="<i4").reshape(2, 3)))
+    data[position % len(data)] = byte
+    with contextlib.suppress(WireError):
+        decode_value(bytes(data))
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(WireError):
+        decode_value(b"\x91" * 100_000 + b"\x00")
+
+
+@register_error
+class LampError(Exception):
+    """For the test."""
+
+
+def test_errors_come_back_as_themselves_with_the_traceback() -> None:
+    try:
+        try:
+            _ = 1 / 0
+        except ZeroDivisionError as exc:
+            raise LampError("no light") from exc
+    except LampError as exc:
+        info = decode_reply(encode(Reply("1", "i", None, describe_error(exc)))).error
+    assert info is not None
+    restored = restore_error(info)
+    assert type(restored) is LampError
+    assert str(restored) == "no light"
+    assert info.causes == ["ZeroDivisionError: division by zero"]
+    assert "1 / 0" in restored.__notes__[0]
+    assert "no light" in restored.__notes__[0]
+
+
+def test_unknown_error_types_are_named() -> None:
+    class Private(Exception):
+        pass
+
+    restored = restore_error(describe_error(Private("hidden")))
+    assert type(restored) is RemoteError
+    assert "Private: hidden" in str(restored)
+    assert type(restore_error(describe_error(KeyError("k")))) is KeyError
