@@ -1,0 +1,157 @@
+"""Reads the raw camera files: attributes, datasets, packets of a frame; shows what is inside.
+
+The functions take an open file (`get_file`) and need nothing but h5py, so they work on files of older format versions too, as far
+as those have the item asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from egse.h5.names import parse_utc
+
+
+def get_file(filename: str | Path, mode: str = "r") -> h5py.File:
+    """Opens a raw file for reading.
+
+    Args:
+        filename: path of the file.
+        mode: as in h5py, "r" by default.
+
+    Returns:
+        The open file; use it with `with`.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        OSError: when it is no HDF5 file.
+    """
+    return h5py.File(filename, mode)
+
+
+def frame_numbers(file: h5py.File) -> list[int]:
+    """Returns the numbers of the frames in the file, in order: 0..3 in external synchronisation, 0 in internal."""
+    return sorted(int(name) for name in file if name.isdigit())
+
+
+def get_data(item: h5py.Dataset) -> Any:
+    """Returns the contents of a dataset: a numpy array, or a plain Python value when it is a scalar."""
+    value = item[()]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def get_attribute_value(item: h5py.Dataset | h5py.Group, attribute: str) -> Any:
+    """Returns one attribute as a plain Python value (int, str) or as an array.
+
+    Raises:
+        KeyError: when the item has no such attribute; names the item and what it has.
+    """
+    if attribute not in item.attrs:
+        raise KeyError(f"{item.name} has no attribute {attribute!r}; it has {sorted(item.attrs)}")
+    value = item.attrs[attribute]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def get_obsid(file: h5py.File) -> str:
+    """Returns the full observation id SITE_SETUP_TEST, empty when no observation was running."""
+    value = get_data(file["obsid"]) if "obsid" in file else b""
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+
+
+def get_timestamp(file: h5py.File, frame: int) -> float:
+    """Returns when the timecode of a frame was received, Unix time [s].
+
+    Raises:
+        KeyError: when the frame has no timecode.
+    """
+    return parse_utc(get_attribute_value(file[f"{frame}/timecode"], "timestamp"))
+
+
+def get_attributes(file: h5py.File, frame: int) -> dict[str, int]:
+    """Returns the register fields stored with the data of a frame (`egse.h5.names.DATA_ATTRIBUTES`)."""
+    path = f"{frame}/data"
+    if path not in file:
+        return {}
+    return {name: int(value) for name, value in file[path].attrs.items()}
+
+
+def packet_count(file: h5py.File, frame: int) -> int:
+    """Returns how many data and overscan packets a frame holds."""
+    path = f"{frame}/data"
+    return len(file[path]) if path in file else 0
+
+
+def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
+    """Returns the data and overscan packets of a frame, whole (with header), in the order of arrival.
+
+    All packets are views of one buffer that is read once, so this is also the quick way to the pixels.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+
+    Returns:
+        One uint8 array per packet; empty when the frame has no data.
+    """
+    path = f"{frame}/data"
+    if path not in file:
+        return []
+    group = file[path].id
+    datasets = [h5py.h5d.open(group, str(number).encode("ascii")) for number in range(group.get_num_objs())]
+    lengths = [dataset.shape[0] for dataset in datasets]
+    buffer = np.empty(sum(lengths), dtype=np.uint8)
+    views: list[NDArray[np.uint8]] = []
+    position = 0
+    for dataset, length in zip(datasets, lengths, strict=True):
+        view = buffer[position : position + length]
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, view, h5py.h5t.NATIVE_UINT8)
+        views.append(view)
+        position += length
+    return views
+
+
+def show_groups(file: h5py.File, max_packets: int = 3) -> str:
+    """Returns the tree of groups and datasets as text, with at most `max_packets` packets of each frame."""
+    lines = [Path(file.filename).name]
+    _show_members(file, lines, "  ", max_packets)
+    return "\n".join(lines)
+
+
+def _show_members(group: h5py.Group, lines: list[str], indent: str, limit: int) -> None:
+    names = sorted(group, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    is_packet_group = group.name.rsplit("/", 1)[-1] == "data"
+    for name in names[:limit] if is_packet_group else names:
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            lines.append(f"{indent}{name}/ ({len(item)})")
+            _show_members(item, lines, indent + "  ", limit)
+        else:
+            shape = f"{item.dtype} {item.shape}" if item.shape else f"{item.dtype} scalar"
+            lines.append(f"{indent}{name}: {shape}")
+    if is_packet_group and len(names) > limit:
+        lines.append(f"{indent}... {len(names) - limit} more packets")
+
+
+def show_attributes(item: h5py.Dataset | h5py.Group) -> str:
+    """Returns the attributes of an item as text, one per line."""
+    return "\n".join(f"{name} = {get_attribute_value(item, name)!r}" for name in sorted(item.attrs))
+
+
+def show_file(file: h5py.File) -> str:
+    """Returns a summary as text: observation, counters, and for every frame its time, packets and register fields."""
+    lines = [Path(file.filename).name, f"obsid      {get_obsid(file) or '-'}"]
+    lines += (
+        [f"{name:<10} {value}" for name, value in sorted(file["dpu"].attrs.items())] if "dpu" in file else []
+    )
+    for number in frame_numbers(file):
+        frame = file[str(number)]
+        when = get_attribute_value(frame["timecode"], "timestamp") if "timecode" in frame else "no timecode"
+        fields = ", ".join(f"{name}={value}" for name, value in sorted(get_attributes(file, number).items()))
+        lines.append(f"frame {number}: {when}, {packet_count(file, number)} packets, {fields}")
+    return "\n".join(lines)
