@@ -231,8 +231,7 @@ def test_malformed_messages_are_counted_and_harm_nobody(server: Server, proxy: A
             plain.sendall(generator.randbytes(300))
     context.term()
     assert proxy.add(1, 2) == 3
-    with proxy.get_service_proxy() as services:
-        assert services.get_server_status()["counters"]["malformed"] > 300
+    wait_until(lambda: services_status(proxy)["counters"]["malformed"] > 300)
 
 
 def test_status_is_published(server: Server, bench_site: Path) -> None:

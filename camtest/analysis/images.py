@@ -1,0 +1,125 @@
+"""Images of an observation: find them, read them, measure offset and noise, show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from egse.archive import find_raw_files
+from egse.h5 import CCD_BIN_TO_ID, SideImage, frame_numbers, get_file, read_images
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+CCD_COUNT = 4
+SIDES = ("F", "E")
+"""Left and right half of a CCD with the readout register at the bottom (flight models)."""
+
+
+def raw_files(obsid: str | int, location: Path | None = None) -> list[Path]:
+    """Returns the raw camera files (HDF5) of an observation, oldest first.
+
+    Args:
+        obsid: test id or obsid in any form; the observation may still be running.
+        location: data folder of the site, with `daily/` and `obs/`; that of this site when None.
+
+    Raises:
+        LookupError: when the observation has no raw files there.
+    """
+    files = find_raw_files(obsid, location)
+    if not files:
+        raise LookupError(f"observation {obsid} has no raw camera files: were images taken, and are the files here?")
+    return files
+
+
+def read_cycle(path: Path, ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID) -> list[SideImage]:
+    """Returns the images of all frames of one raw file, one per CCD side.
+
+    Args:
+        path: the HDF5 file.
+        ccd_bin_to_id: CCD code of the FEE to the CGSE's number (Setup: `camera.fee.ccd_numbering`).
+    """
+    with get_file(path) as file:
+        return [
+            image for frame in frame_numbers(file) for image in read_images(file, frame, ccd_bin_to_id)
+        ]
+
+
+def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:
+    """Returns offset, readout noise and signal of each CCD side.
+
+    Columns: ccd, side, rows, missing_rows, offset [ADU] (median of the serial overscan), noise [ADU] (standard
+    deviation of the serial overscan), signal [ADU] (median of the image area above the offset).
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for image in images:
+        overscan = image.serial_overscan.astype(np.float32)
+        offset = float(np.median(overscan)) if overscan.size else float("nan")
+        area = image.image
+        rows.append(
+            {
+                "ccd": image.ccd,
+                "side": image.side,
+                "rows": image.pixels.shape[0],
+                "missing_rows": len(image.missing_rows),
+                "offset": offset,
+                "noise": float(overscan.std()) if overscan.size else float("nan"),
+                "signal": float(np.median(area[::8, ::8])) - offset if area.size else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["ccd", "side"], ignore_index=True)
+
+
+def plot_focal_plane(images: Iterable[SideImage], title: str = "", step: int = 8) -> Figure:
+    """Shows the sides of all CCDs, offset subtracted, F left and E right, readout register at the bottom.
+
+    Args:
+        images: as from `read_cycle`; the last one of each CCD side is shown.
+        title: above the picture.
+        step: every how many pixels are shown, in both directions; the largest of each block is taken, so that stars
+            stay visible.
+    """
+    import matplotlib.pyplot as plt
+
+    latest = {(image.ccd, image.side): image.in_ccd_frame() for image in images}
+    figure, axes = plt.subplots(1, 2 * CCD_COUNT, figsize=(14, 4.2), constrained_layout=True)
+    shown = {key: _reduced(image, step) for key, image in latest.items()}
+    low, high = _stretch(list(shown.values()))
+    picture = None
+    for axis, (ccd, side) in zip(axes, [(c, s) for c in range(1, CCD_COUNT + 1) for s in SIDES], strict=True):
+        axis.set_title(f"CCD {ccd} {side}", fontsize=9)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        data = shown.get((ccd, side))
+        if data is None:
+            axis.text(0.5, 0.5, "not read", ha="center", va="center", transform=axis.transAxes, color="0.5")
+            continue
+        picture = axis.imshow(data, origin="lower", vmin=low, vmax=high, cmap="viridis", aspect="auto")
+    if picture is not None:
+        figure.colorbar(picture, ax=axes, label="signal above offset [ADU]", shrink=0.85)
+    figure.suptitle(title)
+    return figure
+
+
+def _reduced(image: SideImage, step: int) -> Any:
+    offset = np.median(image.serial_overscan) if image.serial_overscan.size else 0.0
+    area = image.image
+    rows, columns = area.shape[0] // step * step, area.shape[1] // step * step
+    if not rows or not columns:
+        return area.astype(np.float32) - offset
+    blocks = area[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    return blocks.max(axis=(1, 3)).astype(np.float32) - offset
+
+
+def _stretch(pictures: list[Any]) -> tuple[float, float]:
+    if not pictures:
+        return 0.0, 1.0
+    values = np.concatenate([picture.ravel() for picture in pictures])
+    low, high = np.percentile(values, (1.0, 99.7))
+    return float(low), float(max(high, low + 1.0))

@@ -1,0 +1,9 @@
+"""Building blocks and functions that command the camera and its test equipment, by subsystem.
+
+* `dpu`: the camera: N-FEE modes, readouts, synchronisation with the readout cycle;
+* `ogse`: lamp and attenuation;
+* `tempcontrol`: temperature controllers;
+* `utilities`: waiting, and checks of services and devices.
+
+Whatever changes the state of the system is a building block; questions are plain functions.
+"""

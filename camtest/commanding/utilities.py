@@ -1,0 +1,92 @@
+"""Waiting on the clock of the session, and checks of services and devices."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from camtest.core.exec import Abort
+from camtest.state import GlobalState
+from egse.device import DeviceError
+from egse.proxy import Proxy
+
+LOGGER = logging.getLogger(__name__)
+
+
+def wait_until(
+    condition: Callable[[], bool], *, timeout: float, interval: float = 0.5, what: str = "the condition"
+) -> float:
+    """Waits until `condition()` is true; in a dry run the time is virtual.
+
+    Args:
+        condition: asked again and again; a question to a device, for instance.
+        timeout: longest time to wait [s of the session's clock].
+        interval: time between two questions [s].
+        what: what is waited for, for the error and the log.
+
+    Returns:
+        How long it took [s].
+
+    Raises:
+        TimeoutError: when it did not become true in time.
+    """
+    clock = GlobalState.clock
+    started = clock.monotonic()
+    LOGGER.info("Waiting for %s (at most %g s)", what, timeout)
+    while True:
+        if condition():
+            return clock.monotonic() - started
+        if clock.monotonic() - started >= timeout:
+            raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
+        clock.sleep(interval)
+
+
+def device(path: str) -> Proxy:
+    """Returns the device that the Setup names, `device("gse.ogse")` for `setup.gse.ogse.device`.
+
+    Raises:
+        Abort: when there is no Setup, or the Setup has no such device.
+    """
+    node = GlobalState.setup
+    if node is None:
+        raise Abort(
+            f"There is no Setup, so the device at {path} is not known. Is the configuration manager running and a "
+            "Setup loaded (`cm_cs load-setup ID`)?"
+        )
+    for name in [*path.split("."), "device"]:
+        if name not in node:
+            raise Abort(f"The Setup has no `{path}.device` (nothing called `{name}`)")
+        node = getattr(node, name)
+    proxy: Proxy = node  # type: ignore[assignment]
+    return proxy
+
+
+def check_devices(paths: Iterable[str]) -> dict[str, bool]:
+    """Returns, for each device of the Setup, whether it is connected behind its control server.
+
+    Args:
+        paths: where the devices are in the Setup, `["gse.ogse", "camera.dpu"]`.
+    """
+    return {path: _is_connected(device(path)) for path in paths}
+
+
+def _is_connected(proxy: Proxy) -> bool:
+    try:
+        return bool(proxy.is_connected())  # type: ignore[attr-defined]
+    except (OSError, DeviceError) as exc:
+        LOGGER.warning("%s does not answer: %s", proxy.name, exc)
+        return False
+
+
+def require_devices(paths: Iterable[str]) -> None:
+    """Does nothing when all devices answer.
+
+    Raises:
+        Abort: naming the devices that do not.
+    """
+    missing = [path for path, connected in check_devices(paths).items() if not connected]
+    if missing:
+        raise Abort(
+            f"These devices of the Setup are not connected: {', '.join(missing)}. Start their control servers "
+            "(`cgse device NAME start`) and see their status (`cgse device NAME status`)."
+        )
