@@ -1,0 +1,5 @@
+"""Logging of all processes to the log manager; only what every process needs (the server is `egse.logger.log_cs`)."""
+
+from egse.logger.handler import ZeroMQHandler, close_all_zmq_handlers, set_context_source, setup_logging
+
+__all__ = ["ZeroMQHandler", "close_all_zmq_handlers", "set_context_source", "setup_logging"]
