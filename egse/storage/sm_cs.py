@@ -1,0 +1,219 @@
+"""The storage manager: `sm_cs start|stop|status`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from egse.clock import system_clock
+from egse.command import CommandError
+from egse.control import ControlServerApp, ServerContext
+from egse.control_cli import port_lines
+from egse.env import get_data_storage_location, get_site_id
+from egse.protocol import Protocol
+from egse.storage.dry import DryRunStorageController
+from egse.storage.interface import StorageInterface
+from egse.storage.manager import StorageManager
+from egse.storage.naming import LAST_SETUP_ID
+from egse.storage.observation import ObservationInfo
+
+LOGGER = logging.getLogger(__name__)
+
+TICK = 1.0
+"""How often the storage manager looks for a new UTC day [s]."""
+LOW_DISK = 20.0
+"""A warning is logged when less than this part of the data disk is free [%] (storage ICD, section 1)."""
+DISK_CHECK = 60.0
+"""How often the disk is looked at [s]."""
+
+
+def _observation(fields: dict[str, Any]) -> ObservationInfo:
+    try:
+        return msgspec.convert(fields, ObservationInfo)
+    except msgspec.ValidationError as exc:
+        raise CommandError(f"that describes no observation: {exc}") from exc
+
+
+class StorageController(StorageInterface):
+    """Executes the commands of the storage manager.
+
+    Args:
+        manager: does the work.
+    """
+
+    def __init__(self, manager: StorageManager) -> None:
+        self.manager = manager
+
+    def register(self, item: dict[str, Any]) -> dict[str, Any]:
+        return self.manager.register(item)
+
+    def unregister(self, item: dict[str, Any]) -> None:
+        self.manager.unregister(item)
+
+    def new_registration(self, item: dict[str, Any], use_counter: bool) -> str:
+        return self.manager.new_registration(item, use_counter)
+
+    def save(self, item: dict[str, Any]) -> int:
+        return self.manager.save(item)
+
+    def read(self, item: dict[str, Any]) -> Any:
+        return self.manager.read(item)
+
+    def get_filenames(self, item: dict[str, Any]) -> list[str]:
+        return self.manager.get_filenames(item)
+
+    def get_registry_names(self) -> list[str]:
+        return list(self.manager.registrations)
+
+    def get_storage_location(self) -> str:
+        return str(self.manager.site_folder)
+
+    def get_obsid(self) -> str | None:
+        info = self.manager.observation
+        return info.obsid if info else None
+
+    def get_disk_usage(self) -> dict[str, Any]:
+        return self.manager.get_disk_usage()
+
+    def start_observation(self, observation: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+        return self.manager.start_observation(_observation(observation), files)
+
+    def end_observation(
+        self, run_id: str, status: str, reason: str = "", observation: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        info = None if observation is None else _observation(observation)
+        return self.manager.end_observation(run_id, status, reason, info)
+
+    def add_file(self, run_id: str, name: str, data: bytes) -> str:
+        return self.manager.add_file(run_id, name, data)
+
+    def add_supplement(self, obsid: str, name: str, data: bytes) -> str:
+        return self.manager.add_supplement(obsid, name, data)
+
+    def adopt_file(self, obsid: str, name: str, path: str) -> str:
+        return self.manager.adopt_file(obsid, name, path)
+
+    def append_events(self, run_id: str, first_seq: int, events: list[dict[str, Any]]) -> int:
+        return self.manager.append_events(run_id, first_seq, events)
+
+    def register_raw_file(self, path: str, obsid: str | None = None) -> str | None:
+        return self.manager.register_raw_file(path, obsid)
+
+
+class StorageProtocol(Protocol):
+    """Housekeeping, status and scheduled work of the storage manager."""
+
+    controller: StorageController
+
+    def start(self) -> None:
+        """Starts the background work."""
+        self._last_check = float("-inf")
+        self.controller.manager.start()
+        self._tick()
+
+    def _tick(self) -> None:
+        self.control_server.schedule_task(self._tick, after=TICK)
+        self.controller.manager.tick()
+        now = system_clock().monotonic()
+        if now - self._last_check >= DISK_CHECK:
+            self._last_check = now
+            self._check_disk()
+
+    def _check_disk(self) -> None:
+        disk = self.controller.get_disk_usage()
+        free = 100.0 - disk["percent"]
+        if free < LOW_DISK:
+            LOGGER.warning(
+                "the data disk is %.1f %% full, %.1f GB are free", disk["percent"], disk["free"] / 1e9
+            )
+
+    def get_housekeeping(self) -> dict[str, Any]:
+        """Returns counters and the state of the disk."""
+        manager = self.controller.manager
+        disk = manager.get_disk_usage()
+        return {
+            "SM_REGISTRATIONS": len(manager.registrations),
+            "SM_ROWS": manager.rows,
+            "SM_OBSID": self.controller.get_obsid() or "",
+            "SM_DISK_FREE": disk["free"],
+            "SM_DISK_PERCENT": disk["percent"],
+        }
+
+    def get_status(self) -> dict[str, Any]:
+        """Returns what `sm_cs status` shows."""
+        manager = self.controller.manager
+        return {
+            "storage location": str(manager.site_folder),
+            "setup": self._loaded_setup(),
+            "registrations": manager.registrations,
+            "obsid": self.controller.get_obsid(),
+            "disk": manager.get_disk_usage(),
+        }
+
+    def _loaded_setup(self) -> str | None:
+        """Returns the id of the Setup that the configuration manager has loaded."""
+        try:
+            return f"{int((self.controller.manager.site_folder / LAST_SETUP_ID).read_text()):05d}"
+        except (OSError, ValueError):
+            return None
+
+    def quit(self) -> None:
+        """Puts everything on disk."""
+        self.controller.manager.close()
+
+
+def make_controller(ctx: ServerContext) -> StorageController | DryRunStorageController:
+    """Returns the storage manager of this site."""
+    if ctx.dry_run:
+        return DryRunStorageController()
+    interval = float(ctx.settings.get("FSYNC_INTERVAL", 1.0))
+    return StorageController(
+        StorageManager(get_data_storage_location(), get_site_id(), system_clock(), fsync_interval=interval)
+    )
+
+
+def status_lines(status: dict[str, Any], full: bool) -> list[str]:
+    """Returns the lines of `sm_cs status` (manual, section 7.8)."""
+    lines = [
+        "Status: active",
+        f"Hostname: {status['endpoints']['commanding'].split('//')[1].rpartition(':')[0]}",
+        *port_lines(status),
+        f"Storage location: {status['storage location']}",
+        f"Loaded Setup: {status['setup'] or 'none'}",
+        f"Registrations: {list(status['registrations'])}",
+    ]
+    if full:
+        lines.append("Filenames:")
+        for origin, names in status["registrations"].items():
+            lines += [f"  {origin}:", *(f"    {name}" for name in names)]
+        obsid = status["obsid"]
+        lines.append(f"An observation is registered: {obsid}" if obsid else "No observation is registered")
+        disk = status["disk"]
+        lines += [
+            f"Total disk space: {_gigabytes(disk['total'])}",
+            f"Used disk space: {_gigabytes(disk['used'])} ({disk['percent']:.1f} %)",
+            f"Free disk space: {_gigabytes(disk['free'])} ({100.0 - disk['percent']:.1f} %)",
+        ]
+    return lines
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 2**30:.3f} GiB"
+
+
+APP = ControlServerApp(
+    name="sm_cs",
+    settings="Storage Control Server",
+    title="Storage Manager",
+    interface=StorageInterface,
+    controller=make_controller,
+    protocol=StorageProtocol,
+    proxy="egse.storage:StorageProxy",
+    device=False,
+    status_lines=status_lines,
+)
+
+if __name__ == "__main__":
+    APP.main()
