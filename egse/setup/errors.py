@@ -1,0 +1,19 @@
+"""What can be wrong with a Setup."""
+
+from __future__ import annotations
+
+from egse.system import MissingKeyError
+
+__all__ = ["DirectiveError", "MissingKeyError", "SetupError", "UntrustedClassError"]
+
+
+class SetupError(ValueError):
+    """A Setup, or a file that belongs to it, cannot be used; the message says file, line and key path."""
+
+
+class DirectiveError(SetupError):
+    """A special value such as `class//...` or `yaml//...` cannot be resolved."""
+
+
+class UntrustedClassError(DirectiveError):
+    """A Setup names a class outside the packages that a Setup may use; nothing was imported."""
