@@ -15,6 +15,8 @@ from egse.fee.geometry import (
     sides_of,
 )
 from egse.fee.hk import ERROR_FLAGS, HKMap, HKMapError, decode_hk, error_flag_names, load_hk_map
+from egse.fee.memory_link import NFEEMemoryLink
+from egse.fee.model import NFEEModel
 from egse.fee.modes import IMAGE_MODES, TRANSITIONS, is_dump_mode, is_legal_transition, n_fee_mode
 from egse.fee.numbering import (
     EM_NUMBERING,
@@ -28,6 +30,7 @@ from egse.fee.numbering import (
     encode_ccd_order,
     order_codes,
 )
+from egse.fee.readout import ReadoutConfig
 from egse.fee.timing import (
     CYCLE_TIMES,
     FRAMES_PER_CYCLE,
@@ -54,7 +57,10 @@ __all__ = [
     "FrameLayout",
     "HKMap",
     "HKMapError",
+    "NFEEMemoryLink",
+    "NFEEModel",
     "PacketGroup",
+    "ReadoutConfig",
     "camera_model",
     "ccd_numbering",
     "decode_ccd_order",

@@ -78,14 +78,18 @@ class HKMap:
     size: int
     fields: dict[str, HKField]
 
-    def encode(self, values: Mapping[str, int]) -> bytes:
-        """Returns housekeeping with the given values (names with prefix) and zeros elsewhere.
+    def encode(self, values: Mapping[str, int], base: bytes | None = None) -> bytes:
+        """Returns housekeeping with the given values.
+
+        Args:
+            values: raw values by name with prefix.
+            base: housekeeping that holds the others; zeros when not given.
 
         Raises:
             KeyError: when there is no such value.
             HKMapError: when one does not fit.
         """
-        data = bytearray(self.size)
+        data = bytearray(base if base is not None else self.size)
         for name, value in values.items():
             field = self.fields[name]
             if not 0 <= value <= field.mask:

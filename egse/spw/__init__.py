@@ -10,6 +10,7 @@ from egse.spw.bulk import HEADER_DTYPE, decode_headers, decode_headers_at, decod
 from egse.spw.errors import (
     NoBytesReceivedError,
     PacketError,
+    SpaceWireBufferFullError,
     SpaceWireError,
     SpaceWireLinkError,
     TimecodeTimeoutError,
@@ -35,9 +36,10 @@ from egse.spw.packets import (
     encode_header,
     is_timecode,
 )
-from egse.spw.zeromq import SpaceWireOverZeroMQ
+from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
 __all__ = [
+    "DEFAULT_IDENTITY",
     "EEP",
     "EOP",
     "HEADER_DTYPE",
@@ -59,6 +61,7 @@ __all__ = [
     "RMAPTimeoutError",
     "ReadRequest",
     "ReadRequestReply",
+    "SpaceWireBufferFullError",
     "SpaceWireError",
     "SpaceWireInterface",
     "SpaceWireLinkError",

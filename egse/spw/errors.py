@@ -11,6 +11,10 @@ class SpaceWireLinkError(SpaceWireError, ConnectionError):
     """The link is not open, the other end is away, or it does not take packets any more."""
 
 
+class SpaceWireBufferFullError(SpaceWireLinkError):
+    """The other end is there but does not read: no packet fits into the queue any more."""
+
+
 class NoBytesReceivedError(SpaceWireError):
     """A packet was expected and nothing came (normal and silent in the loop of the DPU)."""
 

@@ -13,6 +13,9 @@ Nothing is queued for a peer that is away, and at most `high_water_mark` packets
 
 from __future__ import annotations
 
+import math
+import socket
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,9 +23,12 @@ import zmq
 
 from egse.rmap import AddressRules
 from egse.rmap.constants import RMAP_TIMEOUT
-from egse.spw.errors import SpaceWireLinkError
+from egse.spw.errors import SpaceWireBufferFullError, SpaceWireLinkError
 from egse.spw.interface import EEP, EOP, RMAPLink
 from egse.spw.packets import TimecodePacket, is_timecode
+
+DEFAULT_IDENTITY: Final = "N-FEE"
+"""Identity of the link between the DPU and the N-FEE simulator."""
 
 _KIND_PACKET: Final = 0x00
 _KIND_TIMECODE: Final = 0x10
@@ -55,7 +61,7 @@ class SpaceWireOverZeroMQ(RMAPLink):
     def __init__(
         self,
         endpoint: str,
-        identity: str,
+        identity: str = DEFAULT_IDENTITY,
         bind: bool = False,
         *,
         high_water_mark: int = HIGH_WATER_MARK,
@@ -86,41 +92,41 @@ class SpaceWireOverZeroMQ(RMAPLink):
         if self._socket is not None:
             return
         self._context = zmq.Context()
-        socket = self._context.socket(zmq.ROUTER if self._bind else zmq.DEALER)
+        sock = self._context.socket(zmq.ROUTER if self._bind else zmq.DEALER)
         try:
-            self._set_options(socket)
+            self._set_options(sock)
             if self._bind:
-                socket.bind(self._endpoint)
-                self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+                sock.bind(self._endpoint)
+                self._endpoint = sock.getsockopt_string(zmq.LAST_ENDPOINT)
             else:
-                socket.connect(self._endpoint)
+                sock.connect(self._endpoint)
         except zmq.ZMQError as error:
-            socket.close(0)
+            sock.close(0)
             self._context.term()
             raise SpaceWireLinkError(
                 f"cannot open the SpaceWire link at {self._endpoint}: {error}"
             ) from error
-        self._socket = socket
+        self._socket = sock
 
-    def _set_options(self, socket: zmq.Socket[bytes]) -> None:
-        socket.linger = 0
-        socket.sndhwm = socket.rcvhwm = self._high_water_mark
-        socket.setsockopt(zmq.RECONNECT_IVL, 50)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-        socket.setsockopt(zmq.MAXMSGSIZE, 1 << 24)
+    def _set_options(self, sock: zmq.Socket[bytes]) -> None:
+        sock.linger = 0
+        sock.sndhwm = sock.rcvhwm = self._high_water_mark
+        sock.setsockopt(zmq.RECONNECT_IVL, 50)
+        sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        sock.setsockopt(zmq.MAXMSGSIZE, 1 << 24)
         if self._bind:
-            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+            sock.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            sock.setsockopt(zmq.ROUTER_HANDOVER, 1)
         else:
-            socket.setsockopt(zmq.ROUTING_ID, self._identity)
-            socket.setsockopt(zmq.IMMEDIATE, 1)
+            sock.setsockopt(zmq.ROUTING_ID, self._identity)
+            sock.setsockopt(zmq.IMMEDIATE, 1)
 
     def disconnect(self) -> None:
-        socket, context = self._socket, self._context
+        sock, context = self._socket, self._context
         self._socket = self._context = None
         self._pending.clear()
-        if socket is not None:
-            socket.close(0)
+        if sock is not None:
+            sock.close(0)
         if context is not None:
             context.term()
 
@@ -148,11 +154,13 @@ class SpaceWireOverZeroMQ(RMAPLink):
         self._send(bytes((_KIND_TIMECODE,)) if is_timecode(data) else _HEADS[flags], data)
 
     def _send(self, head: bytes, data: bytes | memoryview) -> None:
-        socket = self._open_socket()
+        sock = self._open_socket()
         frames = [self._identity, head, data] if self._bind else [head, data]
         try:
-            socket.send_multipart(frames, zmq.NOBLOCK)
+            sock.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again as error:
+            if self._bind:
+                raise SpaceWireBufferFullError(f"{self._endpoint}: the other end does not read") from error
             raise SpaceWireLinkError(f"{self._endpoint}: the other end is away or does not read") from error
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
@@ -160,18 +168,37 @@ class SpaceWireOverZeroMQ(RMAPLink):
             raise SpaceWireLinkError(f"{self._endpoint}: nobody is at the other end") from error
 
     def _receive(self, timeout: int | None) -> tuple[int, bytes]:
-        socket = self._open_socket()
+        sock = self._open_socket()
         while True:
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                frames = sock.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                if timeout == 0 or not socket.poll(timeout, zmq.POLLIN):
+                if timeout == 0 or not sock.poll(timeout, zmq.POLLIN):
                     return EOP, b""
                 continue
             packet = self._unpack(frames)
             if packet is not None:
                 return packet
             self.unknown += 1
+
+    def poll(self, timeout: float, others: Sequence[socket.socket] = ()) -> list[socket.socket]:
+        """Waits until a packet can be read, one of the other sockets has input, or the time is over.
+
+        Args:
+            timeout: longest time to wait [s].
+            others: other sockets to wait for.
+
+        Returns:
+            The other sockets that have input.
+        """
+        if self._pending:
+            timeout = 0
+        poller = zmq.Poller()
+        poller.register(self._open_socket(), zmq.POLLIN)
+        for other in others:
+            poller.register(other, zmq.POLLIN)
+        ready = dict(poller.poll(math.ceil(timeout * 1000)))
+        return [other for other in others if other.fileno() in ready]
 
     def _unpack(self, frames: list[bytes]) -> tuple[int, bytes] | None:
         if self._bind and (not frames or frames.pop(0) != self._identity):

@@ -1,0 +1,165 @@
+"""The side channel of the N-FEE simulator: JSON lines on a port of its own, one answer per request.
+
+{"do": "state"}                                          mode, counters, configuration in effect, link
+{"do": "set", "light_level": 0.1}                        light from outside, 0..1
+{"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
+{"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
+{"do": "faults"}                                         what can be injected
+{"do": "inject", "fault": "flip", "packet": 0, "byte": 10}
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+from egse.fee.faults import FAULTS, PacketFaults
+from egse.fee.model import NFEEModel
+
+_MAX_LINE: Final = 65_536
+
+
+class FEEConsole:
+    """Executes requests of the side channel.
+
+    Args:
+        model: the FEE.
+        faults: faults of its link.
+        link_state: returns counters of the link.
+    """
+
+    def __init__(
+        self, model: NFEEModel, faults: PacketFaults, link_state: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._model = model
+        self._faults = faults
+        self._link_state = link_state
+
+    def execute(self, line: bytes) -> bytes:
+        """Executes one request; returns `{"ok": true, "result": ...}` or `{"ok": false, "error": ...}` and LF."""
+        try:
+            answer = {"ok": True, "result": self._dispatch(json.loads(line))}
+        except (ValueError, TypeError, KeyError) as error:
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        return json.dumps(answer).encode() + b"\n"
+
+    def _dispatch(self, request: dict[str, Any]) -> Any:
+        match request:
+            case {"do": "state"}:
+                return self._state()
+            case {"do": "faults"}:
+                return FAULTS
+            case {"do": "set", **values}:
+                return self._set(values)
+            case {"do": "inject", "fault": "flip", "packet": packet, "byte": byte, **more}:
+                return self._faults.flip(int(packet), int(byte), int(more.get("mask", 1)))
+            case {"do": "inject", "fault": "lose", "packet": packet}:
+                return self._faults.lose(int(packet))
+            case {"do": "inject", "fault": "error_flags", "value": value}:
+                self._model.error_flags = int(value) & 0xFFFF_FFFF
+                return None
+        raise ValueError(f"unknown request {request!r}; see the description of egse.fee.admin")
+
+    def _set(self, values: dict[str, Any]) -> None:
+        unknown = set(values) - {"light_level", "cycle_time", "hk"}
+        if unknown:
+            raise ValueError(f"cannot set {sorted(unknown)}")
+        hk = {str(name): int(value) for name, value in values.get("hk", {}).items()}
+        self._model.hk_map.encode(hk)
+        if "light_level" in values:
+            level = float(values["light_level"])
+            if not 0 <= level <= 1:
+                raise ValueError(f"light_level is a number from 0 to 1, got {level}")
+            self._model.light_level = level
+        if "cycle_time" in values:
+            self._model.sync.cycle_time = float(values["cycle_time"])
+        self._model.hk_values.update(hk)
+
+    def _state(self) -> dict[str, Any]:
+        model = self._model
+        return {
+            "mode": model.mode.name,
+            "timecode": model.timecode,
+            "frame_counter": model.frame_counter,
+            "frame_number": model.frame_number,
+            "error_flags": model.error_flags,
+            "light_level": model.light_level,
+            "cycle_time": model.sync.cycle_time,
+            "refused": model.refused,
+            "overruns": model.overruns,
+            "rmap": model.rmap_counters,
+            "active": asdict(model.active),
+            "link": self._link_state(),
+        }
+
+
+class AdminServer:
+    """JSON lines on a loopback port, polled by the loop of the simulator: one request line, one answer line.
+
+    Args:
+        console: executes the requests.
+        port: port; 0 lets the system choose.
+    """
+
+    def __init__(self, console: FEEConsole, port: int) -> None:
+        self._console = console
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=4)
+        self._listener.setblocking(False)
+        self._clients: dict[socket.socket, bytearray] = {}
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The sockets to be polled for input."""
+        return [self._listener, *self._clients]
+
+    def serve(self) -> None:
+        """Accepts who is waiting and answers what has arrived; never blocks."""
+        try:
+            client, _ = self._listener.accept()
+        except BlockingIOError:
+            pass
+        else:
+            client.setblocking(False)
+            self._clients[client] = bytearray()
+        for client in list(self._clients):
+            self._read(client)
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(_MAX_LINE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        buffer = self._clients[client]
+        buffer += data
+        if not data or len(buffer) > _MAX_LINE:
+            self._forget(client)
+            return
+        while b"\n" in buffer:
+            line, _, rest = bytes(buffer).partition(b"\n")
+            buffer[:] = rest
+            try:
+                client.sendall(self._console.execute(line))
+            except OSError:
+                self._forget(client)
+                return
+
+    def _forget(self, client: socket.socket) -> None:
+        client.close()
+        self._clients.pop(client, None)
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        for client in list(self._clients):
+            self._forget(client)
+        self._listener.close()

@@ -1,0 +1,194 @@
+"""The N-FEE simulator as a process: `n_fee_sim start`.
+
+It binds the SpaceWire link (over ZeroMQ), gives itself the sync pulses of the AEU and behaves as the N-FEE model does, in
+real time or sped up. The DPU may come, go, and be killed at any time: pulses go on, packets for nobody are dropped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from egse.clock import RealClock
+from egse.declaration import site_clock
+from egse.fee.admin import AdminServer, FEEConsole
+from egse.fee.faults import PacketFaults
+from egse.fee.image import Detector
+from egse.fee.model import NFEEModel
+from egse.fee.numbering import NUMBERINGS, camera_model
+from egse.fee.scene import SceneError, load_scene
+from egse.settings import Settings, SettingsError
+from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
+from egse.spw.server import LinkServer, SignalsStop
+
+SETTINGS: Final = "N-FEE SIMULATOR"
+DEFAULT_PORT: Final = 30110
+
+_BUFFER_FULL_FLAGS: Final = 0b1100
+"""Error flags 2 and 3: SRAM buffer of the E and F side full."""
+
+
+def default_endpoint() -> str:
+    """Returns the endpoint of the link to the N-FEE simulator according to the settings."""
+    try:
+        port = int(Settings.load(SETTINGS).get("SPW_PORT", DEFAULT_PORT))
+    except SettingsError:
+        port = DEFAULT_PORT
+    return f"tcp://127.0.0.1:{port}"
+
+
+def make_model(
+    camera: str,
+    *,
+    seed: int = 0,
+    scene: Path | None = None,
+    light_level: float = 1.0,
+    cycle_time: float = 25.0,
+    start: float = 0.0,
+) -> NFEEModel:
+    """Returns the model of an N-FEE with its detectors.
+
+    Args:
+        camera: "em", "pfm" or "fm".
+        seed: of noise and stars.
+        scene: FITS file to look at instead of stars.
+        light_level: attenuation of what comes from outside, 0..1.
+        cycle_time: image cycle time [s].
+        start: time of the first long pulse [s].
+
+    Raises:
+        SceneError: when the scene cannot be used.
+        ValueError: when the cycle time is none of the AEU.
+    """
+    image = None if scene is None else load_scene(scene, NUMBERINGS[camera].id_to_bin, camera)
+    detector = Detector(image, seed=seed, twos_complement=camera == "em")
+    return NFEEModel(
+        camera, start=start, cycle_time=cycle_time, detector=detector, seed=seed, light_level=light_level
+    )
+
+
+def serve(
+    model: NFEEModel, link: SpaceWireOverZeroMQ, clock: RealClock, admin_port: int | None = None
+) -> None:
+    """Serves until a signal ends it; must run in the main thread.
+
+    Args:
+        model: the FEE; its times are those of `clock.monotonic()`.
+        link: the link, not yet open.
+        clock: the clock of the simulation.
+        admin_port: port of the side channel (0: let the system choose); None: no side channel.
+
+    Raises:
+        SpaceWireLinkError: when the link cannot be opened.
+        OSError: when the port of the side channel cannot be had.
+    """
+    faults = PacketFaults()
+    server = LinkServer(model, link, clock)
+    console = FEEConsole(model, faults, server.state)
+    admin = None
+    try:
+        with SignalsStop(server), link:
+            admin = None if admin_port is None else AdminServer(console, admin_port)
+            click.echo(f"READY n_fee_sim {link.endpoint}")
+            if admin is not None:
+                click.echo("ADMIN {} {}".format(*admin.address))
+            server.serve(
+                others=lambda: admin.sockets if admin is not None else [],
+                on_other=admin.serve if admin is not None else None,
+                on_packets=faults.apply,
+                on_overflow=lambda: _flag_overflow(model),
+            )
+    finally:
+        if admin is not None:
+            admin.close()
+        server.close()
+
+
+def _flag_overflow(model: NFEEModel) -> None:
+    model.error_flags |= _BUFFER_FULL_FLAGS
+
+
+@click.group(name="n_fee_sim", help="Simulator of the N-FEE with its CCDs and sync pulses.")
+def cli() -> None:
+    """Command line of the simulator."""
+
+
+@cli.command(help="Start the simulator of the N-FEE in this terminal; Ctrl-C ends it.")
+@click.option(
+    "--endpoint", default=None, help="Endpoint of the SpaceWire link; default: SPW_PORT of the settings."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Port on the loopback interface (0: any free one).",
+)
+@click.option(
+    "--identity", default=DEFAULT_IDENTITY, show_default=True, help="Name of the link, as at the DPU."
+)
+@click.option(
+    "--speed", type=float, default=None, help="How much faster time runs; default: SPEED of the site."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of noise and stars.")
+@click.option(
+    "--scene",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="FITS file with one image of 4510 x 4510 pixels for all CCDs, or four; ADU above the bias.",
+)
+@click.option(
+    "--light", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Light from outside."
+)
+@click.option(
+    "--camera", type=click.Choice(sorted(NUMBERINGS)), default=None, help="Default: by PLATO_CAMERA_IS_EM."
+)
+@click.option("--cycle-time", type=float, default=25.0, show_default=True, help="Image cycle time [s].")
+@click.option(
+    "--admin-port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Port of the side channel for light, housekeeping and faults (0: any free one); default: none.",
+)
+def start(
+    endpoint: str | None,
+    port: int | None,
+    identity: str,
+    speed: float | None,
+    seed: int,
+    scene: Path | None,
+    light: float,
+    camera: str | None,
+    cycle_time: float,
+    admin_port: int | None,
+) -> None:
+    """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
+    speed = site_clock().speed if speed is None else speed
+    if not speed > 0:
+        raise click.BadParameter("must be larger than 0", param_hint="--speed")
+    if port is not None:
+        endpoint = f"tcp://127.0.0.1:{port}"
+    clock = RealClock(speed)
+    try:
+        link = SpaceWireOverZeroMQ(endpoint or default_endpoint(), identity, bind=True)
+        model = make_model(
+            camera or camera_model(),
+            seed=seed,
+            scene=scene,
+            light_level=light,
+            cycle_time=cycle_time,
+            start=clock.monotonic(),
+        )
+        serve(model, link, clock, admin_port)
+    except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def main() -> None:
+    """Runs the command line (entry point of the console script)."""
+    cli(prog_name="n_fee_sim")
+
+
+if __name__ == "__main__":
+    main()
