@@ -95,6 +95,7 @@ class ControlServer:
         self.counters = {"commands": 0, "failures": 0, "refused": 0, "malformed": 0, "expired": 0}
         self._started = time.monotonic()
         self._stop = threading.Event()
+        self._hard_end: threading.Timer | None = None
         self._tasks: list[_Task] = []
         self._task_lock = threading.Lock()
         self._publish_lock = threading.Lock()
@@ -181,9 +182,9 @@ class ControlServer:
         """Ends the server; may be called from any thread and from a signal handler."""
         if not self._stop.is_set():
             self._stop.set()
-            timer = threading.Timer(END_LIMIT, self._end_hard)
-            timer.daemon = True
-            timer.start()
+            self._hard_end = threading.Timer(END_LIMIT, self._end_hard)
+            self._hard_end.daemon = True
+            self._hard_end.start()
 
     def _end_hard(self) -> None:
         logger.critical("%s did not end within %g s; ended the hard way", self.name, END_LIMIT)
@@ -211,55 +212,55 @@ class ControlServer:
             self.journal.close()
         self._command_socket.close(0)
         self._context.destroy(linger=0)
+        if self._hard_end is not None:
+            self._hard_end.cancel()
         logger.info("%s ended", self.name)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
     def _serve_commands(self) -> None:
-        receive = self._command_socket.recv_multipart
+        sock = self._command_socket
         while not self._stop.is_set():
             try:
-                frames = receive()
+                client, data = _receive(sock)
             except zmq.Again:
                 self._run_tasks()
                 continue
             except zmq.ContextTerminated:
                 return
-            self._answer(self._command_socket, frames, self._execute)
+            self._answer(sock, client, data, self._execute)
             if self._tasks:
                 self._run_tasks()
 
     def _serve_services(self) -> None:
+        sock = self._service_socket
         while not self._stop.is_set():
             try:
-                frames = self._service_socket.recv_multipart()
+                client, data = _receive(sock)
             except zmq.Again:
                 continue
             except zmq.ContextTerminated:
                 break
-            self._answer(self._service_socket, frames, self._execute_service)
+            self._answer(sock, client, data, self._execute_service)
         self._service_socket.close(0)
 
     def _answer(
-        self, sock: zmq.Socket[bytes], frames: list[bytes], execute: Callable[[Request], Any]
+        self, sock: zmq.Socket[bytes], client: bytes, data: bytes, execute: Callable[[Request], Any]
     ) -> None:
-        """Executes the request in `frames` and sends the reply: the one place where errors become data."""
+        """Executes the request in `data` and sends the reply: the one place where errors become data."""
         try:
-            request = decode_request(frames[-1])
+            request = decode_request(data)
         except WireError:
             self.counters["malformed"] += 1
             return
-        if len(frames) != 2:
-            self.counters["malformed"] += 1
-            return
         try:
-            reply = Reply(request.id, self.incarnation, execute(request))
-            data = encode(reply)
+            answer = encode(Reply(request.id, self.incarnation, execute(request)))
         except Exception as exc:
             self._count_failure(request, exc)
-            data = encode(Reply(request.id, self.incarnation, None, describe_error(exc)))
+            answer = encode(Reply(request.id, self.incarnation, None, describe_error(exc)))
         try:
-            sock.send_multipart((frames[0], data), zmq.NOBLOCK)
+            sock.send(client, _FIRST_FRAME)
+            sock.send(answer, zmq.NOBLOCK)
         except zmq.ZMQError as exc:
             logger.warning("the answer to %s (%s) could not be sent: %s", request.name, request.origin, exc)
 
@@ -378,6 +379,23 @@ class ControlServer:
                 task.function()
             except Exception:
                 logger.exception("%s: a scheduled task failed", self.name)
+
+
+_FIRST_FRAME = zmq.NOBLOCK | zmq.SNDMORE
+
+
+def _receive(sock: zmq.Socket[bytes]) -> tuple[bytes, bytes]:
+    """Returns client identity and message of the next request; an empty message for one with a wrong frame count.
+
+    Two plain calls cost 4 us less than `recv_multipart`; a ROUTER delivers at least two frames.
+    """
+    client = sock.recv()
+    data = sock.recv()
+    if sock.getsockopt(zmq.RCVMORE):
+        data = b""
+        while sock.getsockopt(zmq.RCVMORE):
+            sock.recv()
+    return client, data
 
 
 def _plain(value: Any) -> Any:
