@@ -1,0 +1,62 @@
+"""Housekeeping of the OGSE control server (operations reference, section 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from egse.device import DeviceError
+from egse.ogse.driver import SETTINGS, OGSEController
+from egse.ogse.messages import flags
+from egse.protocol import Protocol
+from egse.settings import Settings
+
+_FLAG_COLUMNS = {
+    "interlock": "INTERLOCK",
+    "power": "POWER",
+    "lamp": "LAMP",
+    "laser": "LASER",
+    "lamp_fault": "LAMP_FAULT",
+    "controller_fault": "CTRL_FAULT",
+    "psu": "PSU",
+    "operate": "OPERATE",
+}
+
+
+class OGSEProtocol(Protocol):
+    """One row: all flags, both power meters, attenuation.
+
+    `GOGSE_LDLS_*` are booleans (INTERLOCK True: open), `GOGSE_PM_CH{1,2}_PWR` [W], `..._TEMP` [deg C], `..._STATUS`
+    True for a working link, `GOGSE_ATT_LVL` the transmission 0..1, `GOGSE_ATT_FWELL` the fraction of the full well that
+    it gives: transmission times `FWC_FACTOR` of the settings block (1 without a calibration of the site).
+    """
+
+    controller: OGSEController
+
+    def start(self) -> None:
+        """Connects to the OGSE; the server also starts while it is away."""
+        try:
+            self.controller.connect()
+        except DeviceError:
+            return  # each command and each housekeeping row tries again
+
+    def get_housekeeping(self) -> dict[str, Any]:
+        """Returns one housekeeping row."""
+        ogse = self.controller
+        states = flags(ogse.get_flags())
+        readings, links, level = ogse.get_power_and_temperature(), ogse.pm_status(), ogse.att_get_level()
+        hk: dict[str, Any] = {f"GOGSE_LDLS_{column}": states[name] for name, column in _FLAG_COLUMNS.items()}
+        for channel in (1, 2):
+            hk[f"GOGSE_PM_CH{channel}_PWR"] = readings[f"power{channel}"]
+            hk[f"GOGSE_PM_CH{channel}_TEMP"] = readings[f"temp{channel}"]
+            hk[f"GOGSE_PM_CH{channel}_STATUS"] = links[f"pm{channel}"] == "OK"
+        hk["GOGSE_ATT_LVL"] = level["att_factor"]
+        hk["GOGSE_ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
+        return hk
+
+    def get_status(self) -> dict[str, Any]:
+        """Returns whether the OGSE is connected; no message is sent for it."""
+        return {"device_connected": self.controller.is_connected()}
+
+    def quit(self) -> None:
+        """Disconnects from the OGSE; the light stays as it is."""
+        self.controller.disconnect()

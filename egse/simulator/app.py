@@ -1,0 +1,166 @@
+"""The command line of a simulator: `NAME start`, the READY line, and signals."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import click
+
+from egse.clock import RealClock
+from egse.declaration import site_clock
+from egse.settings import Settings, SettingsError
+from egse.simulator.model import DeviceModel
+from egse.simulator.server import Busy, SimulatorServer
+from egse.system import raise_open_files_limit
+
+LOGGER = logging.getLogger("egse.simulator")
+
+
+@dataclass(frozen=True)
+class SimulatorApp:
+    """A simulator as a process.
+
+    `main()` is the console script. The first line on stdout is `READY host port`, when clients can connect; with a
+    side channel the second is `ADMIN host port`. SIGTERM, SIGHUP and SIGINT end the process cleanly and at once,
+    SIGUSR1 is passed to the model.
+
+    Attributes:
+        name: name of the command (`ogse_sim`).
+        title: name of the device, for people.
+        model: makes the device; called with the seed of its random parts.
+        settings: settings block of its control server; `DEVICE_PORT` there is the default port.
+        port: default port when the settings do not name one.
+        max_clients: how many clients the device takes at a time.
+        busy: what happens to one more.
+    """
+
+    name: str
+    title: str
+    model: Callable[[int], DeviceModel]
+    settings: str
+    port: int
+    max_clients: int = 1
+    busy: Busy = Busy.QUEUE
+
+    def device_port(self) -> int:
+        """Returns the port of the device according to the settings."""
+        try:
+            return int(Settings.load(self.settings).get("DEVICE_PORT", self.port))
+        except SettingsError:
+            return self.port
+
+    def command(self) -> click.Group:
+        """Returns the command line."""
+
+        @click.group(name=self.name, help=f"Simulator of the {self.title}.")
+        def group() -> None:
+            return
+
+        @group.command(help=f"Start the simulator of the {self.title} in this terminal; Ctrl-C ends it.")
+        @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+        @click.option("--port", type=click.IntRange(0, 65535), default=None, help=self._port_help())
+        @click.option(
+            "--speed", type=float, default=None, help="How much faster time runs; default: SPEED of the site."
+        )
+        @click.option(
+            "--seed", type=int, default=0, show_default=True, help="Of noise and other random parts."
+        )
+        @click.option(
+            "--admin-port",
+            type=click.IntRange(0, 65535),
+            default=None,
+            help="Port of the side channel for faults (0: let the system choose); default: none.",
+        )
+        def start(
+            host: str, port: int | None, speed: float | None, seed: int, admin_port: int | None
+        ) -> None:
+            speed = site_clock().speed if speed is None else speed
+            if not speed > 0:
+                raise click.BadParameter("must be larger than 0", param_hint="--speed")
+            wanted = self.device_port() if port is None else port
+            self.run(host=host, port=wanted, speed=speed, seed=seed, admin_port=admin_port)
+
+        return group
+
+    def main(self) -> None:
+        """Runs the command line (entry point of the console script)."""
+        self.command()(prog_name=self.name)
+
+    def run(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float = 1.0,
+        seed: int = 0,
+        admin_port: int | None = None,
+    ) -> None:
+        """Serves until a signal ends it; must run in the main thread.
+
+        Args:
+            host, port: where the device listens; port 0 lets the system choose.
+            speed: how much faster than the wall the device's time runs.
+            seed: of the random parts.
+            admin_port: of the side channel; None: no side channel.
+
+        Raises:
+            click.ClickException: when a port cannot be had.
+        """
+        raise_open_files_limit()
+        server = SimulatorServer(
+            self.model(seed),
+            host=host,
+            port=port,
+            clock=RealClock(speed),
+            max_clients=self.max_clients,
+            busy=self.busy,
+            admin_port=admin_port,
+            seed=seed,
+        )
+        with _SignalsTo(server):
+            try:
+                server.open()
+            except OSError as exc:
+                server.close()
+                raise click.ClickException(f"{self.name} cannot listen on {host}:{port}: {exc}") from exc
+            try:
+                self._announce(server, admin_port is not None)
+                server.serve()
+            finally:
+                server.close()
+
+    def _announce(self, server: SimulatorServer, with_admin: bool) -> None:
+        click.echo("READY {} {}".format(*server.address))
+        if with_admin:
+            click.echo("ADMIN {} {}".format(*server.admin_address))
+
+    def _port_help(self) -> str:
+        return f"Port of the device (0: let the system choose); default: DEVICE_PORT of the settings, or {self.port}."
+
+
+class _SignalsTo:
+    """Context: SIGTERM, SIGHUP and SIGINT stop the server, SIGUSR1 is passed to its model."""
+
+    def __init__(self, server: SimulatorServer) -> None:
+        self._server = server
+        self._before: dict[int, Any] = {}
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._server.stop()
+
+    def _user(self, number: int, frame: FrameType | None) -> None:
+        self._server.user_signal()
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._stop)
+        self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._user)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

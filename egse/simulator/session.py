@@ -1,0 +1,48 @@
+"""One connection to a model: bytes in, actions on the line out. Used by the TCP shell and the memory transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from egse.simulator.faults import Action, Close, LineFaults, Send
+from egse.simulator.model import DeviceModel, HangUpError
+
+
+class Session:
+    """Frames what one client sends and hands complete commands to the model, in order.
+
+    Args:
+        model: the device.
+        faults: faults of the line; shared by all connections to the device.
+    """
+
+    def __init__(self, model: DeviceModel, faults: LineFaults | None = None) -> None:
+        self._model = model
+        self._faults = faults or LineFaults()
+        self._framer = model.framer()
+
+    def open(self, now: float) -> list[Action]:
+        """The client is connected; returns the banner to send, if the device has one."""
+        self._model.step(now)
+        banner = self._model.connect(now)
+        return [Send(banner)] if banner else []
+
+    def feed(self, data: bytes, now: float) -> Iterator[Action]:
+        """Takes bytes from the client and yields what happens on the line; nothing follows a `Close`."""
+        for command in self._framer.feed(data):
+            self._model.step(now)
+            try:
+                reply = self._model.handle(command, now)
+            except HangUpError as exc:
+                if exc.reply:
+                    yield Send(exc.reply)
+                yield Close()
+                return
+            for action in self._faults.apply(reply):
+                yield action
+                if isinstance(action, Close):
+                    return
+
+    def close(self, now: float) -> None:
+        """The connection is gone."""
+        self._model.disconnect(now)

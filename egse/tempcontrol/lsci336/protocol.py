@@ -1,0 +1,52 @@
+"""Housekeeping of the LakeShore 336 control server."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from egse.device import DeviceError
+from egse.env import EnvError, get_site_id
+from egse.protocol import Protocol
+from egse.tempcontrol.lsci336.driver import LakeShore336Controller
+
+
+def site_prefix() -> str:
+    """Returns the prefix of housekeeping names for this site, `G<SITE>_` (storage ICD, section 7.1)."""
+    try:
+        return f"G{get_site_id().upper().replace('-', '_')}_"
+    except EnvError:
+        return "GLAB_"
+
+
+class LakeShore336Protocol(Protocol):
+    """One row: temperatures of the four inputs, set points, heater outputs and ranges of the two heaters.
+
+    Names: `G<SITE>_LSCI336_TEMP_A..D` [K] (nan without a valid reading), `..._STATUS_A..D`, `..._SETPOINT_1..2`,
+    `..._HEATER_1..2` [%], `..._RANGE_1..2`.
+    """
+
+    controller: LakeShore336Controller
+
+    def start(self) -> None:
+        """Connects to the instrument; the server also starts while it is away."""
+        try:
+            self.controller.connect()
+        except DeviceError:
+            return  # each command and each housekeeping row tries again
+
+    def get_housekeeping(self) -> dict[str, Any]:
+        """Returns one housekeeping row."""
+        prefix, overview = f"{site_prefix()}LSCI336_", self.controller.get_overview()
+        for channel in "ABCD":
+            if overview[f"status_{channel}"]:
+                overview[f"temp_{channel}"] = math.nan
+        return {f"{prefix}{name.upper()}": value for name, value in overview.items()}
+
+    def get_status(self) -> dict[str, Any]:
+        """Returns whether the instrument is connected; no message is sent for it."""
+        return {"device_connected": self.controller.is_connected()}
+
+    def quit(self) -> None:
+        """Disconnects from the instrument; outputs stay as they are."""
+        self.controller.disconnect()
