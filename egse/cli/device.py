@@ -1,0 +1,64 @@
+"""`cgse device NAME start|stop|status`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from egse.cli.common import print_table, report_start, report_stop, site_supervision, tells_errors
+from egse.site.layout import SiteError
+from egse.site.programs import Entry, device_entry, device_names
+from egse.site.supervise import Row, rows_of, running_elsewhere, start_programs
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("action", type=click.Choice(["start", "stop", "status"]), required=False)
+@click.option(
+    "--simulator", is_flag=True, help="Start it with a model of the device instead of the instrument."
+)
+@click.option("--timeout", default=60.0, show_default=True, help="How long a start may take [s].")
+@tells_errors
+def device(name: str | None, action: str | None, simulator: bool, timeout: float) -> None:
+    """Start, stop or show a device control server; without a name: show all.
+
+    NAME is that of the server, `_cs` may be left out. What is started is supervised: it is restarted when it crashes.
+
+    Example: cgse device ogse start --simulator
+    """
+    if name is None:
+        print_table(_rows([device_entry(known) for known in device_names()]))
+        return
+    entry = device_entry(name)
+    if action == "start":
+        _start(entry, simulator, timeout)
+    elif action == "stop":
+        _stop(entry)
+    else:
+        rows = _rows([entry])
+        print_table(rows)
+        sys.exit(0 if all(row.up for row in rows) else 1)
+
+
+def _start(entry: Entry, simulator: bool, timeout: float) -> None:
+    supervision = site_supervision()
+    record = supervision.launcher.status().get(entry.name)
+    if record is not None and simulator != ("--simulator" in record.command):
+        kind = "without the simulator" if simulator else "with the simulator"
+        raise SiteError(f"{entry.name} runs already, {kind}: stop it first (cgse device {entry.name} stop)")
+    elsewhere = running_elsewhere(supervision, [entry])
+    program = entry.program(simulator=simulator)
+    report_start(start_programs(supervision, [program], elsewhere, timeout))
+
+
+def _stop(entry: Entry) -> None:
+    supervision = site_supervision()
+    report_stop(supervision.withdraw([entry.name]))
+    for name, holder in running_elsewhere(supervision, [entry]).items():
+        click.echo(f"{name} still runs, not started here: {holder}. Stop it with `{name} stop`.", err=True)
+
+
+def _rows(entries: list[Entry]) -> list[Row]:
+    supervision = site_supervision()
+    return rows_of(supervision, [entry.name for entry in entries], running_elsewhere(supervision, entries))
