@@ -1,0 +1,71 @@
+"""Test scripts for the camera: building blocks, observations, procedures, and their Jupyter side.
+
+Names are loaded when they are first used, so that `import camtest` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from camtest.core.exec import (
+        Abort,
+        building_block,
+        current_obsid,
+        end_observation,
+        execute,
+        generate_command_sequence,
+        observation,
+        start_observation,
+    )
+    from camtest.core.sequence import CommandSequence
+    from camtest.state import GlobalState
+    from egse.setup import get_setup, list_setups, load_setup, submit_setup
+
+_HOMES = {
+    "camtest.core.exec": (
+        "Abort",
+        "building_block",
+        "current_obsid",
+        "end_observation",
+        "execute",
+        "generate_command_sequence",
+        "observation",
+        "start_observation",
+    ),
+    "camtest.core.sequence": ("CommandSequence",),
+    "camtest.state": ("GlobalState",),
+    "egse.setup": ("get_setup", "list_setups", "load_setup", "submit_setup"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Abort",
+    "CommandSequence",
+    "GlobalState",
+    "building_block",
+    "current_obsid",
+    "end_observation",
+    "execute",
+    "generate_command_sequence",
+    "get_setup",
+    "list_setups",
+    "load_setup",
+    "observation",
+    "start_observation",
+    "submit_setup",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'camtest' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

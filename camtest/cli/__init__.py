@@ -1,0 +1,52 @@
+"""The command `camtest`: run, dry-run, params, obs, verify, demo.
+
+Commands are loaded when they are used, so that `camtest --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import click
+
+_COMMANDS = {
+    "run": ("camtest.cli.run", "run"),
+    "dry-run": ("camtest.cli.dry_run", "dry_run"),
+    "params": ("camtest.cli.params", "params"),
+    "obs": ("camtest.cli.obs", "obs"),
+    "verify": ("camtest.cli.obs", "verify"),
+    "demo": ("camtest.cli.demo", "demo"),
+}
+_HELP = {
+    "run": "Run a procedure notebook as one observation.",
+    "dry-run": "Execute a notebook without touching a device; show its command sequence.",
+    "params": "Show the parameters of a notebook.",
+    "obs": "List and show observations.",
+    "verify": "Check that nothing in an observation was altered.",
+    "demo": "Run the whole system in a sandbox.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, (module, _) in _COMMANDS.items() if find_spec(module) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _HELP[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="camtest")
+def main() -> None:
+    """Test scripts for the camera: run procedures, look at observations, check them."""

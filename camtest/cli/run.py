@@ -1,0 +1,76 @@
+"""`camtest run NOTEBOOK`: one notebook, one observation."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from camtest.cli.options import NOTEBOOK, gather_parameters, parameter_options, progress
+
+EPILOG = """\b
+Exit codes: 0 done, 1 failed or not started, 2 wrong parameters, 3 aborted, 130 interrupted, 138 kernel lost.
+
+Example: camtest run procedures/short_functional_test.ipynb -p n_cycles 2
+"""
+
+
+@click.command(epilog=EPILOG)
+@NOTEBOOK
+@parameter_options
+@click.option(
+    "--output-dir",
+    default="runs",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the executed notebook; a copy goes into the observation.",
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Path of the executed notebook."
+)
+@click.option("-k", "--kernel", help="Kernel to run in instead of the notebook's own.")
+@click.option("-d", "--description", default="", help="Free text for the obsid table.")
+@click.option("--cell-timeout", type=float, help="Longest time for one cell [s].")
+@click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
+def run(
+    notebook: Path,
+    parameters: tuple[tuple[str, str], ...],
+    parameters_raw: tuple[tuple[str, str], ...],
+    parameters_yaml: tuple[str, ...],
+    parameters_file: tuple[Path, ...],
+    output_dir: Path,
+    output: Path | None,
+    kernel: str | None,
+    description: str,
+    cell_timeout: float | None,
+    quiet: bool,
+) -> None:
+    """Run a procedure notebook as one observation.
+
+    Parameters are checked first; then the observation is started, the cells are executed, notebook and record are
+    stored, and the observation is closed with the true status.
+    """
+    from camtest.run.runner import run_notebook
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    values = gather_parameters(notebook, parameters, parameters_raw, parameters_yaml, parameters_file)
+    try:
+        result = run_notebook(
+            notebook,
+            values,
+            output=output,
+            output_dir=output_dir,
+            kernel_name=kernel,
+            description=description,
+            cell_timeout=cell_timeout,
+            report=None if quiet else progress(),
+            on_start=lambda obsid: click.echo(f"Observation {obsid} started: {notebook.name}"),
+        )
+    except ValueError as exc:
+        if isinstance(exc, click.ClickException):
+            raise
+        raise click.ClickException(str(exc)) from exc
+    for line in result.lines():
+        click.echo(line, err=result.exit_code != 0)
+    raise SystemExit(result.exit_code)

@@ -1,0 +1,1 @@
+"""What test engineers write in: building blocks, observations, command sequences, dry runs."""

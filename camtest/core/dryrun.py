@@ -1,0 +1,274 @@
+"""The dry run: building blocks are executed, their commands go to models in this thread, on virtual time.
+
+Nothing reaches hardware or a server: all proxies of the process hand their commands to the router here, and the
+transports refuse to connect. Device commands are executed by the real Controller of the device joined with its
+simulator model, so that queries, waits and conditions take the path that they would take.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, get_origin
+
+from camtest.core.context import Call, ExecutionContext
+from camtest.core.sequence import CommandSequence, EntryKind, SequenceEntry
+from camtest.core.values import plain
+from egse.clock import VirtualClock
+from egse.command import CommandDefinition
+from egse.confman import ObservationError
+from egse.device import lock_hardware
+from egse.env import EnvError, get_site_id
+from egse.proxy import Proxy, ServiceProxy, route_commands
+from egse.setup import Setup
+
+if TYPE_CHECKING:
+    from camtest.core.blocks import BlockDefinition
+    from egse.control import ControlServerApp
+
+COMMAND_TIME = 0.01
+"""Virtual time that one device command takes [s]; a loop that polls without waiting ends as well."""
+APP_GROUP = "egse.control_server"
+HARDWARE_REASON = "this is a dry run, nothing may reach hardware"
+
+
+class DryRunError(RuntimeError):
+    """Something was asked of a dry run that it cannot answer."""
+
+
+_parent: ContextVar[SequenceEntry | None] = ContextVar("dry_run_entry", default=None)
+
+
+class DryRun(ExecutionContext):
+    """One dry run: the models, the virtual clock and the command sequence.
+
+    Args:
+        setup: the Setup it works with; None when there is none.
+        title: title of the command sequence.
+        supervised: a runner stands for the observation; building blocks need no `start_observation`.
+    """
+
+    def __init__(self, setup: Setup | None = None, title: str = "", *, supervised: bool = False) -> None:
+        self.setup = setup
+        self.supervised = supervised
+        self.clock = VirtualClock()
+        self._obsid = _dry_obsid(setup)
+        details = {"site": self._obsid.split("_")[0], "setup_id": self._obsid.split("_")[1]}
+        self.sequence = CommandSequence(title, mode="dry-run", details=details)
+        self._started = self.clock.monotonic()
+        self._numbers = itertools.count(1)
+        self._controllers: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {}
+        self._observing: str | None = None
+
+    # Observation and building blocks -----------------------------------------------------------------------------
+
+    @property
+    def obsid(self) -> str:
+        """An obsid of the usual form with test id 00000, which no observation ever gets."""
+        return self._obsid
+
+    @property
+    def observing(self) -> bool:
+        """True between the start and the end of an observation, and always when supervised."""
+        return self.supervised or self._observing is not None
+
+    def begin_observation(self, function: str) -> str:
+        """Starts an observation that leaves no trace; returns its obsid."""
+        if self._observing is not None:
+            raise ObservationError(f"an observation is running in this dry run: {self._observing}")
+        self._observing = function
+        return self._obsid
+
+    def end_observation(self) -> None:
+        """Ends the observation; nothing happens when none is running."""
+        self._observing = None
+
+    def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
+        entry = self._add("block", block.name, arguments)
+        return Call(block, next(self._numbers), (entry, _parent.set(entry)))
+
+    def end(self, call: Call, result: Any) -> None:
+        entry, token = call.token
+        entry.result = plain(result)
+        entry.end = self.elapsed
+        _parent.reset(token)
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        entry, token = call.token
+        entry.error = f"{type(error).__name__}: {error}"
+        entry.end = self.elapsed
+        _parent.reset(token)
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual time since the start [s]."""
+        return self.clock.monotonic() - self._started
+
+    def _add(
+        self, kind: EntryKind, name: str, arguments: dict[str, Any], device: str = "", source: str = ""
+    ) -> SequenceEntry:
+        return self.sequence.add(
+            _parent.get(),
+            kind,
+            name,
+            start=self.elapsed,
+            arguments=arguments,
+            device=device,
+            source=source,
+        )
+
+    # Commands ----------------------------------------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Takes the commands of all proxies of this process and locks the hardware."""
+        lock_hardware(HARDWARE_REASON)
+        route_commands(self)
+
+    def release(self, previous: DryRun | None = None) -> None:
+        """Gives the proxies back, to the control servers or to the dry run that was active before."""
+        self.close()
+        route_commands(previous)
+        if previous is None:
+            lock_hardware(None)
+
+    def close(self) -> None:
+        """Lets the models go."""
+        self._controllers.clear()
+        self._shared.clear()
+
+    def call(self, proxy: Proxy, definition: CommandDefinition, arguments: dict[str, Any]) -> Any:
+        """Executes the command of a proxy: on the Controller with its model, or locally for a core service."""
+        server = proxy.server_name
+        if isinstance(proxy, ServiceProxy):
+            return self._serve(server, definition, arguments)
+        app = find_app(server)
+        if not app.device:
+            return self._serve(server, definition, arguments, app)
+        method = getattr(self._controller(app), definition.name)
+        self.clock.advance(COMMAND_TIME)
+        return self._record("command", server, f"model of {server}", definition, arguments, method)
+
+    def _serve(
+        self,
+        server: str,
+        definition: CommandDefinition,
+        arguments: dict[str, Any],
+        app: ControlServerApp | None = None,
+    ) -> Any:
+        """Answers for a core service (`app`) or for the service port of any server."""
+        answer = self._answers().get(definition.name)
+        if answer is None and app is not None:
+            answer = getattr(self._controller(app), definition.name)
+        if answer is None:
+            answer = partial(_blank, definition)
+        return self._record("service", server, "local", definition, arguments, answer)
+
+    def _answers(self) -> dict[str, Callable[..., Any]]:
+        """Returns what core services and the service port of a server answer in a dry run."""
+        obsid = self._obsid if self.observing else None
+        site = self._obsid.split("_")[0]
+        return {
+            "ping": lambda: "pong",
+            "get_obsid": lambda: obsid,
+            "get_site_id": lambda: site,
+            "get_observation": lambda: {"obsid": obsid, "status": "dry-run"} if obsid else None,
+            "get_setup": lambda setup_id=None: self._setup_record(setup_id),
+            "load_setup": lambda setup_id=None: self._setup_record(setup_id),
+            "set_hk_frequency": lambda freq: freq,
+            "set_monitoring_frequency": lambda freq: freq,
+            "start_observation": self._refuse_observation,
+            "submit_setup": self._refuse_submit,
+        }
+
+    def _setup_record(self, setup_id: int | None) -> dict[str, Any]:
+        known = int(self._obsid.split("_")[1])
+        if self.setup is None or (setup_id is not None and int(setup_id) != known):
+            raise DryRunError(f"Setup {setup_id} is not at hand in a dry run, only {known:05d}")
+        return {
+            "setup_id": known,
+            "site_id": self._obsid.split("_")[0],
+            "yaml": self.setup.to_yaml_string(),
+            "path": "",
+            "sha256": "",
+        }
+
+    def _refuse_observation(self, **_: Any) -> None:
+        raise DryRunError("a dry run takes no obsid")
+
+    def _refuse_submit(self, **_: Any) -> None:
+        raise DryRunError("a dry run submits no Setup")
+
+    def _record(
+        self,
+        kind: EntryKind,
+        server: str,
+        source: str,
+        definition: CommandDefinition,
+        arguments: dict[str, Any],
+        action: Callable[..., Any],
+    ) -> Any:
+        entry = self._add(kind, definition.name, arguments, server, source)
+        token = _parent.set(entry)
+        try:
+            result = action(**arguments)
+        except BaseException as exc:
+            entry.error = f"{type(exc).__name__}: {exc}"
+            raise
+        else:
+            entry.result = plain(result)
+            return result
+        finally:
+            entry.end = self.elapsed
+            _parent.reset(token)
+
+    def _controller(self, app: ControlServerApp) -> Any:
+        controller = self._controllers.get(app.name)
+        if controller is None:
+            controller = app.make_dry_controller(self.clock, self._shared)
+            if app.device and not controller.is_connected():
+                controller.connect()
+            self._controllers[app.name] = controller
+        return controller
+
+
+def find_app(server: str) -> ControlServerApp:
+    """Returns the declaration of a control server by its name.
+
+    Raises:
+        DryRunError: when no installed package declares it.
+    """
+    for entry in entry_points(group=APP_GROUP, name=server):
+        app: ControlServerApp = entry.load()
+        return app
+    raise DryRunError(
+        f"no installed package declares the control server `{server}` (entry point group {APP_GROUP}), so a dry run "
+        "has no model for it"
+    )
+
+
+def _blank(definition: CommandDefinition, **_: Any) -> Any:
+    """Returns the empty value of a command's result type."""
+    hint = definition.returns.hint
+    kind = get_origin(hint) or hint
+    return kind() if kind in (bool, int, float, str, bytes, list, dict, tuple) else None
+
+
+def _dry_obsid(setup: Setup | None) -> str:
+    try:
+        site = get_site_id()
+    except EnvError:
+        site = "SITE"
+    return f"{site}_{_setup_number(setup):05d}_00000"
+
+
+def _setup_number(setup: Setup | None) -> int:
+    if setup is None:
+        return 0
+    try:
+        return int(setup.get_id() or 0)
+    except (TypeError, ValueError):
+        return 0

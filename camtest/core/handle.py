@@ -1,0 +1,174 @@
+"""An observation that this process holds open: record, lease, events and files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from camtest.core import services
+from camtest.core.forwarding import Forwarder
+from camtest.core.lease import LeaseKeeper
+from camtest.core.spool import EventSpool, spool_path
+from egse.proxy import command_origin
+from egse.storage import StorageError
+
+LOGGER = logging.getLogger(__name__)
+
+Observation = dict[str, Any]
+"""The configuration manager's record: run_id, obsid, test_id, setup_id, prefix, folder, start, status, ..."""
+
+
+def new_run_id() -> str:
+    """Returns a unique id for a run, in order of time: `20260102T030405-1f2e3d4c`."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+class ObservationHandle:
+    """An open observation; made by `open_observation`.
+
+    Attributes:
+        record: the configuration manager's record of it.
+        spool: where its events are written.
+        lost: why the observation is over although nobody here closed it, None while all is well.
+    """
+
+    def __init__(self, record: Observation, lease: float) -> None:
+        self.record = record
+        self.run_id: str = record["run_id"]
+        self.lost: str | None = None
+        self.spool = EventSpool(spool_path(self.run_id), owner=True)
+        self._lease = LeaseKeeper(self.run_id, lease, self._on_lost)
+        self._forwarder = Forwarder(self.run_id, self.spool.path)
+        self._lease.start()
+        self._forwarder.start()
+
+    @property
+    def obsid(self) -> str:
+        """Full obsid, SITE_SETUP_TEST."""
+        return str(self.record["obsid"])
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the observation, as the storage manager sees it."""
+        return Path(self.record["folder"])
+
+    def _on_lost(self, reason: str) -> None:
+        self.lost = reason
+
+    def mark(self, event: str, **fields: Any) -> None:
+        """Writes a marker into the events."""
+        self.spool.write_event({"t": time.time(), "event": event, "pid": os.getpid(), **fields})
+
+    def add_file(self, name: str, data: bytes) -> str:
+        """Puts a file into the observation's folder; the prefix of the observation goes before `name`.
+
+        Returns:
+            The path of the file, as the storage manager sees it.
+        """
+
+        def send() -> str:
+            with services.storage_manager(timeout=30.0) as storage:
+                return str(storage.add_file(run_id=self.run_id, name=name, data=data))
+
+        return services.patiently(send, f"storing {name}")
+
+    def close(self, status: str, reason: str = "", patience: float = services.PATIENCE) -> Observation:
+        """Forwards the events that are left and closes the observation, which seals it.
+
+        Args:
+            status: done, failed, aborted, interrupted, kernel-lost.
+            reason: why, in a few words.
+            patience: how long it is tried while a core service is away [s].
+
+        Returns:
+            The record as closed.
+
+        Raises:
+            ConnectionError: when the configuration manager stays away; the observation is still open then and
+                `close` can be called again.
+        """
+        self.mark("observation-end", status=status, reason=reason)
+        delivered = self._deliver_events(patience)
+        self.record = services.patiently(
+            lambda: self._end(status, reason), f"closing observation {self.obsid}", patience
+        )
+        self._lease.stop()
+        self.spool.close()
+        if delivered:
+            self.spool.path.unlink(missing_ok=True)
+        LOGGER.info("Observation %s ended with status %s", self.obsid, self.record.get("status", status))
+        return self.record
+
+    def _deliver_events(self, patience: float) -> bool:
+        try:
+            self._forwarder.finish(patience)
+        except (OSError, StorageError) as exc:
+            LOGGER.error("the last events of %s wait in %s: %s", self.obsid, self.spool.path, exc)
+            return False
+        return True
+
+    def _end(self, status: str, reason: str) -> Observation:
+        with services.configuration_manager() as manager:
+            return dict(manager.end_observation(run_id=self.run_id, status=status, reason=reason))
+
+
+def open_observation(
+    function: str,
+    description: str = "",
+    *,
+    supervised: bool,
+    lease: float,
+    details: dict[str, Any] | None = None,
+) -> ObservationHandle:
+    """Starts an observation and holds it.
+
+    Args:
+        function: what is executed, as it stands in the obsid table: `name(arg="value", ...)`.
+        description: free text for the obsid table.
+        supervised: a runner holds the lease, not the kernel that commands.
+        lease: how long the observation lives without a sign of life [s].
+        details: more about the run for the record.
+
+    Raises:
+        ObservationError: when the configuration manager refuses, for instance because one is running.
+        ConnectionError: when it is not there.
+    """
+    run_id = new_run_id()
+    about = {
+        "origin": command_origin(),
+        "pid": os.getpid(),
+        "program": Path(sys.argv[0]).name,
+        **(details or {}),
+    }
+
+    def start() -> Observation:
+        with services.configuration_manager() as manager:
+            return dict(
+                manager.start_observation(
+                    run_id=run_id,
+                    function=function,
+                    description=description,
+                    supervised=supervised,
+                    lease=lease,
+                    details=about,
+                )
+            )
+
+    record = _start_once(start)
+    handle = ObservationHandle(record, lease)
+    handle.mark("observation-start", obsid=handle.obsid, function=function)
+    LOGGER.info("Observation started with obsid=%s", handle.obsid)
+    return handle
+
+
+def _start_once(start: Any) -> Observation:
+    """Starts, and when the answer got lost asks again: the run id makes sure that there is one observation."""
+    try:
+        return dict(start())
+    except TimeoutError:
+        return dict(services.patiently(start, "starting an observation"))

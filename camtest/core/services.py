@@ -1,0 +1,66 @@
+"""The core services that an observation needs, and the patience to talk to them while they restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from egse.confman import ConfigurationManagerProxy
+from egse.storage import StorageProxy
+
+LOGGER = logging.getLogger(__name__)
+
+PATIENCE = 30.0
+"""How long an idempotent call is repeated while its server is away [s]: a supervised restart takes a few seconds."""
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 2.0
+
+R = TypeVar("R")
+
+
+def configuration_manager(timeout: float = 10.0) -> ConfigurationManagerProxy:
+    """Returns a new proxy for the configuration manager; use it as a context manager.
+
+    Args:
+        timeout: how long a call waits for its answer [s].
+    """
+    return ConfigurationManagerProxy(timeout=timeout)
+
+
+def storage_manager(timeout: float = 10.0) -> StorageProxy:
+    """Returns a new proxy for the storage manager; use it as a context manager.
+
+    Args:
+        timeout: how long a call waits for its answer [s].
+    """
+    return StorageProxy(timeout=timeout)
+
+
+def patiently(action: Callable[[], R], what: str, patience: float = PATIENCE) -> R:
+    """Returns the result of `action`, repeating it while the server is away or its answer got lost.
+
+    Only for calls that may be repeated: those of an observation are idempotent by run id.
+
+    Args:
+        action: makes its own proxy at each attempt.
+        what: what is tried, for the log.
+        patience: how long it is repeated [s].
+
+    Raises:
+        ConnectionError: when the server is still away after `patience`.
+        TimeoutError: when it still does not answer.
+    """
+    deadline = time.monotonic() + patience
+    pause, pacer = _FIRST_PAUSE, threading.Event()
+    while True:
+        try:
+            return action()
+        except (ConnectionError, TimeoutError) as exc:
+            if time.monotonic() + pause > deadline:
+                raise
+            LOGGER.warning("%s: %s; trying again", what, exc)
+            pacer.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""The Jupyter side: the kernel `camtest` and what it offers."""

@@ -1,0 +1,1 @@
+"""Running procedure notebooks: parameters, the papermill engine, dry runs."""

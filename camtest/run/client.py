@@ -1,0 +1,179 @@
+"""Executes the cells of a notebook in a kernel and finds out how the run ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.clientwrap import PapermillNotebookClient
+
+from camtest.run.interrupts import Interrupts
+from camtest.run.manager import RunManager
+
+RunStatus = Literal["done", "failed", "aborted", "interrupted", "kernel-lost"]
+
+TIMEOUT_ERROR = "TimeoutError"
+OUTPUT_PATIENCE = 10
+"""How long the last outputs of a cell are waited for, also after it was interrupted by the time limit [s]."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: the status with which its observation is closed.
+        reason: why, in a few words; empty when it is done.
+        error: the exception that ended it, None when it is done.
+    """
+
+    status: RunStatus
+    reason: str = ""
+    error: Exception | None = None
+
+
+class RunClient(PapermillNotebookClient):  # type: ignore[misc]
+    """Executes the cells in order and stops at the first that does not pass.
+
+    Args:
+        manager: keeps the notebook.
+        interrupts: the signals of this process.
+        skip: tells which cells are left out.
+        options: options of `nbclient.NotebookClient`.
+    """
+
+    def __init__(
+        self,
+        manager: RunManager,
+        interrupts: Interrupts,
+        skip: Callable[[NotebookNode], bool] = lambda cell: False,
+        **options: Any,
+    ) -> None:
+        if options.get("timeout"):
+            # The kernel is interrupted, so that `finally` runs, and the cell ends as failed.
+            error = {
+                "ename": TIMEOUT_ERROR,
+                "evalue": f"the cell took longer than {options['timeout']} s",
+                "traceback": [],
+            }
+            options |= {"interrupt_on_timeout": True, "error_on_timeout": error}
+        super().__init__(manager, iopub_timeout=OUTPUT_PATIENCE, **options)
+        self._interrupts = interrupts
+        self._skip = skip
+        self._kernel_group: int | None = None
+        self._kernel_pid: int | None = None
+        self.before_cells: Callable[[RunClient], None] = lambda client: None
+        self.after_cells: Callable[[RunClient], None] = lambda client: None
+        self.outcome = Outcome("failed", "the kernel did not start")
+
+    def run(self, environment: dict[str, str]) -> Outcome:
+        """Starts the kernel, executes the cells and ends the kernel, whatever happens.
+
+        Args:
+            environment: the environment of the kernel.
+        """
+        try:
+            self.execute(env=environment)
+        except (RuntimeError, OSError, KeyError, TimeoutError) as exc:
+            # Whatever happens to the cells is in `outcome` by now: this is about starting or ending the kernel.
+            if self.outcome.status == "done":
+                self.outcome = Outcome("failed", f"the kernel did not end well: {exc}", exc)
+            elif self.outcome.error is None:
+                self.outcome = Outcome("failed", f"the kernel did not start: {exc}", exc)
+        finally:
+            self._ensure_ended()
+        return self.outcome
+
+    def papermill_execute_cells(self) -> None:
+        """Executes the cells; called by papermill once the kernel is ready."""
+        provisioner = self.km.provisioner
+        self._kernel_pid = getattr(provisioner, "pid", None)
+        self._kernel_group = getattr(provisioner, "pgid", None)
+        self.before_cells(self)
+        self.outcome = self._execute_all()
+        if self.outcome.status != "kernel-lost":
+            self.after_cells(self)
+
+    def _execute_all(self) -> Outcome:
+        for index, cell in enumerate(self.nb.cells):
+            if self._interrupts.received is not None:
+                return self._interrupted()
+            if self._skip(cell):
+                self.nb_man.skip(cell, index)
+                continue
+            outcome = self._execute_one(cell, index)
+            if outcome is not None:
+                return outcome
+        return Outcome("done")
+
+    def _execute_one(self, cell: NotebookNode, index: int) -> Outcome | None:
+        """Executes one cell; returns how the run ended, None when it goes on."""
+        self.nb_man.cell_start(cell, index)
+        self._interrupts.cell_started(self._kernel_group)
+        try:
+            self.execute_cell(cell, index)
+        except (CellExecutionError, CellTimeoutError) as exc:
+            outcome = self._cell_failed(exc)
+            interrupted = outcome.status == "interrupted"
+            self.nb_man.cell_end(cell, index, "interrupted" if interrupted else "failed")
+            return outcome
+        except DeadKernelError as exc:
+            if self._interrupts.received is not None:
+                self.nb_man.cell_end(cell, index, "interrupted")
+                return self._interrupted()
+            self.nb_man.cell_end(cell, index, "kernel-lost")
+            return Outcome("kernel-lost", f"the kernel died in cell {index + 1}", exc)
+        except BaseException:
+            self.nb_man.cell_end(cell, index, "interrupted")
+            raise
+        finally:
+            self._interrupts.cell_ended()
+        self.nb_man.cell_end(cell, index, "passed")
+        return None
+
+    def _interrupted(self) -> Outcome:
+        return Outcome("interrupted", f"interrupted by {self._interrupts.received}")
+
+    def _cell_failed(self, error: CellExecutionError | CellTimeoutError) -> Outcome:
+        if isinstance(error, CellTimeoutError):
+            return Outcome("failed", "the cell took too long and did not react to an interrupt", error)
+        name, text = error.ename, error.evalue
+        reason = f"{name}: {text}" if text else name
+        if name == "KeyboardInterrupt" or self._interrupts.received is not None:
+            signal_name = self._interrupts.received or "an interrupt of the kernel"
+            return Outcome("interrupted", f"interrupted by {signal_name}", error)
+        if name.endswith("Abort"):
+            return Outcome("aborted", text or name, error)
+        return Outcome("failed", reason, error)
+
+    def ask(self, code: str) -> None:
+        """Executes code in the kernel silently; for what a runner has to do besides the cells.
+
+        Raises:
+            RuntimeError: when the code raises.
+        """
+        reply = self.wait_for_reply(self.kc.execute(code, silent=True, store_history=False))
+        content = reply["content"] if reply else {"status": "error", "evalue": "no reply"}
+        if content["status"] != "ok":
+            raise RuntimeError(f"the kernel could not do it: {content.get('ename')}: {content.get('evalue')}")
+
+    def _ensure_ended(self) -> None:
+        """Kills a kernel that is still there, after an exception in the middle of its start or end."""
+        if self.km is None:
+            return
+        process = getattr(self.km.provisioner, "process", None)
+        group = getattr(self.km.provisioner, "pgid", None)
+        if process is not None and process.poll() is None:
+            with suppress(ProcessLookupError):
+                if group is not None:
+                    os.killpg(group, signal.SIGKILL)
+                else:
+                    process.kill()
+            process.wait()
+        self._cleanup_kernel()

@@ -1,0 +1,105 @@
+"""Dry run of a procedure notebook: its cells run in a kernel whose commands go to models, on virtual time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from camtest.core.sequence import CommandSequence
+from camtest.core.values import call_text, plain
+from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE, SPOOL_VARIABLE
+from camtest.run.client import Outcome, RunClient
+from camtest.run.interrupts import Interrupts
+from camtest.run.manager import Reporter, RunManager
+from camtest.run.notebooks import ANALYSIS_TAG, function_name, has_tag
+from camtest.run.parameters import check_parameters
+from camtest.run.runner import parametrised
+
+DRY_RUN_ID = "dry-run"
+
+_ENTER = """
+from camtest.state import GlobalState
+assert GlobalState.dry_run, "the kernel is not in a dry run"
+GlobalState.command_sequence.title = {title!r}
+GlobalState.command_sequence.details["parameters"] = {parameters!r}
+"""
+_LEAVE = """
+from camtest.state import GlobalState
+GlobalState.command_sequence.export({path!r})
+"""
+
+
+class DryRunFailedError(click.ClickException, RuntimeError):
+    """A cell raised in the dry run; `sequence` has what was commanded before."""
+
+    def __init__(self, message: str, sequence: CommandSequence) -> None:
+        super().__init__(message)
+        self.sequence = sequence
+
+
+def dry_run_notebook(
+    path: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    setup_file: str | Path | None = None,
+    kernel_name: str | None = None,
+    report: Reporter | None = None,
+) -> CommandSequence:
+    """Executes a notebook without touching a device and returns its command sequence.
+
+    Cells tagged `analysis` are left out. No obsid is taken and nothing is written into the archive; device servers
+    and core services may be down.
+
+    Args:
+        path: the notebook.
+        parameters: values by name.
+        setup_file: Setup to work with; None: the active one, or the newest in the configuration folder.
+        kernel_name: None for the notebook's own kernel.
+        report: told about the progress.
+
+    Raises:
+        ParameterError: when parameters do not fit.
+        DryRunFailedError: when a cell raised, as it would in operations.
+    """
+    source = Path(path).resolve()
+    notebook, kernel = parametrised(source, parameters or {}, None, kernel_name)
+    values = check_parameters(notebook, parameters or {}, source.name)
+    manager = RunManager(notebook, None, report, progress_bar=False)
+    manager.notebook_start()
+    with tempfile.TemporaryDirectory(prefix="camtest-dry-run-") as folder, Interrupts() as interrupts:
+        export = Path(folder) / "sequence.json"
+        client = RunClient(
+            manager,
+            interrupts,
+            skip=lambda cell: has_tag(cell, ANALYSIS_TAG),
+            kernel_name=kernel,
+            resources={"metadata": {"path": str(source.parent)}},
+        )
+        title = call_text(function_name(source), values)
+        client.before_cells = lambda c: c.ask(_ENTER.format(title=title, parameters=plain(values)))
+        client.after_cells = lambda c: c.ask(_LEAVE.format(path=str(export)))
+        outcome = client.run(_environment(setup_file))
+        text = export.read_bytes() if export.exists() else b""
+    manager.notebook_complete()
+    return _sequence(source.name, outcome, text)
+
+
+def _environment(setup_file: str | Path | None) -> dict[str, str]:
+    environment = dict(os.environ)
+    environment.pop(SPOOL_VARIABLE, None)
+    environment |= {DRY_RUN_VARIABLE: "1", RUN_ID_VARIABLE: DRY_RUN_ID}
+    if setup_file is not None:
+        environment[SETUP_FILE_VARIABLE] = str(Path(setup_file).resolve())
+    return environment
+
+
+def _sequence(name: str, outcome: Outcome, text: bytes) -> CommandSequence:
+    sequence = CommandSequence.from_json(text) if text else CommandSequence(name)
+    if outcome.status != "done":
+        raise DryRunFailedError(f"the dry run of {name} {outcome.status}: {outcome.reason}", sequence)
+    return sequence

@@ -1,0 +1,79 @@
+"""SIGINT, SIGTERM and SIGHUP during a run: the kernel is interrupted, so that its `finally` clauses run.
+
+A signal never leaves the run half closed. While a cell runs, the signal is handed on to the kernel as an interrupt and
+the cell ends with KeyboardInterrupt; when it does not end within the grace time, or at a second signal, the kernel is
+killed. Between cells the run ends before the next cell. While the observation is being closed, signals only count.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+GRACE = 10.0
+"""How long an interrupted cell may take to end [s] before its kernel is killed."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Takes the signals of this process while a notebook runs; a context manager.
+
+    Attributes:
+        received: name of the signal that came, None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._kernel: int | None = None
+        self._timer: threading.Timer | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cell_ended()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def cell_started(self, kernel_group: int | None) -> None:
+        """From now on a signal interrupts the kernel.
+
+        Args:
+            kernel_group: process group of the kernel; None when it has none of its own.
+        """
+        self._kernel = kernel_group
+
+    def cell_ended(self) -> None:
+        """From now on a signal is only noted."""
+        self._kernel = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        again = self.received is not None
+        self.received = self.received or signal.Signals(number).name
+        kernel = self._kernel
+        if kernel is None:
+            return
+        if again:
+            _send(kernel, signal.SIGKILL)
+            return
+        _send(kernel, signal.SIGINT)
+        self._timer = threading.Timer(GRACE, _send, (kernel, signal.SIGKILL))
+        self._timer.daemon = True
+        self._timer.start()
+
+
+def _send(group: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)

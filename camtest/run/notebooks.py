@@ -1,0 +1,105 @@
+"""Notebook files: reading, titles of cells, atomic writing."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+ANALYSIS_TAG = "analysis"
+"""Cells with this tag look at the data of the observation; a dry run skips them."""
+_LONGEST_TITLE = 72
+_WORD = re.compile(r"\W+")
+
+
+def read_notebook(path: str | Path) -> NotebookNode:
+    """Returns the notebook in the current format.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is no notebook.
+    """
+    try:
+        notebook: NotebookNode = nbformat.v4.upgrade(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
+    except nbformat.reader.NotJSONError as exc:
+        raise ValueError(f"{path} is not a notebook: {exc}") from exc
+    return notebook
+
+
+def write_notebook(notebook: NotebookNode, path: str | Path) -> None:
+    """Writes the notebook atomically: a reader sees the old or the new one, whole."""
+    write_atomically(Path(path), notebook_bytes(notebook))
+
+
+def notebook_bytes(notebook: NotebookNode) -> bytes:
+    """Returns the notebook as the bytes of its file."""
+    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    return text.encode()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file so that it is replaced at once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def function_name(path: str | Path) -> str:
+    """Returns the name of a notebook as it stands in the obsid table: letters, digits and underscores."""
+    return _WORD.sub("_", Path(path).stem).strip("_") or "notebook"
+
+
+def cell_titles(notebook: NotebookNode) -> list[str]:
+    """Returns a title for every cell: the heading above it, or its first comment, or its first line."""
+    titles: list[str] = []
+    heading = ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = _heading(cell.source)
+            heading = found or heading
+            titles.append(found or "text")
+        else:
+            titles.append(heading or _code_title(cell.source))
+            heading = ""
+    return titles
+
+
+def _heading(source: str) -> str:
+    headings = [line for line in source.splitlines() if line.startswith("#")]
+    return headings[-1].lstrip("# ").strip() if headings else ""
+
+
+def _code_title(source: str) -> str:
+    for line in source.splitlines():
+        text = line.strip()
+        if text:
+            return text.lstrip("# ")[:_LONGEST_TITLE]
+    return "empty cell"
+
+
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    """Returns True when the cell has the tag."""
+    return tag in cell.metadata.get("tags", ())
+
+
+def has_error_output(notebook: NotebookNode) -> bool:
+    """Returns True when a cell shows an error."""
+    return any(
+        output.output_type == "error"
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )

@@ -1,0 +1,69 @@
+"""What a run leaves in its observation besides the data: notebooks, parameters, versions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from camtest.core.handle import ObservationHandle
+from camtest.core.values import plain
+from camtest.run.notebooks import notebook_bytes
+from egse.version import get_version_info
+
+LOGGER = logging.getLogger(__name__)
+
+PARAMETERS_FILE = "parameters.json"
+VERSIONS_FILE = "versions.json"
+
+
+def store_record(
+    handle: ObservationHandle,
+    *,
+    name: str,
+    source: bytes,
+    executed: NotebookNode,
+    parameters: dict[str, Any],
+    given: dict[str, Any],
+) -> list[str]:
+    """Puts the record of a run into the observation's folder.
+
+    Args:
+        handle: the observation.
+        name: name of the notebook, without suffix.
+        source: the notebook as it was before the run.
+        executed: the notebook with its outputs.
+        parameters: all parameters with which it ran.
+        given: the parameters that the operator gave.
+
+    Returns:
+        What could not be stored, one line each; empty when all is well.
+    """
+    files = {
+        f"{name}_input.ipynb": source,
+        f"{name}.ipynb": notebook_bytes(executed),
+        PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
+        VERSIONS_FILE: _json(get_version_info()),
+    }
+    problems = []
+    for file_name, data in files.items():
+        try:
+            handle.add_file(file_name, data)
+        except Exception as exc:  # the observation is closed whatever happens to its files
+            LOGGER.exception("%s could not be stored in observation %s", file_name, handle.obsid)
+            problems.append(f"{file_name} could not be stored: {type(exc).__name__}: {exc}")
+    return problems
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def read_source(path: str | Path | None, notebook: NotebookNode) -> bytes:
+    """Returns the notebook file as it is, or the notebook as text when it does not come from a local file."""
+    if path is not None and Path(str(path)).is_file():
+        return Path(str(path)).read_bytes()
+    return notebook_bytes(notebook)

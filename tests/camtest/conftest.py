@@ -1,0 +1,116 @@
+"""Core services in this process for the tests of single parts; the engine is tested against the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camtest.core import observation, services
+from camtest.state import GlobalState
+from egse.confman import ObservationError
+from egse.storage import StorageError
+
+
+class FakeCore:
+    """Configuration and storage manager as seen through their proxies: records, events and files in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
+        self.supplements: dict[str, bytes] = {}
+        self.renewed = 0
+        self.away = False
+
+    def __enter__(self) -> FakeCore:
+        if self.away:
+            raise ConnectionError("nobody answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        return next((record for record in self.records if record["status"] is None), None)
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.records[-1]
+
+    def start_observation(self, **given: Any) -> dict[str, Any]:
+        if self.running is not None:
+            raise ObservationError(f"an observation is running: {self.running['obsid']}")
+        number = len(self.records) + 1
+        self.records.append(
+            {
+                **given,
+                "obsid": f"CSL1_00007_{number:05d}",
+                "setup_id": 7,
+                "prefix": f"{number:05d}_CSL1_chimay",
+                "folder": str(self.folder),
+                "status": None,
+                "reason": None,
+            }
+        )
+        return dict(self.last)
+
+    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+        record = next(record for record in self.records if record["run_id"] == run_id)
+        record.update(status=status, reason=reason)
+        return dict(record)
+
+    def find_observation(self, run_id: str) -> dict[str, Any] | None:
+        return next((record for record in self.records if record["run_id"] == run_id), None)
+
+    def renew_lease(self, run_id: str) -> float:
+        if self.running is None or self.running["run_id"] != run_id:
+            raise ObservationError("the observation is over: its lease ended")
+        self.renewed += 1
+        return 60.0
+
+    def append_events(self, run_id: str, first_seq: int, events: list[dict[str, Any]]) -> int:
+        if self.running is None or self.running["run_id"] != run_id:
+            raise StorageError(f"run {run_id} is not open")
+        if first_seq <= len(self.events):
+            self.events += events[len(self.events) - first_seq :]
+        return len(self.events)
+
+    def add_file(self, run_id: str, name: str, data: bytes) -> str:
+        self.files[name] = data
+        return str(self.folder / name)
+
+    def add_supplement(self, obsid: str, name: str, data: bytes) -> str:
+        self.supplements[name] = data
+        return name
+
+    def kinds(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No observation, no dry run, no variables of a runner; spools in a folder of this test."""
+    for name in ("CAMTEST_RUN_ID", "CAMTEST_OBSERVATION", "CAMTEST_SPOOL", "CAMTEST_DRY_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CAMTEST_SPOOL_LOCATION", str(tmp_path / "spool"))
+    GlobalState.reset()
+    yield
+    GlobalState.reset()
+    assert observation._current is None, "the test left an observation open"
+
+
+@pytest.fixture
+def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCore]:
+    """Core services in memory."""
+    fake = FakeCore(tmp_path)
+    monkeypatch.setattr(services, "configuration_manager", lambda timeout=10.0: fake)
+    monkeypatch.setattr(services, "storage_manager", lambda timeout=10.0: fake)
+    yield fake
+    fake.away = False
+    observation.finish_observation("interrupted", "the test ended")
+    observation._current = None

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from camtest.core.sequence import CSV_COLUMNS, CommandSequence
+
+
+@pytest.fixture
+def sequence() -> CommandSequence:
+    sequence = CommandSequence('warm_up(setpoint="20")', details={"site": "CSL1"})
+    block = sequence.add(None, "block", "warm_up", start=0.0, arguments={"setpoint": 20.0})
+    command = sequence.add(
+        block,
+        "command",
+        "set_setpoint",
+        start=0.01,
+        arguments={"loop": 1, "value": 20.0},
+        device="lsci336_cs",
+    )
+    command.end = 0.02
+    query = sequence.add(block, "command", "get_temperature", start=0.02, device="lsci336_cs", source="model")
+    query.result, query.end = 19.5, 60.0
+    block.end = 60.0
+    sequence.add(None, "block", "cool_down", start=60.0).error = "ValueError: no"
+    return sequence
+
+
+def test_entries_are_numbered_by_their_place(sequence: CommandSequence) -> None:
+    assert [entry.id for entry in sequence] == ["1", "1.1", "1.2", "2"]
+    assert [entry.block for entry in sequence] == ["", "warm_up", "warm_up", ""]
+    assert [entry.name for entry in sequence.commands] == ["set_setpoint", "get_temperature"]
+    assert len(sequence) == 4
+    assert sequence[1].call == "lsci336_cs.set_setpoint(loop=1, value=20.0)"
+    assert sequence.duration == 60.0
+
+
+def test_json_goes_there_and_back(sequence: CommandSequence) -> None:
+    again = CommandSequence.from_json(sequence.to_json())
+    assert again.to_dict() == sequence.to_dict()
+    assert json.loads(sequence.to_json())["mode"] == "dry-run"
+    with pytest.raises(ValueError, match="not a command sequence"):
+        CommandSequence.from_json('{"schema": 99}')
+
+
+def test_csv_has_one_line_for_each_entry(sequence: CommandSequence) -> None:
+    rows = list(csv.DictReader(io.StringIO(sequence.to_csv())))
+    assert tuple(rows[0]) == CSV_COLUMNS
+    assert json.loads(rows[1]["arguments"]) == {"loop": 1, "value": 20.0}
+    assert [row["block"] for row in rows] == ["", "warm_up", "warm_up", ""]
+
+
+def test_views_show_arguments_results_and_errors(sequence: CommandSequence) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(sequence.tree())
+    console.print(sequence.table())
+    for text in (console.export_text(), str(sequence), sequence.to_markdown()):
+        assert "set_setpoint(loop=1, value=20.0)" in text
+        assert "19.5" in text
+        assert "ValueError: no" in text
+
+
+def test_export_follows_the_suffix(sequence: CommandSequence, tmp_path: Path) -> None:
+    for suffix, begin in ((".json", "{"), (".csv", "id,time_s"), (".md", "# warm_up"), (".txt", "warm_up")):
+        assert sequence.export(tmp_path / f"sequence{suffix}").read_text().startswith(begin)
+    with pytest.raises(ValueError, match=r"\.docx.*suffix"):
+        sequence.export(tmp_path / "sequence.docx")
