@@ -191,7 +191,8 @@ def _side(
     width = attributes.get("h_end", TRANSMITTED_COLUMNS - 1) + 1
     chosen = (headers.ccd == ccd) & (headers.side == side)
     rows_per_packet = max(1, (PACKET_SIZE - HEADER_LENGTH) // (2 * width))
-    layout = (width, rows_per_packet)
+    sides = 2 if attributes.get("sensor_sel") == 3 else 1
+    layout = (width, rows_per_packet, sides)
     image_rows, overscan_rows = _image_rows(attributes), _overscan_rows(attributes)
     image = chosen & (headers.packet_type == TYPE_DATA)
     overscan = chosen & (headers.packet_type == TYPE_OVERSCAN)
@@ -225,10 +226,10 @@ def _rows(
     chosen: NDArray[np.bool_],
     expected: int,
     first_slot: int,
-    layout: tuple[int, int],
+    layout: tuple[int, int, int],
 ) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
     """Returns the rows of the chosen packets, shape (expected, width), and the indices of those that are missing."""
-    width, rows_per_packet = layout
+    width, rows_per_packet, sides = layout
     indices = np.flatnonzero(chosen)
     nothing = np.empty(0, dtype=np.intp)
     if not indices.size:
@@ -237,7 +238,7 @@ def _rows(
     whole = np.concatenate(parts)
     if whole.size == expected * width * 2:
         return whole.view(">u2").astype(np.uint16).reshape(expected, width), nothing
-    slots = headers.sequence_counter[indices].astype(np.intp) - first_slot
+    slots = headers.sequence_counter[indices].astype(np.intp) // sides - first_slot
     return _place_rows(parts, slots, expected, width, rows_per_packet)
 
 
@@ -250,7 +251,8 @@ def _place_rows(
 ) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
     """Puts packets in their rows when some are missing, repeated or cut short.
 
-    The sequence counter tells the slot of a packet (its number within the side); one that points outside is not placed.
+    The sequence counter counts all packets of the readout, sides alternating, image before overscan; so it tells the slot of a
+    packet (its number within its side). One that points outside is not placed.
     """
     pixels = np.zeros((expected, width), dtype=np.uint16)
     present = np.zeros(expected, dtype=np.bool_)

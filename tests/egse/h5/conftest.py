@@ -29,7 +29,7 @@ def side_packets(pixels: np.ndarray, image_rows: int, ccd: int, side: int, frame
             data = rows[start : start + ROWS_PER_PACKET].astype(">u2").tobytes()
             last = start + ROWS_PER_PACKET >= len(rows) and (packet_type == 1 or not len(parts[1][1]))
             word = type_word(ccd, side, frame, packet_type, last)
-            packets.append(header(len(data), word, 1000 + frame, len(packets)) + data)
+            packets.append(header(len(data), word, 1000 + frame, 2 * len(packets) + side) + data)
     return packets
 
 

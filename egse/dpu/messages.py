@@ -1,0 +1,109 @@
+"""What the DPU Processor publishes: message identifiers and the encoding of the payloads.
+
+A message on the data distribution or monitoring stream has two frames: one byte with the identifier, and the payload in
+msgpack (where the original pickled it). `decode_message` gives back what the manual describes::
+
+    SYNC_TIMECODE       (timecode, timestamp)
+    SYNC_HK_PACKET      (HousekeepingPacket, timestamp)
+    SYNC_DATA_PACKET    (DataDataPacket or OverscanDataPacket, timestamp)
+    N_FEE_REGISTER_MAP  numpy array, uint8, shape (2048,)
+    NUM_CYCLES          int
+    HDF5_FILENAMES      list of paths
+    SYNC_ERROR_FLAGS    (error flags, frame counter, timestamp)
+
+Timestamps are those of reception in the DPU Processor, UTC text `YYYY-mm-ddTHH:MM:SS.mmm+0000`. The numbers of the identifiers are
+not given by any source; they are fixed here.
+
+Source: developer manual 14.1; FEE operations reference 8.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from egse.spw import SpaceWirePacket
+
+
+class MessageIdentifier(IntEnum):
+    """First frame of a message, as one byte: `MessageIdentifier.SYNC_TIMECODE.to_bytes(1, byteorder="big")`."""
+
+    SYNC_TIMECODE = 0x80
+    SYNC_HK_PACKET = 0x81
+    SYNC_DATA_PACKET = 0x82
+    N_FEE_REGISTER_MAP = 0x83
+    NUM_CYCLES = 0x84
+    HDF5_FILENAMES = 0x85
+    SYNC_ERROR_FLAGS = 0x86
+
+    @property
+    def frame(self) -> bytes:
+        """The identifier as it stands in front of the message: one byte."""
+        return bytes((self.value,))
+
+
+DATA_STREAM = frozenset(
+    {
+        MessageIdentifier.SYNC_TIMECODE,
+        MessageIdentifier.SYNC_HK_PACKET,
+        MessageIdentifier.SYNC_DATA_PACKET,
+        MessageIdentifier.N_FEE_REGISTER_MAP,
+        MessageIdentifier.NUM_CYCLES,
+    }
+)
+"""What goes to the data distribution stream."""
+
+MONITORING_STREAM = frozenset(
+    {
+        MessageIdentifier.SYNC_TIMECODE,
+        MessageIdentifier.SYNC_HK_PACKET,
+        MessageIdentifier.NUM_CYCLES,
+        MessageIdentifier.HDF5_FILENAMES,
+        MessageIdentifier.SYNC_ERROR_FLAGS,
+    }
+)
+"""What goes to the monitoring stream."""
+
+_PACKETS = (MessageIdentifier.SYNC_HK_PACKET, MessageIdentifier.SYNC_DATA_PACKET)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode_message(identifier: MessageIdentifier, payload: Any) -> list[bytes]:
+    """Returns the two frames of a message.
+
+    Args:
+        identifier: what it is.
+        payload: plain values; packets and the register map as bytes.
+    """
+    return [identifier.frame, _ENCODER.encode(payload)]
+
+
+def decode_message(frames: Sequence[bytes]) -> tuple[MessageIdentifier, Any]:
+    """Returns identifier and payload of a message; see the module for the types of the payloads.
+
+    Raises:
+        ValueError: when the frames are no message of the DPU Processor.
+    """
+    if len(frames) != 2 or len(frames[0]) != 1:
+        raise ValueError(
+            f"a message of the DPU Processor has two frames, the first of one byte, got {len(frames)}"
+        )
+    identifier = MessageIdentifier(frames[0][0])
+    try:
+        payload = msgspec.msgpack.decode(frames[1])
+    except msgspec.MsgspecError as exc:
+        raise ValueError(f"the payload of {identifier.name} is damaged: {exc}") from exc
+    if identifier in _PACKETS:
+        packet, timestamp = payload
+        return identifier, (SpaceWirePacket.create_packet(packet), timestamp)
+    if identifier is MessageIdentifier.N_FEE_REGISTER_MAP:
+        return identifier, np.frombuffer(payload, dtype=np.uint8)
+    return identifier, tuple(payload) if _is_tuple(identifier) else payload
+
+
+def _is_tuple(identifier: MessageIdentifier) -> bool:
+    return identifier in (MessageIdentifier.SYNC_TIMECODE, MessageIdentifier.SYNC_ERROR_FLAGS)

@@ -1,0 +1,69 @@
+"""The seam between the DPU core and its surroundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from egse.dpu.messages import MessageIdentifier
+from egse.h5 import Kind
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long the core waits, in seconds of its clock.
+
+    Attributes:
+        housekeeping: for the housekeeping packet after a timecode.
+        data: for the next data packet of a readout.
+        rmap: for the reply to an RMAP command.
+        guard: no command is started when the next pulse is expected within this time.
+    """
+
+    housekeeping: float = 1.0
+    data: float = 1.5
+    rmap: float = 1.0
+    guard: float = 0.2
+
+    @classmethod
+    def scaled(cls, speed: float) -> Timeouts:
+        """Returns time-outs for a clock that runs `speed` times faster, none of them shorter than the host can keep."""
+        return cls(
+            housekeeping=max(cls.housekeeping, 0.3 * speed),
+            data=max(cls.data, 0.3 * speed),
+            rmap=max(cls.rmap, 0.3 * speed),
+            guard=max(cls.guard, 0.01 * speed),
+        )
+
+
+class DPUSink(Protocol):
+    """What the core asks its surroundings to do; called in the thread that feeds it."""
+
+    def send(self, packet: bytes) -> None:
+        """Sends a packet over the SpaceWire link; raises SpaceWireLinkError when that is impossible."""
+
+    def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
+        """Publishes a message on the streams it belongs to."""
+
+    def begin_cycle(self, timestamp: float, facts: dict[str, Any]) -> None:
+        """A readout cycle starts.
+
+        Args:
+            timestamp: reception of its first timecode, Unix time [s].
+            facts: `cycle` (number since start), `num_cycles`, and `register` (2048 bytes) when it is known.
+        """
+
+    def record(self, kind: Kind, payload: bytes | bytearray | memoryview, timestamp: float) -> None:
+        """Keeps a packet of the running cycle; nothing happens when there is none."""
+
+    def record_map(self, kind: Kind, values: dict[str, Any], timestamp: float) -> None:
+        """Keeps facts of the running cycle or frame; nothing happens when there is none."""
+
+    def end_cycle(self) -> None:
+        """The running cycle is complete."""
+
+    def housekeeping(self, area: bytes, timestamp: float) -> None:
+        """144 bytes of housekeeping came, twice a pulse: in the packet, and read after the data."""
+
+    def finished(self, request: int, value: Any, error: Exception | None) -> None:
+        """A command was sent and acknowledged, or failed."""
