@@ -30,6 +30,9 @@ except ImportError:  # a PyYAML that was built without libyaml: slower, but the 
 MAX_NODES = 1_000_000
 """A document with more values than this, aliases expanded, is refused: it is a mistake or an attack."""
 
+MAX_DEPTH = 200
+"""A document that is nested deeper is refused: far below the depth at which libyaml would run out of stack."""
+
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _INT_PATTERN = re.compile(r"^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0o[0-7_]+|0b[01_]+)$")
@@ -103,6 +106,7 @@ def parse_yaml(text: str, source: str | Path = "<text>") -> Any:
         YAMLFileError: with file, line and column of what is wrong.
     """
     try:
+        _check_depth(text, source)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -177,6 +181,22 @@ def format_yaml(data: Mapping[str, Any]) -> str:
         TypeError: naming the key path of a value that has no YAML form.
     """
     return yaml.dump(_plain(data, ()), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _check_depth(text: str, source: str | Path) -> None:
+    """Refuses deep nesting before the parser, which is recursive C code, crashes the process on it."""
+    # Every level takes a bracket, or a column of its own at the beginning of some line.
+    bound = text.count("[") + text.count("{") + max(map(len, text.splitlines()), default=0)
+    if bound <= 5 * MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise YAMLFileError(source, "nested too deeply", event.start_mark.line + 1)  # type: ignore[union-attr]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _check(node: yaml.Node, source: str | Path, sizes: dict[int, int], open_nodes: list[int]) -> int:

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from egse import bits, resource
+from egse.resource import ResourceError, add_resource_root, get_resource
+
+
+def test_single_bits() -> None:
+    assert bits.set_bit(0b1000, 0) == 0b1001
+    assert bits.clear_bit(0b1001, 0) == 0b1000
+    assert bits.toggle_bit(0b1001, 3) == 0b0001
+    assert bits.set_bits(0, 2, 5) == 0b11100
+    assert bits.clear_bits(0xFF, 2, 5) == 0b11100011
+    assert bits.bit_set(0b101, 0, 2)
+    assert not bits.bit_set(0b101, 0, 1)
+
+
+def test_fields() -> None:
+    assert bits.get_field(0xABCD, 4, 8) == 0xBC
+    assert bits.set_field(0xABCD, 4, 8, 0x11) == 0xA11D
+    assert bits.bit_mask(3, 3) == 0
+    assert (bits.twos_complement(0xFFFF, 16), bits.twos_complement(0x7FFF, 16)) == (-1, 32767)
+    with pytest.raises(ValueError, match="300 does not fit into 8 bits"):
+        bits.set_field(0, 0, 8, 300)
+    with pytest.raises(ValueError, match="no bits from 3 to 2"):
+        bits.bit_mask(3, 2)
+
+
+def test_texts() -> None:
+    assert bits.beautify_binary(2**14 + 2**9) == "01000010 00000000"
+    assert bits.beautify_binary(5, sep="_", group=4, prefix="0b", size=12) == "0b0000_0000_0101"
+    assert bits.beautify_hex(b"\x01\xff") == "01 FF"
+    assert bits.beautify_hex(0x1ABCD, prefix="0x", sep="", size=8) == "0x0001ABCD"
+    assert bits.hex_dump(b"ABC\x00" * 5, width=16).splitlines() == [
+        "00000000  41 42 43 00 41 42 43 00 41 42 43 00 41 42 43 00  |ABC.ABC.ABC.ABC.|",
+        "00000010  41 42 43 00                                      |ABC.|",
+    ]
+    with pytest.raises(ValueError, match="-1 is negative"):
+        bits.beautify_binary(-1)
+
+
+@pytest.mark.parametrize(
+    ("size", "base", "text"),
+    [
+        (0, 2, "0 bytes"),
+        (1023, 2, "1023 bytes"),
+        (1024, 2, "1.000 KiB"),
+        (833754240, 2, "795.130 MiB"),
+        (576_000_000_000, 10, "576.000 GB"),
+        (5e18, 10, "5000.000 PB"),
+    ],
+)
+def test_humanize_bytes(size: float, base: int, text: str) -> None:
+    assert bits.humanize_bytes(size, base) == text
+
+
+def test_humanize_bytes_refuses_other_bases() -> None:
+    with pytest.raises(ValueError, match="2 or 10"):
+        bits.humanize_bytes(1, 3)
+
+
+def test_check_values_of_the_checksums() -> None:
+    assert bits.crc16_ccitt(b"123456789") == 0x29B1
+    assert bits.crc32(b"123456789") == 0xCBF43926
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(resource, "_ROOTS", dict(resource._ROOTS))
+    folder = tmp_path / "icons"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.svg").write_text("<svg/>")
+    (folder / "sub" / "b1.png").write_text("x")
+    (folder / "sub" / "b2.png").write_text("x")
+    (tmp_path / "secret").write_text("x")
+    add_resource_root("test-icons", folder)
+    return folder
+
+
+def test_resources(root: Path) -> None:
+    assert get_resource(":/test-icons/a.svg") == root / "a.svg"
+    assert get_resource(":/test-icons") == root
+    assert get_resource(":/test-icons/sub/*1.png") == root / "sub" / "b1.png"
+    add_resource_root("test-icons", root)
+
+
+@pytest.mark.parametrize(
+    ("locator", "problem"),
+    [
+        ("test-icons/a.svg", "expected ':/ROOT/FILE'"),
+        (":/test-icns/a.svg", "no resource root 'test-icns', did you mean 'test-icons'"),
+        (":/test-icons/x.svg", "there is no such file"),
+        (":/test-icons/sub/*.png", "2 files fit"),
+        (":/test-icons/../secret", "leads out of"),
+    ],
+)
+def test_no_resource(root: Path, locator: str, problem: str) -> None:
+    with pytest.raises(ResourceError, match=problem):
+        get_resource(locator)
+
+
+def test_bad_roots(root: Path) -> None:
+    with pytest.raises(ResourceError, match="there is no folder"):
+        add_resource_root("x", root / "nothing")
+    with pytest.raises(ValueError, match="no name"):
+        add_resource_root("a/b", root)
+    with pytest.raises(ValueError, match="is already"):
+        add_resource_root("test-icons", root / "sub")
