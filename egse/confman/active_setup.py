@@ -1,0 +1,125 @@
+"""Which Setup is loaded; it survives a restart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from egse.confman.repository import SetupFile, SetupRepository
+from egse.setup import SetupError, is_directive
+from egse.storage.files import write_atomically
+from egse.storage.naming import LAST_SETUP_ID, check_name
+
+LOGGER = logging.getLogger(__name__)
+
+LARGEST_FROZEN_FILE = 50_000_000
+"""Larger files that a Setup pulls in are not copied into the observation [bytes]."""
+FROZEN_KINDS = ("yaml//", "csv//", "pandas//")
+
+
+class ActiveSetup:
+    """The loaded Setup of a site.
+
+    Args:
+        repository: the Setups.
+        site_folder: data folder of the site, where the id of the loaded Setup is kept.
+    """
+
+    def __init__(self, repository: SetupRepository, site_folder: Path) -> None:
+        self.repository = repository
+        self._id_file = site_folder / LAST_SETUP_ID
+        self._on_change: list[Callable[[SetupFile], None]] = []
+        self.current: SetupFile | None = self._last()
+
+    def _last(self) -> SetupFile | None:
+        try:
+            return self.repository.read(int(self._id_file.read_text()))
+        except FileNotFoundError:
+            LOGGER.warning("no Setup is loaded yet; load one with `cm_cs load-setup ID`")
+        except (ValueError, OSError, SetupError) as exc:
+            LOGGER.error("the last loaded Setup cannot be loaded again: %s", exc)
+        return None
+
+    def on_change(self, callback: Callable[[SetupFile], None]) -> None:
+        """Has `callback` called with every Setup that is loaded or submitted."""
+        self._on_change.append(callback)
+
+    def load(self, setup_id: int) -> SetupFile:
+        """Makes a Setup the loaded one; raises SetupError when that is not possible."""
+        return self._make_current(self.repository.read(setup_id))
+
+    def submit(self, text: str, description: str, author: str) -> SetupFile:
+        """Saves a new Setup and makes it the loaded one; raises SetupError when that is not possible."""
+        return self._make_current(self.repository.submit(text, description, author))
+
+    def _make_current(self, setup: SetupFile) -> SetupFile:
+        write_atomically(self._id_file, f"{setup.setup_id}\n".encode(), mode=0o644)
+        self.current = setup
+        LOGGER.info("Setup %05d is loaded", setup.setup_id)
+        for callback in self._on_change:
+            callback(setup)
+        return setup
+
+    def get(self, setup_id: int | None) -> SetupFile:
+        """Returns a Setup, the loaded one for None.
+
+        Raises:
+            SetupError: when there is no such Setup, or none is loaded.
+        """
+        if setup_id is not None:
+            return self.repository.read(setup_id)
+        if self.current is None:
+            raise SetupError("no Setup is loaded; load one with `cm_cs load-setup ID`")
+        return self.current
+
+
+def frozen_files(setup: SetupFile, root: Path) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Returns what an observation keeps of its Setup: the file itself and every file that it pulls in.
+
+    Args:
+        setup: the Setup.
+        root: only files below this folder are taken.
+
+    Returns:
+        Content by name in the observation (without prefix), and that name by the value in the Setup.
+    """
+    files = {"setup.yaml": setup.text.encode()}
+    names: dict[str, str] = {}
+    for value in sorted(_pulled_in(setup.content)):
+        path = (setup.path.parent / value.partition("//")[2]).resolve()
+        if not path.is_relative_to(root.resolve()) or not path.is_file():
+            LOGGER.warning("Setup %05d: %s is not there and therefore not frozen", setup.setup_id, value)
+            continue
+        if path.stat().st_size > LARGEST_FROZEN_FILE:
+            LOGGER.warning("Setup %05d: %s is too large to be frozen", setup.setup_id, value)
+            continue
+        name = _free_name(path.name, files)
+        files[name] = path.read_bytes()
+        names[value] = name
+    return files, names
+
+
+def _free_name(name: str, taken: dict[str, bytes]) -> str:
+    try:
+        base = check_name(f"conf_{name}")
+    except ValueError:
+        base = "conf_file"
+    number = 1
+    while (candidate := base if number == 1 else f"{number}_{base}") in taken:
+        number += 1
+    return candidate
+
+
+def _pulled_in(value: Any) -> set[str]:
+    """Returns all values of a Setup that name a file."""
+    if isinstance(value, dict):
+        return set().union(*map(_pulled_in, value.values())) if value else set()
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_pulled_in, value)) if value else set()
+    return (
+        {value}
+        if isinstance(value, str) and value.startswith(FROZEN_KINDS) and is_directive(value)
+        else set()
+    )

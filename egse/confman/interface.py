@@ -1,0 +1,164 @@
+"""Commands of the configuration manager and the proxy that sends them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from egse.command import Range, Unit, dynamic_interface
+from egse.proxy import DynamicProxy, command_origin
+from egse.response import register_error
+from egse.setup import SetupError
+
+register_error(SetupError)  # clients get it as itself
+
+
+class ConfigurationManagerInterface:
+    """Commands of the configuration manager: Setups and observations of a site."""
+
+    # -- observations --------------------------------------------------------------------------------------------
+
+    @dynamic_interface
+    def start_observation(
+        self,
+        run_id: str,
+        function: str,
+        description: str,
+        supervised: bool,
+        lease: Annotated[float, Range(0.0, 86_400.0), Unit("s")],
+        details: dict[str, Any],
+        origin: str = "",
+    ) -> dict[str, Any]:
+        """Starts an observation; a repeated request of the same run returns the observation that it started.
+
+        Args:
+            run_id: a name that the client makes up, different for every run.
+            function: what is executed, `name(arg="value")`; empty for `unknown_function()`.
+            description: free text.
+            supervised: a runner watches it; when its lease lapses it is closed as interrupted, otherwise as orphaned.
+            lease: how long it lives without `renew_lease` [s]; 0 for ever.
+            details: what else belongs into the record: notebook, parameters, versions.
+            origin: who starts it, `user@host:pid`; filled in by the proxy.
+
+        Returns:
+            `run_id`, `obsid` (SITE_SETUP_TEST), `test_id`, `site_id`, `setup_id`, `camera`, `prefix`, `folder`, `start`,
+            `function`, `description`, `state` (open, closing, closed), `status`, `reason`, `end`, ...
+
+        Raises:
+            ObservationError: when an observation is running, no Setup is loaded, this run has ended already, or the
+                storage manager cannot open it.
+        """
+
+    @dynamic_interface
+    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+        """Ends an observation; a repeated request returns how it ended, the first recorded status stays.
+
+        Args:
+            run_id: name of the run.
+            status: done, failed, aborted, interrupted, kernel-lost or orphaned.
+            reason: why, for people.
+
+        Returns:
+            As `start_observation`. State `closing` with a `message` means: recorded, but the storage manager is away
+            and the folder is sealed later.
+
+        Raises:
+            ObservationError: when the run is not known or the status is none.
+        """
+
+    @dynamic_interface
+    def renew_lease(self, run_id: str) -> Annotated[float, Unit("s")]:
+        """Keeps the running observation alive; returns the length of the lease.
+
+        Raises:
+            ObservationError: when this run is not open any more; the text says how it ended.
+        """
+
+    @dynamic_interface
+    def get_observation(self) -> dict[str, Any] | None:
+        """Returns the observation that is running (or being closed), None when there is none."""
+
+    @dynamic_interface
+    def get_obsid(self) -> str | None:
+        """Returns the full obsid of the running observation, None when there is none."""
+
+    @dynamic_interface
+    def find_observation(self, run_id: str) -> dict[str, Any] | None:
+        """Returns the observation of a run, None when there is none."""
+
+    @dynamic_interface
+    def list_observations(self, last: int | None = None) -> list[dict[str, Any]]:
+        """Returns the last observations, oldest first; all of them for None."""
+
+    # -- Setups --------------------------------------------------------------------------------------------------
+
+    @dynamic_interface
+    def load_setup(self, setup_id: int) -> dict[str, Any]:
+        """Makes a Setup the loaded one and returns it, see `get_setup`.
+
+        Raises:
+            ObservationError: during an observation.
+            SetupError: when there is no such Setup or it is not valid.
+        """
+
+    @dynamic_interface
+    def get_setup(self, setup_id: int | None = None) -> dict[str, Any]:
+        """Returns a Setup, the loaded one for None; nothing changes.
+
+        Returns:
+            `setup_id`, `site_id`, `yaml` (the text of its file), `path`, `sha256`.
+
+        Raises:
+            SetupError: when there is no such Setup, it is not valid, or none is loaded.
+        """
+
+    @dynamic_interface
+    def submit_setup(self, yaml: str, description: str, author: str = "") -> dict[str, Any]:
+        """Saves a Setup under the next id, commits it, makes it the loaded one and returns it, see `get_setup`.
+
+        Args:
+            yaml: YAML text with the root key `Setup`.
+            description: what was changed and why.
+            author: who submits, `user@host:pid`; filled in by the proxy.
+
+        Raises:
+            ObservationError: during an observation.
+            SetupError: when it is not valid or cannot be committed.
+        """
+
+    @dynamic_interface
+    def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
+        """Returns `[id, site, description, camera]` of every Setup that fits.
+
+        Args:
+            filters: wanted values by place, `{"camera__ID": "achel"}`; all must fit.
+        """
+
+    @dynamic_interface
+    def get_site_id(self) -> str:
+        """Returns the site id."""
+
+
+class ConfigurationManagerProxy(DynamicProxy, ConfigurationManagerInterface):
+    """Client of the configuration manager."""
+
+    settings_name = "Configuration Manager Control Server"
+    server_name = "cm_cs"
+
+    def start_observation(
+        self,
+        run_id: str,
+        function: str,
+        description: str,
+        supervised: bool,
+        lease: float,
+        details: dict[str, Any],
+        origin: str = "",
+    ) -> dict[str, Any]:
+        """See `ConfigurationManagerInterface.start_observation`; says who asks."""
+        return super().start_observation(
+            run_id, function, description, supervised, lease, details, origin or command_origin()
+        )
+
+    def submit_setup(self, yaml: str, description: str, author: str = "") -> dict[str, Any]:
+        """See `ConfigurationManagerInterface.submit_setup`; says who asks."""
+        return super().submit_setup(yaml, description, author or command_origin())
