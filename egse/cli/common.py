@@ -51,12 +51,15 @@ def site_supervision() -> Supervision:
     """Returns the supervision of the site that the environment names, or of this user's current site.
 
     Raises:
-        EnvError: when neither names a site.
+        SiteError: when neither names a site.
     """
     joined = join_current_site()
     if joined is not None:
         click.echo(f"Site {joined.site_id} in {joined.folder} (the environment names none)", err=True)
-    _, run_dir, log_dir = current_site()
+    try:
+        _, run_dir, log_dir = current_site()
+    except EnvError as exc:
+        raise SiteError(f"{exc}; or choose a site of this machine: cgse site list|use|new") from exc
     return Supervision(run_dir, log_dir)
 
 

@@ -35,6 +35,10 @@ STABLE_AFTER = 30.0
 """A program that ran this long [s] starts with a clean record."""
 
 
+FIRST_TRIES = 3
+"""A program that was never ready is given up after this many tries: it will not get better by itself."""
+
+
 class State(enum.StrEnum):
     """Where a supervised program stands."""
 
@@ -121,6 +125,7 @@ class Supervised:
         self._running_since = 0.0
         self._restarts = 0
         self._crashes = 0
+        self._was_ready = False
         self._reason = ""
         self._generation = wish.generation
         self._once_env = wish.once_env
@@ -189,6 +194,7 @@ class Supervised:
     def _begin_generation(self) -> None:
         self._generation = self._wish.generation
         self._crashes = 0
+        self._was_ready = False
         self._reason = ""
         self.state = State.WAITING
 
@@ -199,7 +205,8 @@ class Supervised:
         LOGGER.info("%s runs already as process %d: adopted", self.program.name, self._launch.record.pid)
         self._generation = self._launch.record.generation
         self._running_since = self._clock.monotonic()
-        self.state = State.RUNNING if self._launch.record.ready else State.STARTING
+        self._was_ready = self._launch.record.ready
+        self.state = State.RUNNING if self._was_ready else State.STARTING
 
     def _start_unless(self, blocker: Supervised | None) -> None:
         if blocker is None:
@@ -232,6 +239,7 @@ class Supervised:
                 if self._launch.poll_ready():
                     LOGGER.info("%s is ready %s", self.program.name, " ".join(self._launch.record.endpoints))
                     self.state = State.RUNNING
+                    self._was_ready = True
                     self._running_since = self._clock.monotonic()
                     self._reason = "" if not self._crashes else self._reason
                 return
@@ -262,7 +270,8 @@ class Supervised:
             self._clean_up()
         except LaunchError as exc:
             self._reason = f"{reason}\n{exc}"
-        if self._crashes >= self.program.tries:
+        tries = self.program.tries
+        if self._crashes >= (tries if self._was_ready else min(tries, FIRST_TRIES)):
             LOGGER.error("%s crashed %d times: given up; %s", self.program.name, self._crashes, self._reason)
             self.state = State.FATAL
             return

@@ -11,12 +11,14 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -40,6 +42,8 @@ class Supervision:
         owned: the programs belong to this process and are stopped when it ends, however it ends.
         clock: the host's clock by default.
     """
+
+    _detached: ClassVar[list[subprocess.Popen[bytes]]] = []
 
     def __init__(
         self,
@@ -101,14 +105,16 @@ class Supervision:
         chosen = set(names)
         running = [name for name in self.launcher.status() if name in chosen]
         stages = self._stages()
+        published = self._published()
         self._edit(lambda wishes: wishes.without(chosen))
-        if self.supervisor_pid() is None:
+        if published is None:
             for name in sorted(chosen, key=lambda name: -stages.get(name, 0)):
                 self.launcher.stop(name)
         else:
-            self._wait(
-                lambda: not chosen & set(self.status()), timeout, f"{', '.join(sorted(chosen))} did not stop"
-            )
+            listed = ", ".join(sorted(chosen))
+            self._wait(lambda: not chosen & set(self.status()), timeout, f"{listed} did not stop")
+            if not self._wishes().programs:
+                self._wait_gone(published, timeout)
         return running
 
     def restart(self, name: str, *, once_env: Mapping[str, str] | None = None) -> None:
@@ -215,10 +221,8 @@ class Supervision:
         self._edit(lambda wishes: Wishes(version=wishes.version))
         published = self._published()
         if published is not None:
-            os.kill(published.pid, signal.SIGTERM)
-            gone = lambda: not is_same_process(published.pid, published.identity)  # noqa: E731
-            self._wait(gone, timeout, f"the supervisor (process {published.pid}) did not end")
-        self._reap()
+            _signal(published.pid, signal.SIGTERM)
+            self._wait_gone(published, timeout)
         for name in sorted(self.launcher.status(), key=lambda name: -stages.get(name, 0)):
             self.launcher.stop(name)
         for process in marked_processes(self.run_dir):
@@ -257,7 +261,7 @@ class Supervision:
             write_atomically(self.run_dir / "programs.json", msgspec.json.encode(wishes))
         pid = self.supervisor_pid()
         if pid is not None:
-            os.kill(pid, signal.SIGUSR1)
+            _signal(pid, signal.SIGUSR1)
 
     def _change(self, name: str, change: Callable[[Wish], tuple[int, int, dict[str, str]]]) -> None:
         def edit(wishes: Wishes) -> Wishes:
@@ -291,6 +295,8 @@ class Supervision:
         command += ["--owner", str(os.getpid())] if self._owned else []
         environment = dict(os.environ if self._env is None else self._env)
         environment[MARKER] = marker(self.run_dir, "supervisor")
+        # Supervisors outlive this object: kept here, so that those that have ended are reaped.
+        self._detached[:] = [popen for popen in self._detached if popen.poll() is None]
         with (self.launcher.log_dir / "supervisor.log").open("ab") as output:
             self._popen = subprocess.Popen(
                 command,
@@ -301,10 +307,16 @@ class Supervision:
                 cwd=self.run_dir,
                 start_new_session=True,
             )
+        self._detached.append(self._popen)
 
-    def _reap(self) -> None:
-        """Takes the exit code of a supervisor that this process started and that has ended."""
-        if self._popen is not None:
+    def _wait_gone(self, published: SupervisorStatus, timeout: float) -> None:
+        """Waits until a supervisor has ended."""
+
+        def gone() -> bool:
+            return not is_same_process(published.pid, published.identity)
+
+        self._wait(gone, timeout, f"the supervisor (process {published.pid}) did not end")
+        if self._popen is not None and self._popen.pid == published.pid:
             self._popen.wait(timeout=5.0)
             self._popen = None
 
@@ -317,3 +329,9 @@ class Supervision:
                 text = details()
                 raise LaunchError(f"{failure}: {text}" if text else failure)
             self._clock.sleep(POLL_PERIOD * self._clock.speed)
+
+
+def _signal(pid: int, signum: signal.Signals) -> None:
+    """Sends a signal to a process that may just have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)

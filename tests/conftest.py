@@ -1,0 +1,68 @@
+"""Fixtures for all tests.
+
+- `site`: a site of its own for one test (folders, settings, configuration repository), joined by this process; no
+  processes.
+- `sandbox`: the running sandbox that all tests of a session share: core services, simulators, device servers, at 20
+  times the true speed. A test that kills something must leave everything running (`sandbox.wait_for(name)`).
+- `in_sandbox`: the same, and this very process is a member of it, so that proxies find the servers.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from egse.env import VARIABLES
+from egse.site.layout import SiteLayout
+from egse.site.ports import release_block
+from egse.site.sandbox import Sandbox
+
+SPEED = 20.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare_environment() -> Iterator[None]:
+    """Takes the site of whoever runs the tests out of the environment."""
+    before = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+    yield
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def site_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that is never started, to be copied."""
+    folder = tmp_path_factory.mktemp("site") / "template"
+    sandbox = Sandbox(folder, speed=SPEED, seed=1)
+    sandbox.create()
+    yield sandbox
+    release_block(folder)
+
+
+@pytest.fixture
+def site(site_template: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteLayout:
+    """A site for one test, joined by this process: folders, settings, repository with Setup 1; nothing runs."""
+    layout = SiteLayout(tmp_path / "site", site_template.layout.site_id)
+    shutil.copytree(site_template.directory, layout.folder)
+    for name, value in layout.environment.items():
+        monkeypatch.setenv(name, value)
+    return layout
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The running sandbox of this session, with everything in it."""
+    folder = tmp_path_factory.mktemp("sandbox") / "box"
+    with Sandbox(folder, speed=SPEED, seed=1) as running:
+        yield running
+    release_block(folder)
+
+
+@pytest.fixture
+def in_sandbox(sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The running sandbox, joined by this process."""
+    with sandbox.joined():
+        yield sandbox
