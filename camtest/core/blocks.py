@@ -233,11 +233,18 @@ def _normalised(node: Any) -> str:
                 continue
             if name == "body" and isinstance(value, list):
                 value = _without_docstring(value)
+            elif isinstance(node, ast.JoinedStr):
+                value = [part for part in value if not _is_empty_text(part)]
             fields.append(f"{name}={_normalised(value)}")
         return f"{type(node).__name__}({', '.join(fields)})"
     if isinstance(node, list):
         return f"[{', '.join(_normalised(item) for item in node)}]"
     return repr(node)
+
+
+def _is_empty_text(node: ast.AST) -> bool:
+    """Returns True for the empty piece of an f-string that Python 3.12 has and others have not."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -180,8 +180,6 @@ class DryRun(ExecutionContext):
             "load_setup": lambda setup_id=None: self._setup_record(setup_id),
             "set_hk_frequency": lambda freq: freq,
             "set_monitoring_frequency": lambda freq: freq,
-            "start_observation": self._refuse_observation,
-            "submit_setup": self._refuse_submit,
         }
 
     def _setup_record(self, setup_id: int | None) -> dict[str, Any]:
@@ -195,12 +193,6 @@ class DryRun(ExecutionContext):
             "path": "",
             "sha256": "",
         }
-
-    def _refuse_observation(self, **_: Any) -> None:
-        raise DryRunError("a dry run takes no obsid")
-
-    def _refuse_submit(self, **_: Any) -> None:
-        raise DryRunError("a dry run submits no Setup")
 
     def _record(
         self,

@@ -38,6 +38,10 @@ class Outcome:
     error: Exception | None = None
 
 
+class _KernelGoneError(Exception):
+    """Leaves papermill's code, which has more to ask of the kernel at the end."""
+
+
 class RunClient(PapermillNotebookClient):  # type: ignore[misc]
     """Executes the cells in order and stops at the first that does not pass.
 
@@ -67,10 +71,10 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         self._interrupts = interrupts
         self._skip = skip
         self._kernel_group: int | None = None
-        self._kernel_pid: int | None = None
         self.before_cells: Callable[[RunClient], None] = lambda client: None
         self.after_cells: Callable[[RunClient], None] = lambda client: None
-        self.outcome = Outcome("failed", "the kernel did not start")
+        self.outcome: Outcome | None = None
+        self._kernel_gone = False
 
     def run(self, environment: dict[str, str]) -> Outcome:
         """Starts the kernel, executes the cells and ends the kernel, whatever happens.
@@ -80,25 +84,26 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         """
         try:
             self.execute(env=environment)
-        except (RuntimeError, OSError, KeyError, TimeoutError) as exc:
-            # Whatever happens to the cells is in `outcome` by now: this is about starting or ending the kernel.
-            if self.outcome.status == "done":
-                self.outcome = Outcome("failed", f"the kernel did not end well: {exc}", exc)
-            elif self.outcome.error is None:
+        except _KernelGoneError:
+            pass
+        except (RuntimeError, OSError, KeyError) as exc:
+            if self.outcome is None:
                 self.outcome = Outcome("failed", f"the kernel did not start: {exc}", exc)
+            elif self.outcome.status == "done":
+                self.outcome = Outcome("failed", f"the kernel did not end well: {exc}", exc)
         finally:
             self._ensure_ended()
-        return self.outcome
+        return self.outcome or Outcome("failed", "the kernel did not start")
 
     def papermill_execute_cells(self) -> None:
         """Executes the cells; called by papermill once the kernel is ready."""
         provisioner = self.km.provisioner
-        self._kernel_pid = getattr(provisioner, "pid", None)
         self._kernel_group = getattr(provisioner, "pgid", None)
         self.before_cells(self)
         self.outcome = self._execute_all()
-        if self.outcome.status != "kernel-lost":
-            self.after_cells(self)
+        if self._kernel_gone:
+            raise _KernelGoneError
+        self.after_cells(self)
 
     def _execute_all(self) -> Outcome:
         for index, cell in enumerate(self.nb.cells):
@@ -124,6 +129,7 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
             self.nb_man.cell_end(cell, index, "interrupted" if interrupted else "failed")
             return outcome
         except DeadKernelError as exc:
+            self._kernel_gone = True
             if self._interrupts.received is not None:
                 self.nb_man.cell_end(cell, index, "interrupted")
                 return self._interrupted()

@@ -298,7 +298,10 @@ class _Run:
         )
         status: str = outcome.status
         try:
-            status = str(self.handle.close(outcome.status, outcome.reason).get("status", status))
+            record = self.handle.close(outcome.status, outcome.reason)
+            status = str(record.get("status") or status)
+            if record.get("state") == "closing":
+                problems.append(str(record.get("message") or "the folder is not sealed yet"))
         except (ConnectionError, TimeoutError, ObservationError) as exc:
             problems.append(f"the observation could not be closed as {outcome.status}: {exc}")
         result = RunResult(

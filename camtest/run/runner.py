@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.execute import prepare_notebook_metadata, remove_error_markers
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from camtest.run.engine import CamtestEngine, RunError, RunResult
-from camtest.run.notebooks import read_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +29,8 @@ def parametrised(
     path: Path, parameters: Mapping[str, Any], output: Path | None, kernel_name: str | None
 ) -> tuple[NotebookNode, str]:
     """Returns the notebook with the cell of injected parameters, as papermill makes it, and the kernel's name."""
-    notebook = read_notebook(path)
+    notebook = load_notebook_node(str(path))
     kernel = CamtestEngine.nb_kernel_name(notebook, kernel_name)
-    notebook.metadata.setdefault("papermill", {})
     if parameters:
         notebook = parameterize_notebook(
             notebook,

@@ -118,8 +118,8 @@ def test_bbid_changes_with_the_code_only(tmp_path: Path) -> None:
 def test_bbid_is_the_same_on_every_machine(tmp_path: Path) -> None:
     # A fixed value: it must not change with the Python version or the place of the file.
     assert (
-        source_id(tmp_path, "@building_block\ndef heat(power):\n    return f'{power:.1f}'\n")
-        == "b0b9f4c6eb46f940"
+        source_id(tmp_path, "@building_block\ndef heat(power):\n    return f'{power:.1f} {power:>{8}}'\n")
+        == "3bf003e0b92f5f8b"
     )
 
 

@@ -133,7 +133,7 @@ def test_start_and_end_become_events(core: FakeCore) -> None:
 
 
 def test_recursion_is_refused_also_through_functions(core: FakeCore) -> None:
-    with observation(), pytest.raises(BuildingBlockError, match="`recursive` -> `recursive`.*recursively"):
+    with observation(), pytest.raises(BuildingBlockError, match=r"`recursive` -> `recursive`.*recursively"):
         recursive(depth=0)
     assert [event["event"] for event in core.events if "block" in event] == ["start", "failed"]
     with observation():

@@ -1,0 +1,288 @@
+"""The engine against the real core services: records, folders, and every process that can die."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from egse.confman import ConfigurationManagerProxy
+from egse.site.sandbox import Sandbox
+
+pytestmark = pytest.mark.system
+
+_spec = importlib.util.spec_from_file_location(
+    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+notebook_tools = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(notebook_tools)
+
+PARAMETERS = "# parameters\nexposure: float = 1.0  # exposure time [s]"
+BLOCK = """\
+from camtest import building_block
+@building_block
+def note(value: float) -> float:
+    return value
+note(value=exposure)
+"""
+SLOW = """\
+import os, pathlib, time
+pathlib.Path("kernel.pid").write_text(str(os.getpid()))
+time.sleep(100)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Core services of a private site."""
+    with Sandbox(tmp_path_factory.mktemp("site") / "sandbox", only_core=True) as sandbox:
+        with ConfigurationManagerProxy(endpoint=sandbox.endpoint("cm_cs")) as proxy:
+            proxy.load_setup(1)
+        yield sandbox
+
+
+@pytest.fixture
+def manager(site: Sandbox) -> Iterator[ConfigurationManagerProxy]:
+    with ConfigurationManagerProxy(endpoint=site.endpoint("cm_cs")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def environment(site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.delenv("CAMTEST_SPOOL_LOCATION", raising=False)
+    return dict(site.environ())
+
+
+def papermill(notebook: Path, *options: str) -> list[str]:
+    output = str(notebook.with_name("out.ipynb"))
+    engine = ["--engine", "camtest", "--no-progress-bar"]
+    return [sys.executable, "-m", "papermill", *engine, str(notebook), output, *options]
+
+
+def start(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 60.0) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=timeout)
+    assert_session_is_empty(process.pid)
+    return process.returncode, output
+
+
+def assert_session_is_empty(session: int) -> None:
+    left = []
+    for process in psutil.process_iter(["pid"]):
+        try:
+            if os.getsid(process.pid) == session:
+                left.append(process)
+        except (ProcessLookupError, PermissionError):
+            continue
+    assert not psutil.wait_procs(left, timeout=5)[1]
+
+
+def kernel_pid(folder: Path, process: subprocess.Popen[str]) -> int:
+    path = folder / "kernel.pid"
+    for _ in range(3000):
+        if path.exists() and path.read_text():
+            return int(path.read_text())
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    raise AssertionError("the cell did not start")
+
+
+def eventually(condition: Callable[[], Any], timeout: float) -> Any:
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def test_run_of_the_command_line_is_an_observation(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "take_it.ipynb", PARAMETERS, BLOCK, kernel="camtest")
+    command = [sys.executable, "-c", "from camtest.cli import main; main()", "run", str(notebook)]
+    code, output = finish(
+        start([*command, "-p", "exposure", "2.5", "--output-dir", "out"], environment, tmp_path)
+    )
+    assert code == 0, output
+    record = manager.list_observations(last=1)[0]
+    assert record["status"] == "done"
+    assert record["function"] == 'take_it(exposure="2.5")'
+    assert record["supervised"] is True
+    for text in (record["obsid"], record["folder"], "done", "[1/3]", str(tmp_path / "out")):
+        assert text in output
+    folder, prefix = Path(record["folder"]), record["prefix"]
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        *("manifest.json", f"{prefix}_take_it.ipynb", f"{prefix}_take_it_input.ipynb"),
+        *(f"{prefix}_parameters.json", f"{prefix}_versions.json", f"{prefix}_events.jsonl"),
+    } <= names
+    events = [json.loads(line) for line in (folder / f"{prefix}_events.jsonl").read_text().splitlines()]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    blocks = [event for event in events if event.get("block")]
+    assert [event["event"] for event in blocks] == ["start", "end"]
+    assert blocks[0]["args"] == {"value": 2.5}
+    assert events[-1]["event"] == "observation-end"
+    listed = {entry["path"] for entry in json.loads((folder / "manifest.json").read_text())["files"]}
+    assert f"{prefix}_take_it.ipynb" in listed
+    assert f"{prefix}_events.jsonl" in listed
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("-p", "exposre", "2"), "`exposre` is not a parameter of this notebook. Did you mean `exposure`?"),
+        (("-p", "exposure", "abc"), "`exposure` expected a number, got 'abc'"),
+    ],
+)
+def test_papermill_with_wrong_parameters_starts_nothing(
+    option: tuple[str, ...],
+    message: str,
+    environment: dict[str, str],
+    manager: ConfigurationManagerProxy,
+    tmp_path: Path,
+) -> None:
+    before = len(manager.list_observations())
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, BLOCK)
+    code, output = finish(start(papermill(notebook, *option), environment, tmp_path))
+    assert code == 2
+    assert message in output
+    assert "Traceback" not in output
+    assert len(manager.list_observations()) == before
+
+
+def test_papermill_with_a_cell_that_raises(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, "1 / 0", "3")
+    code, output = finish(start(papermill(notebook), environment, tmp_path))
+    assert code == 1
+    assert "ZeroDivisionError" in output
+    record = manager.list_observations(last=1)[0]
+    assert record["obsid"] in output
+    assert (record["status"], record["state"]) == ("failed", "closed")
+    assert record["reason"].startswith("ZeroDivisionError")
+
+
+def test_kernel_killed_in_mid_run(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", SLOW, "3")
+    process = start(papermill(notebook), environment, tmp_path)
+    os.kill(kernel_pid(tmp_path, process), signal.SIGKILL)
+    began = time.monotonic()
+    code, output = finish(process)
+    assert time.monotonic() - began < 15
+    assert code == 138
+    assert manager.list_observations(last=1)[0]["status"] == "kernel-lost", output
+
+
+def test_papermill_terminated(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", SLOW, "3")
+    process = start(papermill(notebook), environment, tmp_path)
+    kernel_pid(tmp_path, process)
+    process.terminate()
+    code, output = finish(process)
+    assert code not in (0, None)
+    record = manager.list_observations(last=1)[0]
+    assert (record["status"], record["reason"]) == ("interrupted", "interrupted by SIGTERM"), output
+
+
+def test_runner_and_kernel_killed_together(
+    site: Sandbox, environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, BLOCK, SLOW)
+    process = start(papermill(notebook), environment, tmp_path)
+    kernel = kernel_pid(tmp_path, process)
+    obsid = manager.get_obsid()
+    process.kill()
+    os.kill(kernel, signal.SIGKILL)
+    finish(process)
+    assert manager.get_obsid() == obsid
+    record = eventually(lambda: closed(manager), 16)
+    assert record["obsid"] == obsid
+    assert record["status"] == "interrupted"
+    # The next run brings the events that waited in the spool.
+    spools = list(Path(environment["PLATO_LOG_FILE_LOCATION"], "spool").iterdir())
+    assert [record["run_id"] in path.name for path in spools] == [True]
+    code, output = finish(
+        start(papermill(notebook_tools.write_notebook(tmp_path / "next.ipynb", "1")), environment, tmp_path)
+    )
+    assert code == 0, output
+    assert not spools[0].exists()
+    late = [p for p in Path(record["folder"]).iterdir() if "late-events" in p.name]
+    events = Path(record["folder"], f"{record['prefix']}_events.jsonl")
+    assert late or events.exists()
+
+
+def closed(manager: ConfigurationManagerProxy) -> dict[str, Any] | None:
+    record = manager.list_observations(last=1)[0]
+    return record if record["state"] == "closed" else None
+
+
+def test_core_services_restarted_during_the_run(
+    site: Sandbox, environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    cells = (PARAMETERS, SLOW.replace("sleep(100)", "sleep(3)"), BLOCK)
+    process = start(
+        papermill(notebook_tools.write_notebook(tmp_path / "in.ipynb", *cells)), environment, tmp_path
+    )
+    kernel_pid(tmp_path, process)
+    site.kill("sm_cs")
+    site.kill("cm_cs")
+    code, output = finish(process, 90)
+    assert code == 0, output
+    site.wait_for("cm_cs")
+    record = eventually(lambda: closed(manager), 20)
+    assert record["status"] == "done"
+    assert re.search(r"Status +done", output)
+
+
+def test_dry_run_needs_no_server(environment: dict[str, str], tmp_path: Path) -> None:
+    cells = (PARAMETERS, BLOCK, "# analysis\nraise SystemError('not in a dry run')")
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", *cells)
+    command = [sys.executable, "-c", "from camtest.cli import main; main()", "dry-run", str(notebook)]
+    dead = {**environment, "PLATO_LOCAL_SETTINGS": str(other_ports(environment, tmp_path))}
+    began = time.monotonic()
+    code, output = finish(start([*command, "--export", "sequence.json"], dead, tmp_path))
+    assert code == 0, output
+    assert time.monotonic() - began < 10
+    assert "note(value=1.0)" in output
+    exported = json.loads((tmp_path / "sequence.json").read_text())
+    assert exported["mode"] == "dry-run"
+    assert exported["setup_id"] == "00001"
+    assert exported["parameters"] == {"exposure": 1.0}
+    assert exported["entries"][0]["name"] == "note"
+
+
+def other_ports(environment: dict[str, str], folder: Path) -> Path:
+    """Settings that lead to nobody."""
+    text = Path(environment["PLATO_LOCAL_SETTINGS"]).read_text()
+    path = folder / "settings.yaml"
+    path.write_text(re.sub(r"_PORT: \d+", "_PORT: 1", text))
+    return path
