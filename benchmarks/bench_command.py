@@ -6,19 +6,18 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
-from egse.settings import Settings
-
 from benchmarks.site import benchmark_site
 from benchmarks.trivial_device import TrivialProxy
+from egse.journal import read_journal
 
 ROUNDS = 40
 CALLS = 250
@@ -39,21 +38,26 @@ while True:
 
 
 def main() -> None:
-    cpu = min(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cpu})  # children inherit it: client and servers share one CPU
-    with tempfile.TemporaryDirectory() as folder, benchmark_site(Path(folder)) as site:
-        server = site.start([sys.executable, "-m", "benchmarks.trivial_device", "start"])
-        peer = subprocess.Popen([sys.executable, "-c", PEER], stdout=subprocess.PIPE, text=True)
+    allowed = os.sched_getaffinity(0)
+    with benchmark_site() as site:
+        os.sched_setaffinity(0, {min(allowed)})  # children inherit it: client and both servers share one CPU
+        try:
+            with site.server("benchmarks.trivial_device"), _peer() as port:
+                _measure(port)
+            _check_journal(site.data)
+        finally:
+            os.sched_setaffinity(0, allowed)
+
+
+@contextmanager
+def _peer() -> Iterator[int]:
+    """The raw server in a process of its own; yields its port."""
+    with subprocess.Popen([sys.executable, "-c", PEER], stdout=subprocess.PIPE, text=True) as peer:
         try:
             assert peer.stdout is not None
-            port = int(peer.stdout.readline())
-            _measure(port)
+            yield int(peer.stdout.readline())
         finally:
             peer.kill()
-            peer.wait()
-            server.terminate()
-            server.wait(10)
-        _check_journal(Path(folder))
 
 
 def _measure(port: int) -> None:
@@ -101,15 +105,12 @@ def _medians(batches: list[Any]) -> list[float]:
     return [statistics.median(batch) for batch in batches]
 
 
-def _check_journal(folder: Path) -> None:
-    from egse.journal import read_journal
-
-    (path,) = (folder / "data").glob("*/journal/trivial_cs/*.journal")
+def _check_journal(data: Path) -> None:
+    (path,) = data.glob("*/journal/trivial_cs/*.journal")
     begun = sum(record.event == "begin" for record in read_journal(path))
     expected = ROUNDS * CALLS
     print(f"journal                     {begun} commands recorded, {expected} were sent")
     assert begun == expected
-    Settings.load(force=True)
 
 
 if __name__ == "__main__":

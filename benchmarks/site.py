@@ -1,80 +1,62 @@
-"""A private site for benchmarks: environment and settings, processes started the ordinary way."""
+"""A private site for benchmarks: core services in a sandbox, device servers started the ordinary way."""
 
 from __future__ import annotations
 
-import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from egse.settings import Settings
+from egse.site.sandbox import Sandbox
+
+EXTRA_SETTINGS = """
+Trivial Control Server:
+  PROTOCOL: tcp
+  HOSTNAME: localhost
+  COMMANDING_PORT: {0}
+  MONITORING_PORT: {1}
+  SERVICE_PORT: {2}
+  STORAGE_MNEMONIC: TRIVIAL
+"""
+EXTRA_OFFSET = 90
+"""Where in the sandbox's block of 100 ports the benchmark's own device starts."""
 
 
 class BenchmarkSite:
-    """Starts processes of the site and waits until they are ready."""
+    """A running site; this process has joined it."""
 
-    def __init__(self) -> None:
-        self.processes: list[subprocess.Popen[str]] = []
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.data = Path(sandbox.env["PLATO_DATA_STORAGE_LOCATION"])
 
-    def start(self, command: list[str]) -> subprocess.Popen[str]:
-        """Starts a control server and returns when it has said that it is ready."""
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.processes.append(process)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("READY"):
-            raise RuntimeError(f"{' '.join(command)} did not get ready: {line!r}")
-        return process
-
-    def stop(self) -> None:
-        """Ends what is still running."""
-        for process in self.processes:
-            if process.poll() is None:
+    @contextmanager
+    def server(self, module: str) -> Iterator[subprocess.Popen[str]]:
+        """Runs `python -m module start` from ready to end."""
+        command = [sys.executable, "-m", module, "start"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith("READY"):
+                raise RuntimeError(f"{' '.join(command)} did not get ready: {line!r}")
+            try:
+                yield process
+            finally:
                 process.terminate()
                 process.wait(10)
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 @contextmanager
-def benchmark_site(folder: Path) -> Iterator[BenchmarkSite]:
-    """Makes `folder` a site with a log and a storage manager running, and points this process at it."""
-    blocks = ("Logging", "Storage", "Configuration Manager", "Trivial")
-    ports = iter(_free_ports(4 * len(blocks)))
-    lines = ["SITE:", "  ID: BENCH"]
-    for block in blocks:
-        lines += [f"{block} Control Server:", "  PROTOCOL: tcp", "  HOSTNAME: localhost"]
-        keys = ("COMMANDING_PORT", "MONITORING_PORT", "SERVICE_PORT", "RECEIVER_PORT")
-        lines += [f"  {key}: {next(ports)}" for key in keys]
-    lines.append("  STORAGE_MNEMONIC: TRIVIAL")
-    (folder / "settings.yaml").write_text("\n".join(lines) + "\n")
-    os.environ.update(
-        SITE_ID="BENCH",
-        PLATO_LOCAL_SETTINGS=str(folder / "settings.yaml"),
-        PLATO_DATA_STORAGE_LOCATION=str(folder / "data"),
-        PLATO_LOG_FILE_LOCATION=str(folder / "log"),
-        PLATO_CONF_DATA_LOCATION=str(folder / "conf"),
-        PLATO_CONF_REPO_LOCATION=str(folder / "conf"),
-    )
+def benchmark_site() -> Iterator[BenchmarkSite]:
+    """Starts the core services in a temporary sandbox, joins it, and adds the settings of the benchmark's device."""
+    with TemporaryDirectory() as folder, Sandbox(folder, only_core=True) as sandbox, sandbox.joined():
+        first = int(sandbox.endpoint("log_cs").rpartition(":")[2]) // 100 * 100 + EXTRA_OFFSET
+        with Path(sandbox.env["PLATO_LOCAL_SETTINGS"]).open("a") as settings:
+            settings.write(EXTRA_SETTINGS.format(*range(first, first + 3)))
+        Settings.load(force=True)
+        yield BenchmarkSite(sandbox)
     Settings.load(force=True)
-    site = BenchmarkSite()
-    try:
-        for name in ("log_cs", "sm_cs"):
-            site.start([f"{Path(sys.executable).parent / name}", "start"])
-        yield site
-    finally:
-        site.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
