@@ -75,12 +75,17 @@ class StorageManager:
         for registration in state.registrations:
             self._add_producer(registration)
         if state.observation is not None:
-            self._folder = ObservationFolder(self.site_folder, state.observation)
-            LOGGER.info("observation %s is open still", state.observation.obsid)
-            for producer in self._producers.values():
-                producer.start_mirror(self._folder)
-            for external in state.external:
-                self._external[external.path] = external.entry
+            self._recover_observation(ObservationFolder(self.site_folder, state.observation), state.external)
+
+    def _recover_observation(self, folder: ObservationFolder, external: Sequence[ExternalFile]) -> None:
+        if folder.sealed:  # killed between the manifest and the state
+            self._save_state()
+            return
+        LOGGER.info("observation %s is open still", folder.info.obsid)
+        self._folder = folder
+        self._external = {file.path: file.entry for file in external}
+        for producer in self._producers.values():
+            producer.start_mirror(folder)
 
     def start(self) -> None:
         """Begins to put acknowledged rows on disk in the background."""
