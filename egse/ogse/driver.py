@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from egse.clock import Clock, system_clock
-from egse.control import ServerContext
+from egse.declaration import ServerContext
 from egse.device import DeviceTransport, TCPTransport
 from egse.mixin import DynamicCommandMixin
 from egse.ogse.interface import OGSEInterface

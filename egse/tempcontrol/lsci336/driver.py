@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egse.control import ServerContext
+from egse.declaration import ServerContext
 from egse.device import DeviceConnectionError, DeviceTransport, TCPTransport
 from egse.mixin import DynamicCommandMixin
 from egse.proxy import DynamicProxy
