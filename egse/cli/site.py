@@ -66,4 +66,6 @@ def new(site_id: str, folder: Path | None, camera: str) -> None:
     click.echo(f"  settings       {layout.settings}")
     click.echo(f"  configuration  {layout.conf}")
     click.echo(f"  data           {layout.data}")
-    click.echo(f'\nJoin it with:  eval "$(cgse site use {site_id})"   then:  cgse core start')
+    click.echo(
+        f'\nJoin it with:  eval "$(cgse site use {site_id})"   then:  cgse core start; cm_cs load-setup 1'
+    )

@@ -183,8 +183,7 @@ class Supervised:
             self._continue_stop()
         elif not self.wanted:
             if may_stop:
-                self._clean_up()
-                self.state = State.STOPPED
+                self._stopped()
         elif self.state is State.BACKOFF:
             if self._clock.monotonic() >= self._not_before:
                 self._start()
@@ -293,7 +292,17 @@ class Supervised:
         if alive:
             LOGGER.warning("%s did not end within %g s: killed", self.program.name, self.program.stop_timeout)
             signal_all([p for p in self._family[:1] if is_alive(p)], signal.SIGKILL)
-        self._clean_up()
+        self._stopped()
+
+    def _stopped(self) -> None:
+        """Ends what is left of it; then it may be started again, if that is what was asked for."""
+        try:
+            self._clean_up()
+        except LaunchError as exc:
+            LOGGER.error("%s", exc)
+            self._reason = str(exc)
+            self.state = State.FATAL if self.wanted else State.STOPPED
+            return
         LOGGER.info("%s stopped", self.program.name)
         if self.wanted:
             self._begin_generation()

@@ -207,7 +207,7 @@ class Supervision:
         self._wait(settled, timeout, f"not everything came up within {timeout:g} s", describe)
         return states
 
-    def shut_down(self, timeout: float = 30.0) -> list[str]:
+    def shut_down(self, timeout: float = 45.0) -> list[str]:
         """Stops everything, the supervisor too; also what a killed supervisor has left running.
 
         Returns:

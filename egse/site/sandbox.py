@@ -29,6 +29,7 @@ from egse.site.localsettings import number_of_ports, read_local_settings, remap_
 from egse.site.ports import UNIT, PortBlock, busy_ports, claim_block, release_block
 from egse.site.programs import Entry, programs_of, sandbox_entries
 from egse.site.supervise import START_TIMEOUT, Row, require_all, rows_of, start_programs
+from egse.storage.naming import LAST_SETUP_ID
 
 DEFAULT_SITE = "LAB"
 DEFAULT_CAMERA = "achel"
@@ -171,7 +172,8 @@ class Sandbox:
         if new_ports:
             release_block(self.directory)
         self._claim_ports(None if new_ports else self.profile.first_port)
-        create_conf_repository(self.layout, self.profile.camera)
+        setup = create_conf_repository(self.layout, self.profile.camera)
+        self._load_first_setup(setup)
         (self.directory / "env").write_text(self.exports() + "\n", encoding="utf-8")
         write_atomically(self.directory / "sandbox.json", msgspec.json.encode(self.profile))
         self._stored = self.profile
@@ -291,6 +293,13 @@ class Sandbox:
         settings = {"SITE": {**settings.pop("SITE", {}), **site}, **settings}
         write_local_settings(self.layout.settings, settings)
         self.profile = msgspec.structs.replace(self.profile, first_port=block.first, ports=block.size)
+
+    def _load_first_setup(self, setup: Path) -> None:
+        """Has the configuration manager start with the first Setup, unless another one was loaded before."""
+        loaded = self.layout.data / LAST_SETUP_ID
+        if not loaded.exists():
+            number = int(setup.name.split("_")[2])
+            write_atomically(loaded, f"{number}\n".encode())
 
     def _check_ports_free(self) -> None:
         assert self.profile.first_port is not None
