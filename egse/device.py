@@ -191,9 +191,8 @@ class TCPTransport(DeviceTransport):
         if not data.endswith(self.command_terminator):
             data += self.command_terminator
         with self.lock:
-            sock = self._open_socket()
             self._keep_interval()
-            self._drop_late_bytes(sock)
+            sock = self._quiet_socket()
             try:
                 sock.sendall(data)
             except OSError as exc:
@@ -239,13 +238,21 @@ class TCPTransport(DeviceTransport):
                 threading.Event().wait(pause)
             self._last_command = time.monotonic()
 
-    def _drop_late_bytes(self, sock: socket.socket) -> None:
+    def _quiet_socket(self) -> socket.socket:
+        """Returns the socket with nothing late in it; a connection closed while idle is made anew, nothing was sent."""
+        sock = self._open_socket()
         self._buffer = b""
         sock.settimeout(0)
         try:
             while sock.recv(65536):
                 pass
-        except (BlockingIOError, OSError):
-            pass
-        finally:
-            sock.settimeout(self.timeout)
+            closed = True
+        except BlockingIOError:
+            closed = False
+        except OSError:
+            closed = True
+        if closed:
+            self.disconnect()
+            sock = self._open_socket()
+        sock.settimeout(self.timeout)
+        return sock
