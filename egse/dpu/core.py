@@ -81,6 +81,7 @@ class DPUCore:
         self._pending_timecode: tuple[int, float] | None = None
         self._frames_in_cycle: set[int] = set()
         self._cycle_open = False
+        self._cycle_number = 0
         self._frame_open = False
         self._open_sides: set[CCDSide] = set()
 
@@ -271,7 +272,8 @@ class DPUCore:
     def _begin_cycle(self, timestamp: float) -> None:
         state = self.state
         self._cycle_open = True
-        facts: dict[str, Any] = {"num_cycles": state.num_cycles, "cycle": state.cycle_count}
+        self._cycle_number += 1
+        facts: dict[str, Any] = {"num_cycles": state.num_cycles, "cycle": self._cycle_number}
         if state.known:
             facts["register"] = bytes(state.registers.memory)
         self._sink.begin_cycle(timestamp, facts)

@@ -11,18 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from egse.dpu.errors import FEEModeError
 from egse.dpu.state import NFEEState
-from egse.fee import FEE_SENSOR_SEL, is_legal_transition, n_fee_mode
-from egse.response import register_error
+from egse.fee import FEE_SENSOR_SEL, NUMBERINGS, is_legal_transition, n_fee_mode
+from egse.reg import RegisterMap
 
 LAST_COLUMN = 2294
 DUMP_ROWS = 4510
 MAX_ROW = 0xFFFF
-
-
-@register_error
-class FEEModeError(ValueError):
-    """The FEE has no direct transition from the mode in effect to the one asked for; nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,11 @@ def _dump(name: str, state: NFEEState) -> Operation:
     return Operation(name, values, num_cycles=0)
 
 
+def _check_rows(row_start: int, row_end: int) -> None:
+    if row_end < row_start:
+        raise ValueError(f"row_end ({row_end}) is smaller than row_start ({row_start})")
+
+
 def _full_image(
     name: str,
     state: NFEEState,
@@ -96,8 +97,7 @@ def _full_image(
     ccd_order: list[int],
     ccd_side: str,
 ) -> Operation:
-    if row_end < row_start:
-        raise ValueError(f"row_end ({row_end}) is smaller than row_start ({row_start})")
+    _check_rows(row_start, row_end)
     if ccd_side not in FEE_SENSOR_SEL:
         raise ValueError(f'ccd_side must be "E", "F" or "BOTH", got {ccd_side!r}')
     values = {
@@ -166,3 +166,21 @@ def make_operation(name: str, arguments: Mapping[str, Any], state: NFEEState) ->
         operation.values
     )  # refuses fields and values that do not fit, before anything is sent
     return operation
+
+
+def check_arguments(name: str, arguments: Mapping[str, Any], camera: str = "fm") -> None:
+    """Refuses arguments that can never work, before a command is queued.
+
+    Args:
+        name: one of `OPERATIONS`.
+        arguments: its arguments by name.
+        camera: "em", "pfm" or "fm".
+
+    Raises:
+        ValueError, KeyError: naming the argument.
+    """
+    if name == "n_fee_set_full_image_mode":
+        _check_rows(arguments["row_start"], arguments["row_end"])
+        NUMBERINGS[camera].encode_order(arguments["ccd_order"])
+    elif name == "n_fee_set_register_values":
+        RegisterMap("N-FEE", camera).plan(arguments["values"])

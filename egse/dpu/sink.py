@@ -50,7 +50,7 @@ class DPUSink(Protocol):
 
         Args:
             timestamp: reception of its first timecode, Unix time [s].
-            facts: `cycle` (number since start), `num_cycles`, and `register` (2048 bytes) when it is known.
+            facts: `cycle` (running number of the file since start), `num_cycles`, and `register` (2048 bytes) when it is known.
         """
 
     def record(self, kind: Kind, payload: bytes | bytearray | memoryview, timestamp: float) -> None:

@@ -147,29 +147,25 @@ def project_spool(spool: Path, path: Path) -> CycleFacts | None:
         return msgspec.convert(projector.facts, CycleFacts)
 
 
-def recover_spools(folder: Path, root: Path, keep: Iterable[Path] = ()) -> list[tuple[Path, CycleFacts]]:
+def recover_spools(spools: Iterable[Path], root: Path) -> list[tuple[Path, CycleFacts]]:
     """Turns the spools that a dead process left into HDF5 files and removes them.
 
-    Call it only from the process that owns the spool folder: a live spool of somebody else would be cut short. A spool that cannot
-    be turned is logged and left where it is. A spool whose HDF5 file exists was about to be removed, and is.
+    Call it only from the process that owns the spool folder: a live spool of somebody else would be cut short. A spool that
+    cannot be turned is logged and left where it is. A spool whose HDF5 file exists was about to be removed, and is.
 
     Args:
-        folder: where the spools are.
+        spools: the spool files.
         root: the site's data folder; the HDF5 files go to `daily/YYYYMMDD/` below it.
-        keep: spools to leave alone (those in use now).
 
     Returns:
         Path and facts of every file that was made.
     """
     recovered: list[tuple[Path, CycleFacts]] = []
-    kept = set(keep)
-    for spool in sorted(folder.glob(f"*{SUFFIX}")):
-        if spool in kept:
-            continue
+    for spool in sorted(spools):
         path = daily_path(root, spool.name.removesuffix(SUFFIX) + ".hdf5")
         try:
-            facts = CycleFacts() if path.exists() else project_spool(spool, path)
-            if facts is not None and facts.file:
+            facts = None if path.exists() else project_spool(spool, path)
+            if facts is not None:
                 LOGGER.warning("recovered %s from the spool of a process that died", path)
                 recovered.append((path, facts))
             spool.unlink()

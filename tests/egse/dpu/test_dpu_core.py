@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from egse.dpu.core import Phase
+from egse.dpu.errors import FEEModeError
 from egse.dpu.messages import MessageIdentifier
-from egse.dpu.operations import FEEModeError
 from egse.fee import n_fee_mode
 from egse.h5 import Kind, sides_in_frame
 from egse.rmap import RMAPError, decode_command

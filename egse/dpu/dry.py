@@ -1,0 +1,148 @@
+"""The DPU of a dry run: DPU core and model of the N-FEE joined in the calling thread, on the clock of the dry run."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from egse.clock import Clock
+from egse.dpu.core import DPUCore
+from egse.dpu.messages import MessageIdentifier
+from egse.dpu.state import NFEEState
+from egse.fee import NUMBERINGS
+from egse.fee.model import NFEEModel
+from egse.h5 import Kind
+from egse.reg import RegisterMap
+
+_SMALLEST_STEP = 1e-3
+_LONGEST_SLOT_WAIT = 60.0
+
+
+class DryBackend:
+    """Both ends of the SpaceWire link without link, process, socket or file. Also the sink of the core.
+
+    Every call first brings core and model to the present time of the clock; a command lets time pass until its slot.
+
+    Args:
+        clock: virtual, usually.
+        camera: "em", "pfm" or "fm".
+        model: the FEE; one without pixels when None. Its times are those of `clock.monotonic()`.
+    """
+
+    def __init__(self, clock: Clock, camera: str = "fm", model: NFEEModel | None = None) -> None:
+        self._clock = clock
+        self._now = clock.monotonic()
+        self.model = model or NFEEModel(camera, start=self._now, pixels=False)
+        state = NFEEState(RegisterMap("N-FEE", camera), NUMBERINGS[camera])
+        self._core = DPUCore(state, self, self._now, expect_data=False)
+        self._replies: deque[bytes] = deque()
+        self._results: dict[int, tuple[Any, Exception | None]] = {}
+        self._requests = 0
+        state.on_read(bytes(self.model.registers.memory))  # the real one reads it in its first slot
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Lets everything happen that is due up to now, in its order."""
+        target = self._clock.monotonic()
+        while True:
+            due = min(self.model.next_event(), self._core.next_event(self._now))
+            if due > target:
+                break
+            self._step(min(target, max(due, self._now + _SMALLEST_STEP)))
+            if self._now >= target:
+                break
+        self._step(target)
+
+    def _step(self, now: float) -> None:
+        self._now = now
+        timestamp = self._clock.now() - (self._clock.monotonic() - now)
+        while self.model.next_event() <= now:
+            for packet in self.model.step(now):
+                self._core.handle(packet, now, timestamp)
+        self._core.step(now, timestamp)
+        while self._replies:
+            self._core.handle(self._replies.popleft(), now, timestamp)
+            self._core.step(now, timestamp)
+
+    # -- backend -------------------------------------------------------------------------------------------------
+
+    def query(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        """See `DPUBackend`."""
+        self._advance()
+        if name == "registers":
+            return bytes(self._core.state.registers.memory)
+        if name == "register_value":
+            return self._core.state.registers[(arguments or {})["name"]]
+        return self._core.status()
+
+    def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See `DPUBackend`."""
+        self._advance()
+        self._requests += 1
+        request = self._requests
+        self._core.submit(request, name, arguments)
+        deadline = self._clock.monotonic() + _LONGEST_SLOT_WAIT
+        self._advance()
+        while request not in self._results:
+            now = self._clock.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"{name} was not sent within {_LONGEST_SLOT_WAIT:g} s")
+            due = min(self.model.next_event(), self._core.next_event(now))
+            self._clock.sleep(min(max(due - now, 0.01), 0.25))
+            self._advance()
+        value, error = self._results.pop(request)
+        if error is not None:
+            raise error
+        result: dict[str, Any] = value
+        return result
+
+    def hdf5_files(self, obsid: str) -> list[str]:
+        """A dry run writes no files."""
+        return []
+
+    def connect(self) -> None:
+        """There is nothing to connect."""
+
+    def disconnect(self) -> None:
+        """There is nothing to disconnect."""
+
+    def is_connected(self) -> bool:
+        """Always: the model is in this process."""
+        return True
+
+    def is_simulator(self) -> bool:
+        """Always."""
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Nothing besides the mirror."""
+        return {}
+
+    # -- what the core asks for ----------------------------------------------------------------------------------
+
+    def send(self, packet: bytes) -> None:
+        """Passes a packet to the model."""
+        self._replies.extend(self.model.handle(packet, self._now))
+
+    def finished(self, request: int, value: Any, error: Exception | None) -> None:
+        """Keeps the outcome of a command."""
+        self._results[request] = (value, error)
+
+    def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
+        """Nobody listens."""
+
+    def begin_cycle(self, timestamp: float, facts: dict[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def record(self, kind: Kind, payload: bytes | bytearray | memoryview, timestamp: float) -> None:
+        """Nothing is kept."""
+
+    def record_map(self, kind: Kind, values: dict[str, Any], timestamp: float) -> None:
+        """Nothing is kept."""
+
+    def end_cycle(self) -> None:
+        """Nothing is kept."""
+
+    def housekeeping(self, area: bytes, timestamp: float) -> None:
+        """Nothing is kept."""

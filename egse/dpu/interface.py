@@ -1,0 +1,179 @@
+"""Commands of the DPU.
+
+Two kinds: questions, answered at once from the mirror of the FEE in the DPU Processor, and commands to the FEE (`n_fee_set_*`,
+`n_fee_clear_error_flags`), which are sent in the next command slot. These return when they are sent and acknowledged, at most one sync
+pulse later (6.25 s in external synchronisation, at the speed of the site); they take effect at the next long pulse, which shows in
+`n_fee_get_mode` and the other questions then.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from egse.command import Range, Unit, dynamic_interface
+from egse.device import DeviceInterface
+
+CCDSideName = Literal["E", "F", "BOTH"]
+Row = Annotated[int, Range(0, 65535), Unit("row")]
+
+
+class DPUInterface(DeviceInterface):
+    """The DPU control server's commands (developer manual, section 14.1; FEE operations reference, sections 8 and 9)."""
+
+    # -- questions, answered from the mirror ---------------------------------------------------------------------
+
+    @dynamic_interface
+    def n_fee_get_mode(self) -> int:
+        """Returns the mode in effect, see `egse.fee.n_fee_mode`."""
+
+    @dynamic_interface
+    def n_fee_is_dump_mode(self) -> bool:
+        """Returns True in DUMP mode: full-image mode, dump gate high, nothing digitised."""
+
+    @dynamic_interface
+    def n_fee_get_sync_mode(self) -> int:
+        """Returns 0 for external and 1 for internal synchronisation (register field `sync_sel`, in effect)."""
+
+    @dynamic_interface
+    def n_fee_get_frame_number(self) -> int:
+        """Returns the number of the running frame in its cycle, 0..3."""
+
+    @dynamic_interface
+    def n_fee_get_register_map(self) -> NDArray[np.uint8]:
+        """Returns the mirror of the register memory: uint8, shape (2048,); read it with `egse.reg.RegisterMap`."""
+
+    @dynamic_interface
+    def n_fee_get_register_value(self, name: str) -> int:
+        """Returns the value of one register field in the mirror: as last written, perhaps not yet in effect.
+
+        Args:
+            name: name of the field.
+
+        Raises:
+            KeyError: when there is no such field.
+        """
+
+    @dynamic_interface
+    def get_num_cycles(self) -> int:
+        """Returns how many image cycles are still to come, the running one included; 0 when they are not counted."""
+
+    @dynamic_interface
+    def get_cycle_count(self) -> int:
+        """Returns the number of long pulses (readout cycles) seen since the DPU Processor started."""
+
+    @dynamic_interface
+    def get_timecode(self) -> dict[str, Any]:
+        """Returns `timecode` (0..63, None before the first) and `timestamp`, the UTC text of its reception."""
+
+    @dynamic_interface
+    def get_error_flags(self) -> int:
+        """Returns the error flags of the last readout; `egse.fee.error_flag_names` tells their meaning."""
+
+    @dynamic_interface
+    def get_status_summary(self) -> dict[str, Any]:
+        """Returns the whole state: mode, synchronisation, position in the cycle, counters, backlog, processor."""
+
+    @dynamic_interface
+    def get_hdf5_files(self, obsid: str) -> list[str]:
+        """Returns the paths of the finished raw files of an observation, in the order of time.
+
+        Args:
+            obsid: full obsid, SITE_SETUP_TEST.
+        """
+
+    @dynamic_interface
+    def get_unfinished_files(self) -> int:
+        """Returns how many cycles have ended whose raw file is not on disk yet; 0 when everything is written."""
+
+    # -- commands to the FEE, sent in the next slot --------------------------------------------------------------
+
+    @dynamic_interface
+    def n_fee_set_on_mode(self) -> dict[str, Any]:
+        """Commands ON mode; from modes without a direct transition with Immediate-On, which acts at once.
+
+        Returns:
+            `timecode` in whose slot it was sent, and `timestamp` (Unix time [s]).
+
+        Raises:
+            DPUProcessorError, RMAPError: when it was not sent, or the outcome is not known.
+        """
+
+    @dynamic_interface
+    def n_fee_set_standby_mode(self) -> dict[str, Any]:
+        """Commands STANDBY mode. Returns and raises as `n_fee_set_on_mode`.
+
+        Raises:
+            FEEModeError: when the mode in effect has no transition to STANDBY.
+        """
+
+    @dynamic_interface
+    def n_fee_set_dump_mode(self) -> dict[str, Any]:
+        """Commands DUMP mode in external synchronisation: all rows dumped, nothing digitised, default CCD order.
+
+        Returns and raises as `n_fee_set_on_mode`.
+
+        Raises:
+            FEEModeError: when the mode in effect has no transition to full-image mode.
+        """
+
+    @dynamic_interface
+    def n_fee_set_full_image_mode(
+        self,
+        num_cycles: Annotated[int, Range(0, 1_000_000)],
+        row_start: Row,
+        row_end: Row,
+        rows_final_dump: Row,
+        ccd_order: list[int],
+        ccd_side: CCDSideName,
+    ) -> dict[str, Any]:
+        """Commands full-image mode. Returns and raises as `n_fee_set_on_mode`.
+
+        Args:
+            num_cycles: number of cycles, after which the DPU returns to DUMP mode by itself; 0 for no end.
+            row_start: first row digitised; rows below it are dumped.
+            row_end: last row digitised, inclusive; above 4509 parallel overscan.
+            rows_final_dump: rows dumped after the readout.
+            ccd_order: CCD (CGSE number 1..4) read at each of the four pulses.
+            ccd_side: side(s) transmitted.
+
+        Raises:
+            FEEModeError: when the mode in effect has no transition to full-image mode.
+            ValueError: when rows or CCD order make no sense.
+        """
+
+    @dynamic_interface
+    def n_fee_set_internal_sync(
+        self, int_sync_period: Annotated[int, Range(1, 65535), Unit("ms")]
+    ) -> dict[str, Any]:
+        """Commands internal synchronisation: every pulse is long. Returns and raises as `n_fee_set_on_mode`.
+
+        Args:
+            int_sync_period: period [ms]; the FEE adds the 400 ms of the pulse.
+        """
+
+    @dynamic_interface
+    def n_fee_set_external_sync(self) -> dict[str, Any]:
+        """Commands synchronisation by the AEU's pulses. Returns and raises as `n_fee_set_on_mode`."""
+
+    @dynamic_interface
+    def n_fee_set_register_values(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Writes register fields, all in one slot, in the order of their addresses, or none of them.
+
+        Args:
+            values: new values by field.
+
+        Returns:
+            As `n_fee_set_on_mode`.
+
+        Raises:
+            KeyError, ValueError: when a field does not exist or a value does not fit; nothing is sent.
+            FEEModeError: when a change of mode is among them that the FEE would refuse.
+            RMAPError: when a write failed; those before it were put back.
+        """
+
+    @dynamic_interface
+    def n_fee_clear_error_flags(self) -> dict[str, Any]:
+        """Clears the error flags of the FEE. Returns and raises as `n_fee_set_on_mode`."""

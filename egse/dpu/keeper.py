@@ -1,0 +1,165 @@
+"""The bookkeeping of the DPU control server: which observation a cycle belongs to, finished files, N-FEE housekeeping.
+
+It talks to configuration and storage manager in a thread of its own, and is patient with both: what cannot be delivered waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from egse.channel import OutcomeUnknownError
+from egse.confman import ConfigurationManagerProxy
+from egse.fee import HKMapError, decode_hk
+from egse.h5 import format_utc, parse_utc
+from egse.h5.index import RawFileIndex
+from egse.storage import StorageError, StorageProxy
+from egse.telemetry import HousekeepingStore
+
+LOGGER = logging.getLogger(__name__)
+
+HK_MNEMONIC = "N-FEE-HK"
+TIMEOUT = 2.0
+RETRY_INTERVAL = 1.0
+
+SetObsid = Callable[[int, str], None]
+
+
+class RecordKeeper:
+    """Follows the events of the processor.
+
+    Args:
+        root: data folder of the site.
+        set_obsid: tells the processor the observation (empty for none) of a cycle, by its number.
+        decode: turns 144 bytes of housekeeping into a row.
+
+    Attributes:
+        hk_rows: housekeeping rows taken since start.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        set_obsid: SetObsid,
+        decode: Callable[[bytes], dict[str, int]] = decode_hk,
+    ) -> None:
+        self.hk_rows = 0
+        self._set_obsid = set_obsid
+        self._decode = decode
+        self._index = RawFileIndex(root)
+        self._events: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
+        self._files: deque[tuple[str, str]] = deque()
+        self._configuration = ConfigurationManagerProxy(timeout=TIMEOUT)
+        self._storage = StorageProxy(timeout=TIMEOUT)
+        self._hk = HousekeepingStore(HK_MNEMONIC)
+        self._last_obsid = ""
+        self._away: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="dpu-record-keeper", daemon=True)
+
+    @property
+    def waiting_files(self) -> int:
+        """Finished files that the storage manager does not know yet."""
+        return len(self._files)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Delivers what can be delivered now and ends the thread."""
+        self._events.put(None)
+        if self._thread.is_alive():
+            self._thread.join(3.0)
+
+    def on_event(self, name: str, values: dict[str, Any]) -> None:
+        """Takes an event of the processor; returns at once."""
+        self._events.put((name, values))
+
+    def hdf5_files(self, obsid: str) -> list[str]:
+        """Returns the raw files of an observation, in the order of time."""
+        return [str(path) for path in self._index.find(obsid)]
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            try:
+                event = self._events.get(timeout=RETRY_INTERVAL)
+            except Empty:
+                event = ("tick", {})
+            if event is None:
+                break
+            try:
+                self._handle(*event)
+            except Exception:
+                LOGGER.exception("an error in the bookkeeping of the DPU; it goes on")
+        self._deliver_files()
+        self._hk.close()
+        self._configuration.close()
+        self._storage.close()
+
+    def _handle(self, name: str, values: dict[str, Any]) -> None:
+        if name == "cycle":
+            self._set_obsid(values["cycle"], self._obsid_at(values["timestamp"]))
+        elif name == "file":
+            self._index.add(Path(values["path"]), values["obsid"])
+            if values["obsid"]:
+                self._files.append((values["path"], values["obsid"]))
+            self._deliver_files()
+        elif name == "housekeeping":
+            self._keep_housekeeping(values["area"], values["timestamp"])
+        elif name == "tick":
+            self._deliver_files()
+
+    def _obsid_at(self, timestamp: float) -> str:
+        """Returns the observation that was running at a moment just past; the last known one while nobody can tell."""
+        try:
+            observation = self._configuration.get_observation()
+        except (ConnectionError, OutcomeUnknownError) as exc:
+            self._note_away("configuration manager", exc)
+            return self._last_obsid
+        self._away.discard("configuration manager")
+        self._last_obsid = ""
+        if observation is not None and _started_by(observation, timestamp):
+            self._last_obsid = str(observation["obsid"])
+        return self._last_obsid
+
+    def _deliver_files(self) -> None:
+        while self._files:
+            path, obsid = self._files[0]
+            try:
+                self._storage.register_raw_file(path=path, obsid=obsid)
+            except (ConnectionError, OutcomeUnknownError) as exc:
+                self._note_away("storage manager", exc)
+                return
+            except (StorageError, ValueError, OSError) as exc:
+                LOGGER.error("%s could not be made part of observation %s: %s", path, obsid, exc)
+            self._away.discard("storage manager")
+            self._files.popleft()
+
+    def _keep_housekeeping(self, area: bytes, timestamp: float) -> None:
+        try:
+            values = self._decode(area)
+        except HKMapError as exc:
+            LOGGER.error("a housekeeping area cannot be decoded: %s", exc)
+            return
+        self.hk_rows += 1
+        self._hk.save({"timestamp": format_utc(timestamp), **values})
+
+    def _note_away(self, who: str, exc: Exception) -> None:
+        if who not in self._away:
+            self._away.add(who)
+            LOGGER.warning("the %s does not answer: %s", who, exc)
+
+
+def _started_by(observation: dict[str, Any], timestamp: float) -> bool:
+    """Returns True when an observation had started at `timestamp`; a millisecond is what its start is rounded to."""
+    try:
+        return parse_utc(str(observation["start"])) <= timestamp + 0.001
+    except (KeyError, ValueError):
+        return True

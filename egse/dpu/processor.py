@@ -1,0 +1,310 @@
+"""The DPU Processor: the process that owns the SpaceWire link to the N-FEE.
+
+Started by the DPU control server as `python -m egse.dpu.processor CONFIG` (CONFIG is JSON, see `ProcessorConfig`). It never ends on
+an error; it ends on SIGTERM, SIGINT, SIGHUP, and when its server is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+import zmq
+
+from egse.clock import Clock, RealClock
+from egse.dpu.core import DPUCore
+from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, MessageIdentifier, encode_message
+from egse.dpu.queues import COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
+from egse.dpu.recorder import CycleRecorder, RecorderBusyError
+from egse.dpu.sink import Timeouts
+from egse.dpu.state import NFEEState
+from egse.fee import NUMBERINGS
+from egse.h5 import CycleFacts, Kind
+from egse.logger.handler import setup_logging
+from egse.reg import RegisterMap
+from egse.response import describe_error
+from egse.spw import (
+    NoBytesReceivedError,
+    SpaceWireInterface,
+    SpaceWireLinkError,
+    SpaceWireOverZeroMQ,
+    TimecodeTimeoutError,
+)
+
+LOGGER = logging.getLogger("egse.dpu.processor")
+
+WAIT = 5
+"""How long the loop waits for a packet before it looks at queues and time again [ms]."""
+BURST = 64
+"""Most packets taken in one turn of the loop."""
+TAKE_OVER_TIME = 6.0
+"""How long a new processor waits for ports and spools of one that is just ending [s]."""
+
+
+class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
+    """What a processor has to know.
+
+    Attributes:
+        queues: endpoints of the three queues.
+        spw_endpoint: SpaceWire link to the N-FEE.
+        spw_identity: identity of that link.
+        data_endpoint: where the data distribution stream is bound.
+        monitoring_endpoint: where the monitoring stream is bound.
+        data_root: data folder of the site.
+        site: site id.
+        speed: seconds of the camera per second.
+        camera: "em", "pfm" or "fm".
+        parent: process id of the server; the processor ends when it is gone. 0: nobody.
+        log_endpoint: receiver of the log manager; empty for logging to stderr only.
+        obsid_wait: how long a finished cycle waits for the server to tell its obsid [s].
+    """
+
+    queues: dict[str, str]
+    spw_endpoint: str
+    spw_identity: str = "N-FEE"
+    data_endpoint: str
+    monitoring_endpoint: str
+    data_root: str
+    site: str
+    speed: float = 1.0
+    camera: str = "fm"
+    parent: int = 0
+    log_endpoint: str = ""
+    obsid_wait: float = 2.0
+
+
+class DPUProcessor:
+    """The loop around the DPU core: link, queues, streams and recorder. Also the sink of the core.
+
+    Args:
+        config: see `ProcessorConfig`.
+        link: the SpaceWire link; not open yet.
+        clock: the camera's time.
+    """
+
+    def __init__(self, config: ProcessorConfig, link: SpaceWireInterface, clock: Clock) -> None:
+        self._link = link
+        self._clock = clock
+        self._parent = config.parent
+        self._stopping = False
+        self._errors = 0
+        self._files: SimpleQueue[tuple[Path, CycleFacts]] = SimpleQueue()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._queues = ProcessorQueues(config.queues, self._context)
+        self._streams = [
+            (DATA_STREAM, self._bind(config.data_endpoint)),
+            (MONITORING_STREAM, self._bind(config.monitoring_endpoint)),
+        ]
+        self._recorder = _open_recorder(config, self._on_file)
+        state = NFEEState(RegisterMap("N-FEE", config.camera), NUMBERINGS[config.camera])
+        self._core = DPUCore(state, self, clock.monotonic(), Timeouts.scaled(clock.speed))
+
+    def _bind(self, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.PUB)
+        socket.linger = 0
+        deadline = time.monotonic() + TAKE_OVER_TIME
+        while True:
+            try:
+                socket.bind(endpoint)
+                return socket
+            except zmq.ZMQError as exc:
+                if exc.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
+                    raise
+                self._clock.sleep(0.1 * self._clock.speed)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def stop(self, *_: object) -> None:
+        """Ends the loop; may be called from a signal handler."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serves until `stop()`, or until the server is gone."""
+        self._queues.send(QueueEvent("ready", {"pid": os.getpid()}))
+        try:
+            while not self._stopping and self._server_is_alive():
+                try:
+                    with self._link:
+                        self._link.configure()
+                        self._serve_link()
+                except SpaceWireLinkError as exc:
+                    LOGGER.error("the SpaceWire link failed: %s; it is opened again", exc)
+                    self._clock.sleep(0.5 * self._clock.speed)
+        finally:
+            self._close()
+
+    def _server_is_alive(self) -> bool:
+        return not self._parent or os.getppid() == self._parent
+
+    def _serve_link(self) -> None:
+        while not self._stopping and self._server_is_alive():
+            try:
+                self._turn()
+            except (NoBytesReceivedError, TimecodeTimeoutError):
+                continue  # normal while waiting
+            except SpaceWireLinkError:
+                raise
+            except Exception:
+                self._errors += 1
+                LOGGER.exception("an error in the loop of the DPU Processor; it goes on")
+
+    def _turn(self) -> None:
+        """One turn: packets that are there, time, questions, commands, news."""
+        clock, core = self._clock, self._core
+        wait = WAIT
+        for _ in range(BURST):
+            flags, packet = self._link.read_packet(timeout=wait)
+            if not packet:
+                break
+            core.handle(packet, clock.monotonic(), clock.now(), flags)
+            wait = 0
+        core.step(clock.monotonic(), clock.now())
+        self._serve_priority()
+        self._take_commands()
+        self._tell_files()
+
+    def _close(self) -> None:
+        self._core.close()
+        if not self._recorder.close(timeout=3.0):
+            LOGGER.warning("not all files were finished in time; they are recovered at the next start")
+        self._tell_files()
+        self._queues.close()
+        self._context.destroy(linger=200)
+
+    # -- queues ---------------------------------------------------------------------------------------------------
+
+    def _serve_priority(self) -> None:
+        while (request := self._queues.receive(PRIORITY)) is not None:
+            try:
+                reply = QueueReply(request.id, self._answer(request))
+            except (KeyError, ValueError, TypeError) as exc:
+                reply = QueueReply(request.id, None, describe_error(exc))
+            self._queues.send(reply)
+
+    def _answer(self, request: QueueRequest) -> Any:
+        state = self._core.state
+        match request.name:
+            case "status":
+                return self.status()
+            case "registers":
+                return bytes(state.registers.memory)
+            case "register_value":
+                return state.registers[request.args["name"]]
+            case "set_obsid":
+                return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
+            case "set_num_cycles":
+                return self._core.slot.set_num_cycles(int(request.args["num_cycles"]))
+        raise ValueError(f"the DPU Processor knows no question {request.name!r}")
+
+    def _take_commands(self) -> None:
+        while (request := self._queues.receive(COMMAND)) is not None:
+            self._core.submit(request.id, request.name, request.args)
+
+    def status(self) -> dict[str, Any]:
+        """Returns state, counters and backlog in plain values."""
+        status = self._core.status()
+        status["counters"] |= {
+            "lost_records": self._recorder.lost_records,
+            "failed_cycles": self._recorder.failed_cycles,
+            "loop_errors": self._errors,
+            "dropped_messages": self._queues.dropped,
+        }
+        recorder = {"hdf5_backlog": self._recorder.backlog, "unfinished_files": self._recorder.unfinished}
+        return {**status, **recorder, "pid": os.getpid()}
+
+    # -- what the core asks for -----------------------------------------------------------------------------------
+
+    def send(self, packet: bytes) -> None:
+        self._link.write_packet(packet)
+
+    def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
+        frames: list[bytes] | None = None
+        for wanted, socket in self._streams:
+            if identifier in wanted:
+                frames = frames or encode_message(identifier, payload)
+                socket.send_multipart(frames, zmq.NOBLOCK)
+
+    def begin_cycle(self, timestamp: float, facts: dict[str, Any]) -> None:
+        name = self._recorder.begin_cycle(timestamp, facts)
+        values = {
+            "timestamp": timestamp,
+            "cycle": facts["cycle"],
+            "num_cycles": facts["num_cycles"],
+            "file": name,
+        }
+        self._queues.send(QueueEvent("cycle", values))
+
+    def record(self, kind: Kind, payload: bytes | bytearray | memoryview, timestamp: float) -> None:
+        self._recorder.record(kind, payload, timestamp)
+
+    def record_map(self, kind: Kind, values: dict[str, Any], timestamp: float) -> None:
+        self._recorder.record_map(kind, values, timestamp)
+
+    def end_cycle(self) -> None:
+        self._recorder.end_cycle()
+
+    def housekeeping(self, area: bytes, timestamp: float) -> None:
+        self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+
+    def finished(self, request: int, value: Any, error: Exception | None) -> None:
+        self._queues.send(QueueReply(request, value, describe_error(error) if error is not None else None))
+
+    # -- finished files (they are reported by the recorder's thread) ---------------------------------------------
+
+    def _on_file(self, path: Path, facts: CycleFacts) -> None:
+        self._files.put((path, facts))
+
+    def _tell_files(self) -> None:
+        paths: list[str] = []
+        while True:
+            try:
+                path, facts = self._files.get_nowait()
+            except Empty:
+                break
+            paths.append(str(path))
+            self._queues.send(QueueEvent("file", {"path": str(path), "obsid": facts.obsid}))
+        if paths:
+            self.publish(MessageIdentifier.HDF5_FILENAMES, paths)
+
+
+def _open_recorder(config: ProcessorConfig, on_file: Any) -> CycleRecorder:
+    """Opens the recorder; waits a moment for a predecessor that is just ending."""
+    clock = RealClock()
+    deadline = clock.monotonic() + TAKE_OVER_TIME
+    while True:
+        try:
+            return CycleRecorder(Path(config.data_root), config.site, on_file, config.obsid_wait)
+        except RecorderBusyError:
+            if clock.monotonic() > deadline:
+                raise
+            clock.sleep(0.1)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs a processor until it is told to end.
+
+    Args:
+        arguments: one argument, the configuration as JSON.
+
+    Returns:
+        Exit code.
+    """
+    config = msgspec.json.decode(arguments[0], type=ProcessorConfig)
+    setup_logging("dpu_processor", endpoint=config.log_endpoint or None)
+    link = SpaceWireOverZeroMQ(config.spw_endpoint, config.spw_identity)
+    processor = DPUProcessor(config, link, RealClock(config.speed))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, processor.stop)
+    processor.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
