@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from egse.clock import system_clock
 from egse.declaration import ServerDeclaration
 from egse.env import EnvError
 from egse.logger.handler import close_all_zmq_handlers, setup_logging
 from egse.ports import PortInUseError
-from egse.proxy import ServiceProxy
-from egse.server import ControlServer
+from egse.proxy import OutcomeUnknownError, ServiceProxy
+from egse.server import END_LIMIT, ControlServer
 from egse.settings import SettingsError
 from egse.system import raise_open_files_limit
 
@@ -76,15 +77,31 @@ def _services(app: ServerDeclaration, timeout: float) -> ServiceProxy:
 def _stop(app: ServerDeclaration) -> click.Command:
     @click.command("stop", help=f"Ends {app.name}. Example: {app.name} stop")
     def stop() -> None:
-        with_services = _services(app, 5.0)
+        services = _services(app, 5.0)
         try:
-            click.echo(with_services.quit_server())
+            services.quit_server()
         except ConnectionError as exc:
             raise click.ClickException(f"{app.name} is not running: {exc}") from exc
+        except OutcomeUnknownError:
+            pass  # it ended before its answer came through
         finally:
-            with_services.disconnect_cs()
+            services.disconnect_cs()
+        click.echo(f"{app.name} {'ended' if _is_gone(services) else 'was told to end and is still busy'}")
 
     return stop
+
+
+def _is_gone(services: ServiceProxy) -> bool:
+    clock = system_clock()
+    deadline = clock.monotonic() + END_LIMIT
+    try:
+        while services.ping(0.1):
+            if clock.monotonic() > deadline:
+                return False
+            clock.sleep(0.05)
+        return True
+    finally:
+        services.disconnect_cs()
 
 
 def _status(app: ServerDeclaration) -> click.Command:

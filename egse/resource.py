@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from egse.system import did_you_mean
+from egse.advice import or_meant
 
 _ROOTS: dict[str, Path] = {
     name: Path(__file__).resolve().parent / name for name in ("data", "icons", "images", "lib", "styles")
@@ -37,9 +37,7 @@ def get_resource(locator: str) -> Path:
         raise ResourceError(f"{locator!r} is no resource: expected ':/ROOT/FILE'")
     name, _, relative = locator[2:].partition("/")
     if name not in _ROOTS:
-        raise ResourceError(
-            f"no resource root {name!r}{did_you_mean(name, _ROOTS)} (roots: {', '.join(_ROOTS)})"
-        )
+        raise ResourceError(f"no resource root {name!r}{or_meant(name, _ROOTS)} (roots: {', '.join(_ROOTS)})")
     root = _ROOTS[name]
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):

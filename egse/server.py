@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SLICE = 100
 """How long the threads wait for a message before they look at the stop flag and at scheduled tasks [ms]."""
+LAST_WORDS = 200
+"""How long the end of a server waits for its last answers to be taken [ms]."""
 END_LIMIT = 4.5
 """A server that has not ended this long after it was told to is ended the hard way [s]."""
 
@@ -210,7 +212,7 @@ class ControlServer:
             self._store.close()
         if self.journal is not None:
             self.journal.close()
-        self._command_socket.close(0)
+        self._command_socket.close(LAST_WORDS)
         self._context.destroy(linger=0)
         if self._hard_end is not None:
             self._hard_end.cancel()
@@ -242,7 +244,7 @@ class ControlServer:
             except zmq.ContextTerminated:
                 break
             self._answer(sock, client, data, self._execute_service)
-        self._service_socket.close(0)
+        sock.close(LAST_WORDS)
 
     def _answer(
         self, sock: zmq.Socket[bytes], client: bytes, data: bytes, execute: Callable[[Request], Any]

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from egse.system import AttributeDict, MissingKeyError, attrdict, missing_key_message
+from egse.advice import missing_key_message
+from egse.system import AttributeDict, MissingKeyError, attrdict
 from egse.tree import format_tree, rich_tree
 from egse.yamlfile import YAMLFileError, read_yaml
 

@@ -5,15 +5,15 @@ All times are UTC. `python -m egse.system` shows the operating system, Python, t
 
 from __future__ import annotations
 
-import difflib
 import os
 import platform
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from egse.advice import missing_key_message
 from egse.timesync import clock_state
 from egse.tree import format_tree
 
@@ -156,22 +156,6 @@ class AttributeDict(dict[str, Any]):
 
 
 attrdict = AttributeDict
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns `", did you mean 'x'?"` for the name most like it, or an empty text."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    if not close:
-        folded = {known.lower(): known for known in names}
-        close = [folded[name.lower()]] if name.lower() in folded else []
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def missing_key_message(place: str, key: object, keys: Iterable[str]) -> str:
-    """Says that a key is missing, which one may be meant, and which there are."""
-    names = list(keys)
-    known = ", ".join(names) if names else "none"
-    return f"no key {key!r} in {place}{did_you_mean(str(key), names)} (keys: {known})"
 
 
 def get_host_name() -> str:

@@ -137,9 +137,12 @@ class HousekeepingStore:
 
     def close(self) -> None:
         """Sends what is waiting, unregisters and closes the connection."""
-        if self._rows:
-            self.flush()
         try:
+            # The storage manager may be gone already, or be this very server: do not wait for it.
+            if not self._proxy.ping(0.2):
+                return
+            if self._rows:
+                self.flush()
             if self._registered:
                 self._proxy.send("unregister", {"item": {"origin": self.origin}}, timeout=1.0)
         except (ConnectionError, TimeoutError, ValueError, KeyError) as exc:

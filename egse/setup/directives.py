@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from egse.advice import or_meant
 from egse.setup.errors import DirectiveError
 from egse.setup.tables import read_csv_table, read_data_frame
 from egse.setup.trust import load_class
-from egse.system import did_you_mean
 
 _PATTERN = re.compile(r"(?P<name>[A-Za-z_][\w-]*)//(?P<text>.*)", re.DOTALL)
 
@@ -97,9 +97,7 @@ def split_directive(value: str) -> tuple[Directive, str]:
     name = match["name"].replace("-", "_") if match else ""
     if match is None or name not in _DIRECTIVES:
         known = ", ".join(f"{known}//" for known in _DIRECTIVES)
-        raise DirectiveError(
-            f"unknown special value {value!r}{did_you_mean(name, _DIRECTIVES)} (known: {known})"
-        )
+        raise DirectiveError(f"unknown special value {value!r}{or_meant(name, _DIRECTIVES)} (known: {known})")
     return _DIRECTIVES[name], match["text"].strip()
 
 

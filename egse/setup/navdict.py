@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from egse.advice import missing_key_message
 from egse.env import EnvError, get_conf_data_location
 from egse.setup.directives import Directive, is_directive, split_directive
 from egse.setup.errors import DirectiveError, MissingKeyError, SetupError
-from egse.system import missing_key_message
 from egse.tree import format_tree, rich_tree
 from egse.yamlfile import YAMLFileError, line_of, parse_yaml
 

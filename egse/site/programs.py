@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from egse.advice import or_meant
 from egse.process import Program
 from egse.site.layout import SiteError
-from egse.system import did_you_mean
 
 
 class Kind(enum.Enum):
@@ -140,9 +140,7 @@ def device_entry(name: str) -> Entry:
     if name in core or f"{name}_cs" in core:
         raise SiteError(f"{name} is a core service: use `cgse core start`")
     names = ", ".join(devices) or "none"
-    raise SiteError(
-        f"no device server {name!r} is installed (there are: {names}){did_you_mean(name, devices)}"
-    )
+    raise SiteError(f"no device server {name!r} is installed (there are: {names}){or_meant(name, devices)}")
 
 
 def _third_party(name: str) -> Entry:

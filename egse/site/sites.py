@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egse import env as names
+from egse.advice import or_meant
 from egse.process.program import file_lock, write_atomically
 from egse.site.confrepo import create_conf_repository
 from egse.site.layout import SiteError, SiteLayout, check_site_id
 from egse.site.localsettings import number_of_ports, read_local_settings, remap_ports, write_local_settings
 from egse.site.ports import claim_block
-from egse.system import did_you_mean
 from egse.yamlfile import format_yaml, read_yaml
 
 
@@ -39,9 +39,7 @@ class Sites:
         """
         if site_id not in self.folders:
             known = ", ".join(self.folders) or "none yet, make one with: cgse site new ID"
-            raise SiteError(
-                f"no site {site_id!r} here (there are: {known}){did_you_mean(site_id, self.folders)}"
-            )
+            raise SiteError(f"no site {site_id!r} here (there are: {known}){or_meant(site_id, self.folders)}")
         layout = SiteLayout(self.folders[site_id], site_id)
         if not layout.settings.is_file():
             raise SiteError(f"the site {site_id} has no {layout.settings}: its folder was moved or removed")
