@@ -1,9 +1,10 @@
 """Quick-look analysis in notebooks: images, their statistics, housekeeping; from files alone, by obsid."""
 
 from camtest.analysis.housekeeping import plot_housekeeping, read_housekeeping
-from camtest.analysis.images import image_statistics, plot_focal_plane, raw_files, read_cycle
+from camtest.analysis.images import image_files, image_statistics, plot_focal_plane, raw_files, read_cycle
 
 __all__ = [
+    "image_files",
     "image_statistics",
     "plot_focal_plane",
     "plot_housekeeping",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from egse.archive import find_raw_files
-from egse.h5 import CCD_BIN_TO_ID, SideImage, frame_numbers, get_file, read_images
+from egse.h5 import CCD_BIN_TO_ID, SideImage, frame_numbers, get_file, packet_count, read_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,23 @@ def raw_files(obsid: str | int, location: Path | None = None) -> list[Path]:
     """
     files = find_raw_files(obsid, location)
     if not files:
-        raise LookupError(f"observation {obsid} has no raw camera files: were images taken, and are the files here?")
+        raise LookupError(
+            f"observation {obsid} has no raw camera files: were images taken, and are the files here?"
+        )
     return files
+
+
+def image_files(obsid: str | int, location: Path | None = None) -> list[Path]:
+    """Returns the raw files of an observation that hold images, oldest first; cycles in DUMP mode hold none.
+
+    Args and errors as `raw_files`.
+    """
+    return [path for path in raw_files(obsid, location) if _has_images(path)]
+
+
+def _has_images(path: Path) -> bool:
+    with get_file(path) as file:
+        return any(packet_count(file, frame) for frame in frame_numbers(file))
 
 
 def read_cycle(path: Path, ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID) -> list[SideImage]:
@@ -44,9 +59,7 @@ def read_cycle(path: Path, ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID) -> list
         ccd_bin_to_id: CCD code of the FEE to the CGSE's number (Setup: `camera.fee.ccd_numbering`).
     """
     with get_file(path) as file:
-        return [
-            image for frame in frame_numbers(file) for image in read_images(file, frame, ccd_bin_to_id)
-        ]
+        return [image for frame in frame_numbers(file) for image in read_images(file, frame, ccd_bin_to_id)]
 
 
 def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:

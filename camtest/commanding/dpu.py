@@ -49,7 +49,7 @@ def n_fee_is_on_mode() -> bool:
 
 def n_fee_is_standby_mode() -> bool:
     """Returns True when the N-FEE is in STANDBY mode (CCDs biased, not read)."""
-    return n_fee_get_mode() == n_fee_mode.STAND_BY_MODE
+    return n_fee_get_mode() == n_fee_mode.STANDBY_MODE
 
 
 def n_fee_is_dump_mode() -> bool:
@@ -152,7 +152,7 @@ def n_cam_acquire_and_dump(
     ccd_order: CCDOrder,
     ccd_side: CCDSide,
 ) -> None:
-    """Acquires `num_cycles` cycles of images and returns when the camera is back in DUMP mode.
+    """Acquires `num_cycles` cycles of images; returns when the camera is back in DUMP mode and the files are on disk.
 
     Args:
         num_cycles: number of cycles, at least 1.
@@ -168,6 +168,12 @@ def n_cam_acquire_and_dump(
         timeout=(num_cycles + 3) * LONGEST_CYCLE,
         interval=POLL_INTERVAL,
         what=f"the end of {num_cycles} cycles",
+    )
+    wait_until(
+        lambda: dpu().get_unfinished_files() == 0,
+        timeout=2 * LONGEST_CYCLE,
+        interval=POLL_INTERVAL,
+        what="the raw files",
     )
 
 
