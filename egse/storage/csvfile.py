@@ -28,6 +28,9 @@ def format_cell(value: Any) -> str:
 
     A cell never contains a line break (it becomes the two characters `\\n`), so that one row is one line.
     """
+    kind = type(value)
+    if kind is float or kind is int or kind is bool:
+        return repr(value)
     if value is None:
         return ""
     if isinstance(value, str):

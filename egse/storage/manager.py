@@ -22,7 +22,7 @@ from egse.storage.archive_files import ArchiveFiles
 from egse.storage.files import FolderLock
 from egse.storage.hashing import BackgroundHasher
 from egse.storage.manifest import FileEntry
-from egse.storage.naming import parse_obsid, utc_day, utc_text
+from egse.storage.naming import parse_obsid, utc_text
 from egse.storage.observation import (
     STATUSES,
     ObservationFolder,
@@ -34,6 +34,8 @@ from egse.storage.state import ExternalFile, StateFile, StorageState
 from egse.storage.syncing import Syncer
 
 LOGGER = logging.getLogger(__name__)
+
+SECONDS_PER_DAY = 86_400.0
 
 
 class StorageManager:
@@ -65,6 +67,7 @@ class StorageManager:
         self._folder: ObservationFolder | None = None
         self._external: dict[str, FileEntry | None] = {}
         self._syncer = Syncer(fsync_interval)
+        self._day_begins = clock.now() // SECONDS_PER_DAY * SECONDS_PER_DAY
         self.rows = 0
         self._recover()
 
@@ -117,11 +120,13 @@ class StorageManager:
 
     def _cycle(self) -> None:
         now = self._clock.now()
+        if self._day_begins <= now < self._day_begins + SECONDS_PER_DAY:
+            return
         for producer in self._producers.values():
-            if utc_day(now) != producer.day:
-                self._syncer.sync(producer.files)
-                if producer.cycle(now):
-                    producer.main.open()
+            self._syncer.sync(producer.files)
+            if producer.cycle(now):
+                producer.main.open()
+        self._day_begins = now // SECONDS_PER_DAY * SECONDS_PER_DAY
 
     # -- producers -----------------------------------------------------------------------------------------------
 
