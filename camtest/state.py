@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+from camtest.core import services
 from camtest.core.dryrun import DryRun
 from camtest.core.sequence import CommandSequence
 from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE
@@ -161,7 +162,10 @@ def setup_for_dry_run() -> Setup | None:
     chosen = os.environ.get(SETUP_FILE_VARIABLE)
     if chosen:
         return Setup.from_yaml_file(chosen)
-    active: Setup | None = GlobalState.setup
+    known = _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+    if known is not None:
+        return known
+    active = _ask_for_setup() if services.is_configuration_manager_listening() else None
     if active is not None:
         return active
     try:
@@ -172,6 +176,9 @@ def setup_for_dry_run() -> Setup | None:
 
 
 def _ask_for_setup() -> Setup | None:
+    if not services.is_configuration_manager_listening():
+        LOGGER.warning("no Setup: the configuration manager is not running")
+        return None
     try:
         return get_setup()
     except (ConnectionError, TimeoutError, SetupError, SettingsError) as exc:

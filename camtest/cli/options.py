@@ -94,8 +94,8 @@ def progress() -> Reporter:
     """Returns a reporter that prints one line per cell; on a terminal the running cell is shown, too."""
     live = sys.stdout.isatty()
 
-    def report(index: int, count: int, title: str, status: str, duration: float) -> None:
-        number = f"[{index + 1:>{len(str(count))}}/{count}]"
+    def report(cell: int, count: int, title: str, status: str, duration: float) -> None:
+        number = f"[{cell:>{len(str(count))}}/{count}]"
         if status == "running":
             if live:
                 click.echo(f"{number} {title} ...", nl=False)

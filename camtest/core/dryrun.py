@@ -149,8 +149,12 @@ class DryRun(ExecutionContext):
         if not app.device:
             return self._serve(server, definition, arguments, app)
         method = getattr(self._controller(app), definition.name)
-        self.clock.advance(COMMAND_TIME)
-        return self._record("command", server, f"model of {server}", definition, arguments, method)
+
+        def execute(**values: Any) -> Any:
+            self.clock.advance(COMMAND_TIME)
+            return method(**values)
+
+        return self._record("command", server, f"model of {server}", definition, arguments, execute)
 
     def _serve(
         self,

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,14 @@ class ObservationHandle:
         record: the configuration manager's record of it.
         spool: where its events are written.
         lost: why the observation is over although nobody here closed it, None while all is well.
+        when_lost: called with that reason when it is found out, in another thread.
     """
 
     def __init__(self, record: Observation, lease: float) -> None:
         self.record = record
         self.run_id: str = record["run_id"]
         self.lost: str | None = None
+        self.when_lost: Callable[[str], None] = lambda reason: None
         self.spool = EventSpool(spool_path(self.run_id), owner=True)
         self._lease = LeaseKeeper(self.run_id, lease, self._on_lost)
         self._forwarder = Forwarder(self.run_id, self.spool.path)
@@ -59,6 +62,7 @@ class ObservationHandle:
 
     def _on_lost(self, reason: str) -> None:
         self.lost = reason
+        self.when_lost(reason)
 
     def mark(self, event: str, **fields: Any) -> None:
         """Writes a marker into the events."""
@@ -166,7 +170,7 @@ def open_observation(
     return handle
 
 
-def _start_once(start: Any) -> Observation:
+def _start_once(start: Callable[[], Observation]) -> Observation:
     """Starts, and when the answer got lost asks again: the run id makes sure that there is one observation."""
     try:
         return dict(start())

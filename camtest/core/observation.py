@@ -84,7 +84,7 @@ class ObservationContext(ExecutionContext):
         self.nested: str | None = None
         self._spool = spool
         self._obsid = str(record["obsid"])
-        self._pid = os.getpid()
+        self.pid = os.getpid()
         self._numbers = itertools.count(1)
         self._bbcount = itertools.count(1)
 
@@ -106,7 +106,7 @@ class ObservationContext(ExecutionContext):
         number = next(self._numbers)
         event = _StartEvent(
             time.time(),
-            self._pid,
+            self.pid,
             number,
             0 if parent is None else parent.number,
             block.qualified_name,
@@ -118,13 +118,13 @@ class ObservationContext(ExecutionContext):
         return Call(block, number)
 
     def end(self, call: Call, result: Any) -> None:
-        event = _EndEvent(time.time(), self._pid, call.number, call.block.qualified_name, next(self._bbcount))
+        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
         self._spool.write(to_json_bytes(event) + b"\n")
 
     def fail(self, call: Call, error: BaseException) -> None:
         event = _FailedEvent(
             time.time(),
-            self._pid,
+            self.pid,
             call.number,
             call.block.qualified_name,
             next(self._bbcount),
@@ -135,7 +135,7 @@ class ObservationContext(ExecutionContext):
 
     def mark(self, event: str, **fields: Any) -> None:
         """Writes a marker into the events."""
-        self._spool.write_event({"t": time.time(), "event": event, "pid": self._pid, **fields})
+        self._spool.write_event({"t": time.time(), "event": event, "pid": self.pid, **fields})
 
 
 _lock = threading.RLock()
@@ -326,6 +326,8 @@ def observing(function: str, description: str = "") -> Iterator[str]:
 
 
 def _close_at_exit() -> None:
+    if _current is None or _current.pid != os.getpid():  # a fork of the session does not own it
+        return
     try:
         finish_observation(
             "interrupted", "the session ended without end_observation()", patience=EXIT_PATIENCE

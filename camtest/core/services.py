@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from egse.confman import ConfigurationManagerProxy
+from egse.settings import SettingsError
 from egse.storage import StorageProxy
 
 LOGGER = logging.getLogger(__name__)
@@ -37,6 +40,22 @@ def storage_manager(timeout: float = 10.0) -> StorageProxy:
         timeout: how long a call waits for its answer [s].
     """
     return StorageProxy(timeout=timeout)
+
+
+def is_configuration_manager_listening(timeout: float = 1.0) -> bool:
+    """Returns True when something listens at the address of the configuration manager.
+
+    A quick look before a session asks it for anything: a proxy gives a server on the way up more time.
+
+    Args:
+        timeout: for a host that does not even refuse [s].
+    """
+    try:
+        address = urlsplit(ConfigurationManagerProxy().get_endpoint())
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout):
+            return True
+    except (OSError, SettingsError):
+        return False
 
 
 def patiently(action: Callable[[], R], what: str, patience: float = PATIENCE) -> R:

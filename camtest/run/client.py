@@ -12,6 +12,7 @@ from typing import Any, Literal
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
+from traitlets.config import Config
 
 from camtest.run.interrupts import Interrupts
 from camtest.run.manager import RunManager
@@ -67,7 +68,9 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
                 "traceback": [],
             }
             options |= {"interrupt_on_timeout": True, "error_on_timeout": error}
-        super().__init__(manager, iopub_timeout=OUTPUT_PATIENCE, **options)
+        # Other users of this host must not read or feed the kernel; kernelspecs say whether they can do it.
+        encrypted = Config({"KernelManager": {"transport_encryption": "auto"}})
+        super().__init__(manager, iopub_timeout=OUTPUT_PATIENCE, config=encrypted, **options)
         self._interrupts = interrupts
         self._skip = skip
         self._kernel_group: int | None = None
@@ -107,7 +110,7 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _execute_all(self) -> Outcome:
         for index, cell in enumerate(self.nb.cells):
-            if self._interrupts.received is not None:
+            if self._interrupts.reason is not None:
                 return self._interrupted()
             if self._skip(cell):
                 self.nb_man.skip(cell, index)
@@ -130,11 +133,11 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
             return outcome
         except DeadKernelError as exc:
             self._kernel_gone = True
-            if self._interrupts.received is not None:
+            if self._interrupts.reason is not None:
                 self.nb_man.cell_end(cell, index, "interrupted")
                 return self._interrupted()
             self.nb_man.cell_end(cell, index, "kernel-lost")
-            return Outcome("kernel-lost", f"the kernel died in cell {index + 1}", exc)
+            return Outcome("kernel-lost", f"the kernel died in code cell {self.nb_man.number(index)}", exc)
         except BaseException:
             self.nb_man.cell_end(cell, index, "interrupted")
             raise
@@ -144,16 +147,17 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         return None
 
     def _interrupted(self) -> Outcome:
-        return Outcome("interrupted", f"interrupted by {self._interrupts.received}")
+        return Outcome("interrupted", self._interrupts.reason or "")
 
     def _cell_failed(self, error: CellExecutionError | CellTimeoutError) -> Outcome:
         if isinstance(error, CellTimeoutError):
             return Outcome("failed", "the cell took too long and did not react to an interrupt", error)
         name, text = error.ename, error.evalue
         reason = f"{name}: {text}" if text else name
-        if name == "KeyboardInterrupt" or self._interrupts.received is not None:
-            signal_name = self._interrupts.received or "an interrupt of the kernel"
-            return Outcome("interrupted", f"interrupted by {signal_name}", error)
+        if name == "KeyboardInterrupt" or self._interrupts.reason is not None:
+            return Outcome(
+                "interrupted", self._interrupts.reason or "interrupted by an interrupt of the kernel", error
+            )
         if name.endswith("Abort"):
             return Outcome("aborted", text or name, error)
         return Outcome("failed", reason, error)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from camtest.core.variables import DRY_RUN_VARIABLE, OBSERVATION_VARIABLE, RUN_I
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
 from camtest.run.manager import Reporter, RunManager
-from camtest.run.notebooks import function_name, has_error_output
+from camtest.run.notebooks import function_name, has_error_output, where_papermill_means
 from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
 from egse.confman import ObservationError
@@ -40,6 +41,8 @@ from egse.settings import SettingsError
 LOGGER = logging.getLogger(__name__)
 
 KERNEL_NAME = "camtest"
+LEFTOVERS_PATIENCE = 5.0
+"""How long the end of a run waits for events of dead processes that are still being forwarded [s]."""
 EXIT_CODES = {"done": 0, "failed": 1, "aborted": 3, "interrupted": 130, "kernel-lost": 138}
 
 
@@ -150,6 +153,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             on_start(run.handle.obsid)
         manager: RunManager | None = None
         with Interrupts() as interrupts:
+            run.handle.when_lost = lambda reason: interrupts.stop(f"the observation is over: {reason}")
             try:
                 manager = RunManager(
                     nb,
@@ -219,6 +223,8 @@ class _Run:
         self.source = read_source(input_path, notebook)
         self.parameters = parameters
         self.given = given
+        self._leftovers = threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True)
+        self._leftovers.start()
 
     @classmethod
     def prepare(cls, notebook: NotebookNode, input_path: str | None, description: str) -> _Run:
@@ -234,7 +240,7 @@ class _Run:
         details = {
             "session": "notebook",
             "mode": "operations",
-            "notebook": str(Path(str(input_path)).resolve()) if input_path else "",
+            "notebook": str(where_papermill_means(input_path).resolve()) if input_path else "",
             "parameters": plain(parameters),
             "operator": command_origin(),
         }
@@ -255,7 +261,6 @@ class _Run:
             "status": "running",
             "reason": "",
         }
-        forward_abandoned()
         return cls(handle, notebook, input_path, parameters, given)
 
     def environment(self) -> dict[str, str]:
@@ -269,11 +274,11 @@ class _Run:
     def observed(self, report: Reporter | None) -> Reporter:
         """Returns a reporter that also writes the events of the cells."""
 
-        def observe(index: int, count: int, title: str, status: str, duration: float) -> None:
+        def observe(cell: int, count: int, title: str, status: str, duration: float) -> None:
             event = "cell-start" if status == "running" else "cell-end"
-            self.handle.mark(event, cell=index, title=title, status=status, duration=duration)
+            self.handle.mark(event, cell=cell, title=title, status=status, duration=duration)
             if report is not None:
-                report(index, count, title, status, duration)
+                report(cell, count, title, status, duration)
 
         return observe
 
@@ -313,5 +318,6 @@ class _Run:
             notebook=None if manager is None else manager.output_path,
             problems=problems,
         )
+        self._leftovers.join(timeout=LEFTOVERS_PATIENCE)
         on_end(result)
         return result

@@ -23,11 +23,11 @@ class Interrupts:
     """Takes the signals of this process while a notebook runs; a context manager.
 
     Attributes:
-        received: name of the signal that came, None as long as there was none.
+        reason: why the run has to end ("interrupted by SIGTERM"), None as long as it has not.
     """
 
     def __init__(self) -> None:
-        self.received: str | None = None
+        self.reason: str | None = None
         self._kernel: int | None = None
         self._timer: threading.Timer | None = None
         self._previous: dict[int, Any] = {}
@@ -35,7 +35,8 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._previous[number] = signal.signal(number, self._on_signal)
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                    self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,9 +60,14 @@ class Interrupts:
             self._timer.cancel()
             self._timer = None
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        again = self.received is not None
-        self.received = self.received or signal.Signals(number).name
+    def stop(self, reason: str) -> None:
+        """Ends the run: the running cell is interrupted, later ones are not started; a second time kills the kernel.
+
+        Args:
+            reason: why, for the record.
+        """
+        again = self.reason is not None
+        self.reason = self.reason or reason
         kernel = self._kernel
         if kernel is None:
             return
@@ -72,6 +78,9 @@ class Interrupts:
         self._timer = threading.Timer(GRACE, _send, (kernel, signal.SIGKILL))
         self._timer.daemon = True
         self._timer.start()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop(f"interrupted by {signal.Signals(number).name}")
 
 
 def _send(group: int, number: int) -> None:

@@ -12,7 +12,7 @@ from camtest.run.notebooks import cell_titles, write_notebook
 
 CellStatus = Literal["not-run", "running", "passed", "failed", "interrupted", "kernel-lost", "skipped"]
 Reporter = Callable[[int, int, str, str, float], None]
-"""Called with index, number of cells, title, status and duration [s] at the start and end of each code cell."""
+"""Told number (from 1) and count of code cells, title, status and duration [s] at start and end of each of them."""
 
 _PAPERMILL_STATUS: dict[CellStatus, str] = {
     "not-run": NotebookExecutionManager.PENDING,
@@ -45,13 +45,23 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
         self.output_path: str | None = output_path
         self.titles = cell_titles(nb)
         self._report = report
+        codes = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+        self._numbers = {index: number for number, index in enumerate(codes, start=1)}
 
-    def save(self, **_: Any) -> None:
-        """Saves the notebook atomically; to another place than a local file as papermill does."""
+    def number(self, cell_index: int) -> int:
+        """Returns the number of a cell among the code cells, from 1."""
+        return self._numbers.get(cell_index, 0)
+
+    def save(self, *, durable: bool = False, **_: Any) -> None:
+        """Saves the notebook atomically; to another place than a local file as papermill does.
+
+        Args:
+            durable: wait until it is on disk.
+        """
         if self.output_path is None or self.output_path == "-" or "://" in str(self.output_path):
             super().save()
             return
-        write_notebook(self.nb, self.output_path)
+        write_notebook(self.nb, self.output_path, durable=durable)
         self.last_save_time = self.now()
 
     def notebook_start(self, **_: Any) -> None:
@@ -62,9 +72,8 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **_: Any) -> None:
         """Marks the cell as running and saves."""
-        super().cell_start(cell, cell_index)
         self._mark(cell, "running")
-        self.save()
+        super().cell_start(cell, cell_index)
         self._tell(cell, cell_index)
 
     def cell_end(self, cell: NotebookNode, cell_index: int, status: CellStatus) -> None:
@@ -74,14 +83,6 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
             self.cell_exception(cell, cell_index)
         self.cell_complete(cell, cell_index)
         self._tell(cell, cell_index)
-
-    def cell_complete(self, cell: NotebookNode, cell_index: int | None = None, **options: Any) -> None:
-        """Notes the end time and saves; the status stays what `cell_end` said."""
-        status = cell.metadata.papermill["status"]
-        super().cell_complete(cell, cell_index, **options)
-        if cell.metadata.papermill["status"] != status:
-            cell.metadata.papermill["status"] = status
-            self.save()
 
     def skip(self, cell: NotebookNode, cell_index: int) -> None:
         """Marks a cell that is left out on purpose."""
@@ -96,7 +97,7 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
         self.output_path = path
         for cell, status in zip(self.nb.cells, statuses, strict=True):
             cell.metadata.papermill["status"] = status
-        self.save()
+        self.save(durable=True)
 
     def get_cell_description(
         self, cell: NotebookNode, escape_str: str = "papermill_description="
@@ -116,7 +117,8 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
         cell.metadata.papermill["status"] = _PAPERMILL_STATUS[status]
 
     def _tell(self, cell: NotebookNode, cell_index: int | None) -> None:
-        if self._report is not None and cell.cell_type == "code" and cell_index is not None:
+        if self._report is not None and cell_index in self._numbers:
             duration = cell.metadata.papermill.get("duration") or 0.0
             status = cell.metadata["camtest"]["status"]
-            self._report(cell_index, len(self.nb.cells), self.titles[cell_index], status, duration)
+            number, count = self._numbers[cell_index], len(self._numbers)
+            self._report(number, count, self.titles[cell_index], status, duration)

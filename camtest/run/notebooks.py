@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from papermill.iorw import papermill_io
 
 ANALYSIS_TAG = "analysis"
 """Cells with this tag look at the data of the observation; a dry run skips them."""
@@ -30,9 +31,19 @@ def read_notebook(path: str | Path) -> NotebookNode:
     return notebook
 
 
-def write_notebook(notebook: NotebookNode, path: str | Path) -> None:
-    """Writes the notebook atomically: a reader sees the old or the new one, whole."""
-    write_atomically(Path(path), notebook_bytes(notebook))
+def write_notebook(notebook: NotebookNode, path: str | Path, *, durable: bool = True) -> None:
+    """Writes the notebook atomically: a reader sees the old or the new one, whole.
+
+    Args:
+        durable: wait until it is on disk.
+    """
+    write_atomically(where_papermill_means(path), notebook_bytes(notebook), durable=durable)
+
+
+def where_papermill_means(path: str | Path) -> Path:
+    """Returns the path as papermill takes it: relative to where it was started, also with `--cwd`."""
+    handler = papermill_io.get_handler("local")
+    return Path(getattr(handler, "_cwd", None) or "", path)
 
 
 def notebook_bytes(notebook: NotebookNode) -> bytes:
@@ -41,15 +52,16 @@ def notebook_bytes(notebook: NotebookNode) -> bytes:
     return text.encode()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Writes a file so that it is replaced at once or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from camtest.core.handle import ObservationHandle
 from camtest.core.values import plain
-from camtest.run.notebooks import notebook_bytes
+from camtest.run.notebooks import notebook_bytes, where_papermill_means
 from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ def _json(content: dict[str, Any]) -> bytes:
 
 def read_source(path: str | Path | None, notebook: NotebookNode) -> bytes:
     """Returns the notebook file as it is, or the notebook as text when it does not come from a local file."""
-    if path is not None and Path(str(path)).is_file():
-        return Path(str(path)).read_bytes()
+    if path is not None:
+        local = where_papermill_means(str(path))
+        if local.is_file():
+            return local.read_bytes()
     return notebook_bytes(notebook)

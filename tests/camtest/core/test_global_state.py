@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from camtest.core import services
 from camtest.state import GlobalState
 from egse.clock import RealClock, VirtualClock
 from egse.setup import Setup, load_setup, set_provider
@@ -33,7 +34,8 @@ class Provider:
 
 
 @pytest.fixture
-def provider() -> Iterator[Provider]:
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    monkeypatch.setattr(services, "is_configuration_manager_listening", lambda: True)
     provider = Provider()
     set_provider(provider)
     yield provider

@@ -267,3 +267,22 @@ def test_signals_are_given_back(core: FakeCore, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(tmp_path, "1")
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_lost_observation_ends_the_run(
+    core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("camtest.run.engine.SUPERVISED_LEASE", 1.0)
+    thread = when_running(tmp_path, lambda: core.end_observation(core.last["run_id"], "orphaned"))
+    result = run(tmp_path, SLOW, "2")
+    thread.join()
+    assert result.status == "interrupted"
+    assert "the observation is over" in result.reason
+    assert (tmp_path / "finally").exists()
+    assert statuses(result)[0] == ["interrupted", "not-run"]
+
+
+def test_lean_cells_cost_little(core: FakeCore, tmp_path: Path) -> None:
+    result = run(tmp_path, *(["## Text", "1"] * 20))
+    assert result.status == "done"
+    assert statuses(result)[0] == ["passed"] * 20

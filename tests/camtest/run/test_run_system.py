@@ -123,10 +123,8 @@ def test_run_of_the_command_line_is_an_observation(
     environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
 ) -> None:
     notebook = notebook_tools.write_notebook(tmp_path / "take_it.ipynb", PARAMETERS, BLOCK, kernel="camtest")
-    command = [sys.executable, "-c", "from camtest.cli import main; main()", "run", str(notebook)]
-    code, output = finish(
-        start([*command, "-p", "exposure", "2.5", "--output-dir", "out"], environment, tmp_path)
-    )
+    options = ("-p", "exposure", "2.5", "--output-dir", "out")
+    code, output = camtest(environment, tmp_path, "run", str(notebook), *options)
     assert code == 0, output
     record = manager.list_observations(last=1)[0]
     assert record["status"] == "done"
@@ -185,6 +183,16 @@ def test_papermill_with_a_cell_that_raises(
     assert record["obsid"] in output
     assert (record["status"], record["state"]) == ("failed", "closed")
     assert record["reason"].startswith("ZeroDivisionError")
+
+
+def test_papermill_works_in_another_folder(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    notebook_tools.write_notebook(tmp_path / "in.ipynb", "import pathlib; pathlib.Path('made').touch()")
+    command = [*papermill(Path("in.ipynb")), "--cwd", "elsewhere"]
+    code, output = finish(start(command, environment, tmp_path))
+    assert code == 0, output
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", "in.ipynb", "out.ipynb"}
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["made"]
 
 
 def test_kernel_killed_in_mid_run(
@@ -263,13 +271,51 @@ def test_core_services_restarted_during_the_run(
     assert re.search(r"Status +done", output)
 
 
+def camtest(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-c", "from camtest.cli import main; main()", *arguments]
+    return finish(start(command, environment, folder))
+
+
+def test_archive_is_listed_shown_and_checked(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, BLOCK)
+    code, output = finish(start(papermill(notebook), environment, tmp_path))
+    assert code == 0, output
+    record = manager.list_observations(last=1)[0]
+    obsid = record["obsid"]
+    code, output = camtest(environment, tmp_path, "obs", "list", "--json", "-n", "1")
+    assert (code, json.loads(output)[0]["obsid"], json.loads(output)[0]["status"]) == (0, obsid, "done")
+    assert obsid in camtest({**environment, "COLUMNS": "200"}, tmp_path, "obs", "list")[1]
+    code, output = camtest(environment, tmp_path, "obs", "show", obsid)
+    assert code == 0
+    for text in (f"{record['prefix']}_in.ipynb", 'in(exposure="1.0")', "1 start, 1 end"):
+        assert text in output
+    assert camtest(environment, tmp_path, "verify", obsid)[0] == 0
+    assert camtest(environment, tmp_path, "verify", "--all")[0] == 0
+    assert camtest(environment, tmp_path, "verify", "99999")[0] == 1
+
+    stored = Path(record["folder"], f"{record['prefix']}_in.ipynb")
+    content = stored.read_bytes()
+    stored.chmod(0o640)
+    stored.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    code, output = camtest(environment, tmp_path, "verify", obsid)
+    assert code == 1
+    assert stored.name in output
+    stored.write_bytes(content)
+    Path(record["folder"]).rename(tmp_path / "taken")
+    code, output = camtest(environment, tmp_path, "verify", "--all")
+    assert (code, f"the whole observation {obsid} is missing" in output) == (1, True)
+    (tmp_path / "taken").rename(record["folder"])
+    assert camtest(environment, tmp_path, "verify", "--all")[0] == 0
+
+
 def test_dry_run_needs_no_server(environment: dict[str, str], tmp_path: Path) -> None:
     cells = (PARAMETERS, BLOCK, "# analysis\nraise SystemError('not in a dry run')")
     notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", *cells)
-    command = [sys.executable, "-c", "from camtest.cli import main; main()", "dry-run", str(notebook)]
     dead = {**environment, "PLATO_LOCAL_SETTINGS": str(other_ports(environment, tmp_path))}
     began = time.monotonic()
-    code, output = finish(start([*command, "--export", "sequence.json"], dead, tmp_path))
+    code, output = camtest(dead, tmp_path, "dry-run", str(notebook), "--export", "sequence.json")
     assert code == 0, output
     assert time.monotonic() - began < 10
     assert "note(value=1.0)" in output
