@@ -21,6 +21,7 @@ from egse.dpu.sink import DPUSink, Timeouts
 from egse.dpu.slot import PULSE_PERIOD, CommandSlot
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Transactions
+from egse.fee import IMAGE_MODES
 from egse.h5 import Kind, format_utc
 from egse.rmap import is_rmap_reply
 from egse.spw import HEADER_SIZE, HK_PACKET_SIZE, CCDSide, PacketKind, is_timecode
@@ -133,7 +134,7 @@ class DPUCore:
         if self.phase is Phase.HOUSEKEEPING and now - self._pulse_time > self.timeouts.housekeeping:
             self._begin_frame(None, now)
         if self.phase is Phase.READOUT and now - self._last_data > self.timeouts.data:
-            self._give_up_readout(now)
+            self._read_hk_area(now)  # data that come later still belong to the frame
         if self.phase is Phase.IDLE and now - self._pulse_time > PULSE_PERIOD + self.timeouts.housekeeping:
             self._open_slot(now)  # no pulses at all: nothing to keep out of the way of
         if self.phase is Phase.SLOT:
@@ -211,10 +212,14 @@ class DPUCore:
             self._sink.record(Kind.HK, packet, self._timestamp)
         self._last_data = now
         self._open_sides = set(state.sides) if state.known and state.sends_image else set()
-        if self._expect_data and (self._open_sides or not state.known):
+        if self._expect_data and (self._open_sides or self._may_send_image(packet)):
             self.phase = Phase.READOUT
         else:
             self._read_hk_area(now)
+
+    def _may_send_image(self, packet: bytes) -> bool:
+        """Returns True when, with registers unknown, the mode in the housekeeping header does not exclude image data."""
+        return not self.state.known and (not packet or packet[4] & 0xF in IMAGE_MODES)
 
     def _record_frame(self) -> None:
         attributes = self.state.data_attributes() if self.state.known else {}
@@ -242,19 +247,15 @@ class DPUCore:
         if not self._open_sides and self.state.known and self.phase is Phase.READOUT:
             self._read_hk_area(now)
 
-    def _give_up_readout(self, now: float) -> None:
-        """No data for a while: go on to the command slot."""
-        if self._open_sides:
+    def _end_frame(self) -> None:
+        if not self._frame_open:
+            return
+        self._frame_open = False
+        if self._open_sides and self._expect_data:
             self.counters["incomplete_readouts"] += 1
             sides = ", ".join(sorted(side.name for side in self._open_sides))
-            frame, timecode = self.state.frame_number, self.state.timecode
-            LOGGER.error("frame %d (timecode %s): no last packet of side %s came", frame, timecode, sides)
-        self._read_hk_area(now)
-
-    def _end_frame(self) -> None:
-        if self._frame_open:
-            self._frame_open = False
-            self._sink.record(Kind.FRAME_END, b"", self._timestamp)
+            LOGGER.error("frame %d: no last packet of side %s came", self.state.frame_number, sides)
+        self._sink.record(Kind.FRAME_END, b"", self._timestamp)
 
     # -- the cycle -----------------------------------------------------------------------------------------------
 

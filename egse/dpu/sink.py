@@ -15,7 +15,7 @@ class Timeouts:
 
     Attributes:
         housekeeping: for the housekeeping packet after a timecode.
-        data: for the next data packet of a readout.
+        data: for the next data packet of a readout; then commands are sent although the readout is not complete.
         rmap: for the reply to an RMAP command.
         guard: no command is started when the next pulse is expected within this time.
     """
@@ -27,10 +27,10 @@ class Timeouts:
 
     @classmethod
     def scaled(cls, speed: float) -> Timeouts:
-        """Returns time-outs for a clock that runs `speed` times faster, none of them shorter than the host can keep."""
+        """Returns time-outs for a clock that runs `speed` times faster, not shorter than a busy host can keep."""
         return cls(
             housekeeping=max(cls.housekeeping, 0.3 * speed),
-            data=max(cls.data, 0.3 * speed),
+            data=max(cls.data, 0.1 * speed),
             rmap=max(cls.rmap, 0.3 * speed),
             guard=max(cls.guard, 0.01 * speed),
         )
