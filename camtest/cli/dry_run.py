@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import click
 
 from camtest.cli.options import NOTEBOOK, gather_parameters, parameter_options
+
+PIPE_WIDTH = 240
+"""Width of the output when it does not go to a terminal [characters]."""
 
 
 @click.command(
@@ -29,6 +33,7 @@ from camtest.cli.options import NOTEBOOK, gather_parameters, parameter_options
     help="Setup to work with instead of the active one.",
 )
 @click.option("--table", is_flag=True, help="Show a table instead of a tree.")
+@click.option("--unfold", is_flag=True, help="Show every repetition of a polled query in the tree.")
 @click.option("-k", "--kernel", help="Kernel to run in instead of the notebook's own.")
 def dry_run(
     notebook: Path,
@@ -39,6 +44,7 @@ def dry_run(
     exports: tuple[Path, ...],
     setup_file: Path | None,
     table: bool,
+    unfold: bool,
     kernel: str | None,
 ) -> None:
     """Execute a notebook without touching a device, on virtual time, and show its command sequence.
@@ -57,7 +63,8 @@ def dry_run(
         sequence = dry_run_notebook(notebook, values, setup_file=setup_file, kernel_name=kernel)
     except DryRunFailedError as exc:
         failure, sequence = exc, exc.sequence
-    Console().print(sequence.table() if table else sequence.tree())
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    console.print(sequence.table() if table else sequence.tree(folded=not unfold))
     for path in exports:
         try:
             click.echo(f"Written: {sequence.export(path)}")

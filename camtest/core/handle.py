@@ -15,6 +15,7 @@ from camtest.core import services
 from camtest.core.forwarding import Forwarder
 from camtest.core.lease import LeaseKeeper
 from camtest.core.spool import EventSpool, spool_path
+from egse.confman import ObservationError
 from egse.proxy import command_origin
 from egse.storage import StorageError
 
@@ -163,7 +164,11 @@ def open_observation(
                 )
             )
 
-    record = _start_once(start)
+    try:
+        record = _start_once(start)
+    except (ConnectionError, TimeoutError) as exc:
+        _withdraw(run_id, exc)
+        raise
     handle = ObservationHandle(record, lease)
     handle.mark("observation-start", obsid=handle.obsid, function=function)
     LOGGER.info("Observation started with obsid=%s", handle.obsid)
@@ -176,3 +181,14 @@ def _start_once(start: Callable[[], Observation]) -> Observation:
         return dict(start())
     except TimeoutError:
         return dict(services.patiently(start, "starting an observation"))
+
+
+def _withdraw(run_id: str, error: Exception) -> None:
+    """Closes an observation whose start was recorded although its client was told that it failed."""
+    try:
+        with services.configuration_manager(timeout=5.0) as manager:
+            record = manager.find_observation(run_id=run_id)
+            if record is not None and not record.get("status"):
+                manager.end_observation(run_id=run_id, status="failed", reason=f"not started: {error}")
+    except (ConnectionError, TimeoutError, ObservationError) as exc:
+        LOGGER.debug("run %s could not be withdrawn, its lease will lapse: %s", run_id, exc)

@@ -24,6 +24,7 @@ EntryKind = Literal["block", "command", "service"]
 SCHEMA = 1
 CSV_COLUMNS = ("id", "time_s", "kind", "block", "device", "name", "arguments", "result", "error", "source")
 _LONGEST_RESULT = 60
+_LONGEST_POLL = 3
 
 
 @dataclass(slots=True)
@@ -101,6 +102,33 @@ class SequenceEntry:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
+
+
+def _folded(entries: list[SequenceEntry]) -> Iterator[tuple[SequenceEntry, SequenceEntry, int]]:
+    """Yields first and last of the entries that are repeated, and how often.
+
+    Repeated are single commands and groups of up to `_LONGEST_POLL` commands, with nothing in between.
+    """
+    calls = [entry.id if entry.children or entry.kind == "block" else entry.call for entry in entries]
+    position = 0
+    while position < len(entries):
+        period, times = max(
+            ((period, _times(calls, position, period)) for period in range(1, _LONGEST_POLL + 1)),
+            key=lambda found: (found[0] * found[1] if found[1] > 1 else 1, -found[0]),
+        )
+        period = period if times > 1 else 1
+        for number in range(position, position + period):
+            yield entries[number], entries[number + period * (times - 1)], times
+        position += period * times
+
+
+def _times(calls: list[str], position: int, period: int) -> int:
+    """Returns how often the `period` calls from `position` on follow each other."""
+    pattern = calls[position : position + period]
+    times = 1
+    while calls[position + times * period : position + (times + 1) * period] == pattern:
+        times += 1
+    return times
 
 
 class CommandSequence(Sequence[SequenceEntry]):
@@ -222,19 +250,25 @@ class CommandSequence(Sequence[SequenceEntry]):
             lines.append(f"{entry.id:<{width}}  {entry.start:>10.3f} s  {indent}{entry.call}{outcome}")
         return "\n".join(lines)
 
-    def tree(self) -> Tree:
-        """Returns the sequence as a tree for `rich`."""
+    def tree(self, *, folded: bool = True) -> Tree:
+        """Returns the sequence as a tree for `rich`.
+
+        Args:
+            folded: a command that is repeated without anything in between (polling) is one line, with the number of
+                times and the last result.
+        """
         from rich.text import Text
         from rich.tree import Tree
 
         root = Tree(Text(self.heading(), style="bold"))
 
         def grow(branch: Tree, entries: list[SequenceEntry]) -> None:
-            for entry in entries:
+            for entry, last, times in _folded(entries) if folded else ((e, e, 1) for e in entries):
                 label = Text.assemble(
                     (f"{entry.start:9.3f} s  ", "dim"),
                     (entry.call, "bold cyan" if entry.kind == "block" else ""),
-                    (f"  -> {entry.outcome}" if entry.outcome else "", "red" if entry.error else "green"),
+                    (f"  -> {last.outcome}" if last.outcome else "", "red" if last.error else "green"),
+                    (f"  ({times} times, until {last.start:.3f} s)" if times > 1 else "", "dim"),
                 )
                 grow(branch.add(label), entry.children)
 

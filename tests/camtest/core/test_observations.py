@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,6 +47,20 @@ def test_one_that_runs_elsewhere_is_reported_as_it_is(core: FakeCore) -> None:
     core.start_observation(run_id="theirs")
     with pytest.raises(ObservationError, match="CSL1_00007_00001"):
         start_observation("mine")
+    assert current_obsid() is None
+
+
+def test_start_that_got_lost_half_way_is_withdrawn(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = core.start_observation
+
+    def recorded_but_not_opened(**given: Any) -> dict[str, Any]:
+        known(**given)
+        raise ConnectionError("the storage manager is away")
+
+    monkeypatch.setattr(core, "start_observation", recorded_but_not_opened)
+    with pytest.raises(ConnectionError, match="storage manager"):
+        start_observation("x")
+    assert core.last["status"] == "failed"
     assert current_obsid() is None
 
 

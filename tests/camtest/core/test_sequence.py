@@ -70,3 +70,34 @@ def test_export_follows_the_suffix(sequence: CommandSequence, tmp_path: Path) ->
         assert sequence.export(tmp_path / f"sequence{suffix}").read_text().startswith(begin)
     with pytest.raises(ValueError, match=r"\.docx.*suffix"):
         sequence.export(tmp_path / "sequence.docx")
+
+
+def test_tree_folds_polling(sequence: CommandSequence) -> None:
+    poll = sequence.add(None, "block", "poll", start=60.0)
+    for number in range(5):
+        entry = sequence.add(poll, "command", "is_ready", start=61.0 + number, device="heater_cs")
+        entry.result = number == 4
+    sequence.add(poll, "command", "off", start=66.0, device="heater_cs")
+    folded, unfolded = Console(width=200, file=io.StringIO()), Console(width=200, file=io.StringIO())
+    folded.print(sequence.tree())
+    unfolded.print(sequence.tree(folded=False))
+    assert folded.file.getvalue().count("is_ready") == 1  # type: ignore[attr-defined]
+    assert "-> True  (5 times, until 65.000 s)" in folded.file.getvalue()  # type: ignore[attr-defined]
+    assert unfolded.file.getvalue().count("is_ready") == 5  # type: ignore[attr-defined]
+    assert str(sequence).count("is_ready") == 5
+
+
+def test_tree_folds_polling_of_two_things(sequence: CommandSequence) -> None:
+    sequence.clear()
+    poll = sequence.add(None, "block", "poll", start=0.0)
+    for name in ("mode", "busy", "mode", "busy", "mode", "busy", "busy", "busy", "off", "mode"):
+        sequence.add(poll, "command", name, start=1.0)
+    console = Console(width=200, file=io.StringIO())
+    console.print(sequence.tree())
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    names = [line.split(" s  ", 1)[1] for line in lines[1:]]
+    assert names == [
+        "poll()",
+        *("mode()  (3 times, until 1.000 s)", "busy()  (3 times, until 1.000 s)"),
+        *("busy()  (2 times, until 1.000 s)", "off()", "mode()"),
+    ]

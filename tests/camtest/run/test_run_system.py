@@ -149,27 +149,47 @@ def test_run_of_the_command_line_is_an_observation(
     assert f"{prefix}_events.jsonl" in listed
 
 
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        (("-p", "exposre", "2"), "`exposre` is not a parameter of this notebook. Did you mean `exposure`?"),
-        (("-p", "exposure", "abc"), "`exposure` expected a number, got 'abc'"),
-    ],
-)
 def test_papermill_with_wrong_parameters_starts_nothing(
-    option: tuple[str, ...],
-    message: str,
-    environment: dict[str, str],
-    manager: ConfigurationManagerProxy,
-    tmp_path: Path,
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
 ) -> None:
     before = len(manager.list_observations())
     notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, BLOCK)
-    code, output = finish(start(papermill(notebook, *option), environment, tmp_path))
+    options = ("-p", "exposre", "2", "-p", "exposure", "abc")
+    code, output = finish(start(papermill(notebook, *options), environment, tmp_path))
     assert code == 2
-    assert message in output
+    assert "`exposre` is not a parameter of this notebook. Did you mean `exposure`?" in output
+    assert "`exposure` expected a number, got 'abc'" in output
     assert "Traceback" not in output
     assert len(manager.list_observations()) == before
+
+
+SESSION = """
+from camtest import GlobalState, building_block, execute, start_observation
+from egse.proxy import get_command_context
+
+@building_block
+def note(value: float) -> str:
+    return get_command_context().obsid
+
+print(execute(note, value=1.5, description="by hand"), GlobalState.setup.get_id())
+print(start_observation("left open"))
+"""
+
+
+def test_session_at_a_prompt(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    (tmp_path / "session.py").write_text(SESSION)
+    code, output = finish(start([sys.executable, "session.py"], environment, tmp_path))
+    assert code == 0, output
+    executed, left = manager.list_observations(last=2)
+    assert output.splitlines() == [f"{executed['obsid']} 00001", left["obsid"]]
+    assert (executed["function"], executed["description"]) == ('note(value="1.5")', "by hand")
+    assert (executed["status"], executed["supervised"]) == ("done", False)
+    assert (left["status"], left["reason"]) == (
+        "interrupted",
+        "the session ended without end_observation()",
+    )
 
 
 def test_papermill_with_a_cell_that_raises(
