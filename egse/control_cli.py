@@ -11,9 +11,9 @@ import click
 from egse.clock import system_clock
 from egse.declaration import ServerDeclaration
 from egse.env import EnvError
-from egse.logger.handler import close_all_zmq_handlers, setup_logging
+from egse.logger.handler import close_all_zmq_handlers, set_context_source, setup_logging
 from egse.ports import PortInUseError
-from egse.proxy import OutcomeUnknownError, ServiceProxy
+from egse.proxy import OutcomeUnknownError, ServiceProxy, get_command_context
 from egse.server import END_LIMIT, ControlServer
 from egse.settings import SettingsError
 from egse.system import raise_open_files_limit
@@ -40,10 +40,11 @@ def _start(app: ServerDeclaration) -> click.Command:
     @click.command("start", help=f"Starts {app.name} in the foreground. Example: {app.name} start")
     def start(simulator: bool = False) -> None:
         setup_logging(app.name)
+        set_context_source(_log_context)
         raise_open_files_limit()
         try:
             server = ControlServer(app, simulator=simulator)
-        except (PortInUseError, EnvError, SettingsError) as exc:
+        except (PortInUseError, EnvError, SettingsError, BlockingIOError) as exc:
             logger.error("%s", exc)
             close_all_zmq_handlers()
             raise click.ClickException(str(exc)) from exc
@@ -63,6 +64,11 @@ def _start(app: ServerDeclaration) -> click.Command:
     )
     start.params.append(option)
     return start
+
+
+def _log_context() -> tuple[str, str]:
+    context = get_command_context()
+    return context.obsid, context.block
 
 
 def _announce(server: ControlServer) -> None:

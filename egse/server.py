@@ -31,7 +31,7 @@ from egse.env import get_data_storage_location
 from egse.journal import Journal
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
-from egse.proxy import endpoint_from_settings
+from egse.proxy import command_context, endpoint_from_settings
 from egse.response import Failure, Message, Success, describe_error, register_error
 from egse.server_services import ServiceController
 from egse.services import ServiceInterface
@@ -180,6 +180,11 @@ class ControlServer:
         finally:
             self._shut_down(services)
 
+    @property
+    def stopping(self) -> bool:
+        """True once the server was told to end; long waits inside a command should look at it."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Ends the server; may be called from any thread and from a signal handler."""
         if not self._stop.is_set():
@@ -285,6 +290,9 @@ class ControlServer:
         self.counters["commands"] += 1
         if self.journal is None:
             return _plain(method(**arguments))
+        if request.obsid or request.block:
+            with command_context(obsid=request.obsid, block=request.block, setup=request.setup):
+                return self._execute_journalled(request, method, arguments)
         return self._execute_journalled(request, method, arguments)
 
     def _execute_journalled(

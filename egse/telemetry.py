@@ -96,6 +96,7 @@ class HousekeepingStore:
         self._capacity = capacity
         self._registered = False
         self._away = False
+        self._resend = False
         self._proxy = Proxy(timeout=5.0)
         self._proxy.settings_name = "Storage Control Server"
         self._proxy.server_name = "sm_cs"
@@ -114,14 +115,25 @@ class HousekeepingStore:
         try:
             self._register(next(iter(self._rows), {}))
             while self._rows:
-                self._proxy.send("save", {"item": {"origin": self.origin, "data": self._rows[0]}})
+                item = {"origin": self.origin, "data": self._rows[0], "resend": self._resend}
+                # Until the answer is there, the row may or may not be in the file: say so when it is sent again.
+                self._resend = True
+                self._proxy.send("save", {"item": item})
+                self._resend = False
                 self._rows.popleft()
             self._away = False
         except (ConnectionError, OutcomeUnknownError) as exc:
-            self._registered = False
-            if not self._away:
-                self._away = True
-                logger.warning("housekeeping of %s waits for the storage manager: %s", self.origin, exc)
+            self._note_away(exc)
+        except Exception:
+            # Refused: perhaps a storage manager that was started anew and does not know this producer yet.
+            self._registered = self._resend = False
+            raise
+
+    def _note_away(self, exc: Exception) -> None:
+        self._registered = False
+        if not self._away:
+            self._away = True
+            logger.warning("housekeeping of %s waits for the storage manager: %s", self.origin, exc)
 
     def _register(self, row: dict[str, Any]) -> None:
         if self._registered:

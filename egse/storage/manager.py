@@ -19,6 +19,7 @@ import msgspec
 from egse.clock import Clock
 from egse.decorators import fail_point
 from egse.storage.archive_files import ArchiveFiles
+from egse.storage.commands import collect_commands
 from egse.storage.files import FolderLock
 from egse.storage.hashing import BackgroundHasher
 from egse.storage.manifest import FileEntry
@@ -308,6 +309,8 @@ class StorageManager:
         if is_open:
             for producer in self._producers.values():
                 producer.end_mirror()
+        if not folder.sealed:
+            folder.write_commands(collect_commands(self.site_folder, folder.obsid, folder.info.start[:10]))
         external = self._external_entries() if is_open and not folder.sealed else []
         manifest, checksum = folder.seal(status, reason, utc_text(self._clock.now()), external)
         fail_point("sm.end.after_seal")

@@ -192,7 +192,7 @@ class ObservationFolder:
             StorageError: when the name belongs to a file that the storage manager writes itself.
         """
         path = self.file(check_name(name))
-        if path in protected or path in (self.events_file, self.file("setup.yaml")):
+        if path in protected or path in (self.events_file, self.commands_file, self.file("setup.yaml")):
             raise StorageError(f"{path.name} is written by the storage manager")
         write_atomically(path, data)
         return path
@@ -201,6 +201,16 @@ class ObservationFolder:
     def events_file(self) -> Path:
         """Path of the list of events."""
         return self.file("events.jsonl")
+
+    @property
+    def commands_file(self) -> Path:
+        """Path of the list of device commands."""
+        return self.file("commands.jsonl")
+
+    def write_commands(self, lines: bytes) -> None:
+        """Writes the list of device commands; an observation without any has no such file."""
+        if lines:
+            write_atomically(self.commands_file, lines)
 
     def append_events(self, first_seq: int, events: Sequence[Mapping[str, Any]]) -> int:
         """Appends events, skipping those that are there; see `StorageInterface.append_events`."""
@@ -339,7 +349,8 @@ observation.json              what was known when the observation started
 {prefix}_<MNEMONIC>_YYYYMMDD_HHMMSS.csv
                               housekeeping of one producer; one header line, columns by name, column `timestamp` in UTC
                               (format %Y-%m-%dT%H:%M:%S.%f%z); the same rows as in daily/ of those days
-{prefix}_events.jsonl         commands and events in order, one JSON object per line
+{prefix}_events.jsonl         what happened, in order: building blocks, cells; one JSON object per line
+{prefix}_commands.jsonl       every device command with arguments, building block and outcome; one JSON object per line
 {prefix}_<other>              files added by the run: executed notebook, reports
 manifest.json                 written when the observation was closed: status, size and SHA-256 of every file above and
                               of the raw HDF5 files, which stay in daily/ (listed under "external", relative to the data
