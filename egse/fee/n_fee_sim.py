@@ -19,24 +19,11 @@ from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
 from egse.fee.scene import SceneError, load_scene
-from egse.settings import Settings, SettingsError
 from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
-from egse.spw.server import LinkServer, SignalsStop
-
-SETTINGS: Final = "N-FEE SIMULATOR"
-DEFAULT_PORT: Final = 30110
+from egse.spw.server import LinkServer, SignalsStop, default_endpoint
 
 _BUFFER_FULL_FLAGS: Final = 0b1100
 """Error flags 2 and 3: SRAM buffer of the E and F side full."""
-
-
-def default_endpoint() -> str:
-    """Returns the endpoint of the link to the N-FEE simulator according to the settings."""
-    try:
-        port = int(Settings.load(SETTINGS).get("SPW_PORT", DEFAULT_PORT))
-    except SettingsError:
-        port = DEFAULT_PORT
-    return f"tcp://127.0.0.1:{port}"
 
 
 def make_model(

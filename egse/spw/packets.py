@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from egse.rmap import RMAP_PROTOCOL_ID, RMAPCommand, RMAPReply, decode_command, decode_reply
+from egse.rmap import RMAP_PROTOCOL_ID, RMAPCommand, RMAPDecodeError, RMAPReply, decode_command, decode_reply
 from egse.spw.errors import PacketError
 
 TIMECODE_MARKER: Final = 0x91
@@ -285,7 +285,10 @@ class _RMAPRequest(SpaceWirePacket):
         return decode_command(self._bytes)
 
     def _describe(self) -> list[str]:
-        command = self.command
+        try:
+            command = self.command
+        except RMAPDecodeError as error:
+            return [*super()._describe(), f"damaged:         {error}"]
         return [
             *super()._describe(),
             f"instruction:     {command.instruction:#04x} (verify {command.verify}, reply {command.acknowledge},"
@@ -320,7 +323,10 @@ class _RMAPAnswer(SpaceWirePacket):
         return decode_reply(self._bytes)
 
     def _describe(self) -> list[str]:
-        reply = self.reply
+        try:
+            reply = self.reply
+        except RMAPDecodeError as error:
+            return [*super()._describe(), f"damaged:         {error}"]
         return [
             *super()._describe(),
             f"instruction:     {reply.instruction:#04x}",

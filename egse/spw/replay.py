@@ -24,13 +24,11 @@ import numpy as np
 from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE, REGISTER_MAP_SIZE, RMAPTarget
-from egse.settings import Settings, SettingsError
 from egse.spw.errors import SpaceWireLinkError
 from egse.spw.packets import HEADER_SIZE, TimecodePacket
-from egse.spw.server import LinkServer, SignalsStop
+from egse.spw.server import LinkServer, SignalsStop, default_endpoint
 from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
-DEFAULT_PORT: Final = 30110
 NOMINAL_GAP: Final = 6.25
 """Time between pulses where the recording does not tell [s]."""
 
@@ -222,14 +220,6 @@ def _gap(frame: RecordedFrame, following: RecordedFrame | None) -> float:
     return gap if 0 < gap <= LONGEST_GAP else NOMINAL_GAP
 
 
-def _default_endpoint() -> str:
-    try:
-        port = int(Settings.load("N-FEE SIMULATOR").get("SPW_PORT", DEFAULT_PORT))
-    except SettingsError:
-        port = DEFAULT_PORT
-    return f"tcp://127.0.0.1:{port}"
-
-
 @click.group(name="spw_replay", help="Replays recorded camera data on a SpaceWire link.")
 def cli() -> None:
     """Command line of the replayer."""
@@ -267,7 +257,7 @@ def start(
     clock = RealClock(speed)
     try:
         source: Replay = (_Waiting if wait else Replay)(files, clock.monotonic(), loop=loop)
-        _serve(source, SpaceWireOverZeroMQ(endpoint or _default_endpoint(), identity, bind=True), clock)
+        _serve(source, SpaceWireOverZeroMQ(endpoint or default_endpoint(), identity, bind=True), clock)
     except (RecordingError, SpaceWireLinkError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

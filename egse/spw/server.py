@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Protocol, Self
 
 from egse.clock import RealClock
+from egse.settings import Settings, SettingsError
 from egse.spw.errors import SpaceWireBufferFullError, SpaceWireLinkError
 from egse.spw.zeromq import SpaceWireOverZeroMQ
 
@@ -22,6 +23,22 @@ _LONGEST_WAIT: Final = 60.0
 """Longest time that the loop sleeps [s, real time]."""
 
 _READ_AT_ONCE: Final = 100
+
+_LATE: Final = 12.5
+"""Later than this [s of the clock] nothing is caught up: two readout periods."""
+
+
+SETTINGS: Final = "N-FEE SIMULATOR"
+DEFAULT_PORT: Final = 30110
+
+
+def default_endpoint() -> str:
+    """Returns the endpoint of the link to the simulated N-FEE: `SPW_PORT` of the settings, on the loopback interface."""
+    try:
+        port = int(Settings.load(SETTINGS).get("SPW_PORT", DEFAULT_PORT))
+    except SettingsError:
+        port = DEFAULT_PORT
+    return f"tcp://127.0.0.1:{port}"
 
 
 class PacketSource(Protocol):
@@ -49,6 +66,7 @@ class LinkServer:
         sent: packets sent.
         dropped: packets dropped because nobody was at the other end.
         overflowed: packets dropped because the other end did not read.
+        stood_still: time that was left out, because the host slept or could not keep up [s of the clock].
     """
 
     def __init__(self, source: PacketSource, link: SpaceWireOverZeroMQ, clock: RealClock) -> None:
@@ -56,6 +74,7 @@ class LinkServer:
         self.link = link
         self.clock = clock
         self.sent = self.dropped = self.overflowed = 0
+        self.stood_still = 0.0
         self._stopping = False
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -89,18 +108,24 @@ class LinkServer:
             on_overflow: called when packets were dropped because the other end did not read.
         """
         while not self._stopping:
-            now = self.clock.monotonic()
+            now = self._now()
             due = self.source.next_event()
-            if due <= now:
+            if now - due > _LATE:
+                self.stood_still += now - due
+            elif due <= now:
                 packets = self.source.step(now)
                 self._send(on_packets(packets) if on_packets else packets, on_overflow)
                 self._answer()
-                continue
-            if due == float("inf"):
+            elif due == float("inf"):
                 return
-            if self._wait((due - now) / self.clock.speed, others()) and on_other is not None:
-                on_other()
-            self._answer()
+            else:
+                if self._wait((due - now) / self.clock.speed, others()) and on_other is not None:
+                    on_other()
+                self._answer()
+
+    def _now(self) -> float:
+        """Returns the time of the source [s]: that of the clock, less what was left out."""
+        return self.clock.monotonic() - self.stood_still
 
     def _wait(self, seconds: float, others: Sequence[socket.socket]) -> bool:
         """Waits for input or the time given; returns True when one of the other sockets has input."""
@@ -109,7 +134,7 @@ class LinkServer:
 
     def _answer(self) -> None:
         for _, packet in self.link.read_packets(_READ_AT_ONCE):
-            self._send(self.source.handle(packet, self.clock.monotonic()), None)
+            self._send(self.source.handle(packet, self._now()), None)
 
     def _send(self, packets: Sequence[bytes | memoryview], on_overflow: Callable[[], None] | None) -> None:
         for packet in packets:
@@ -130,6 +155,7 @@ class LinkServer:
             "sent": self.sent,
             "dropped": self.dropped,
             "overflowed": self.overflowed,
+            "stood_still": self.stood_still,
         }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
-from egse.rmap import read_command, write_command
+from egse.rmap import RMAPTarget, read_command, write_command
 from egse.spw import (
     CCDSide,
     DataDataPacket,
@@ -117,9 +119,34 @@ def test_a_short_packet_is_refused() -> None:
 
 
 def test_printing_never_fails_on_damaged_packets() -> None:
-    raw = data_packet(2, last=True)
-    for cut in range(len(raw)):
-        assert str(SpaceWirePacket.create_packet(raw[:cut]))
+    reply = bytes.fromhex("67010C00FE0001000000106D") + bytes(17)
+    for raw in (
+        data_packet(2, last=True),
+        read_command(0, 4).encode(),
+        write_command(0, b"1234").encode(),
+        reply,
+    ):
+        for cut in range(len(raw)):
+            assert str(SpaceWirePacket.create_packet(raw[:cut]))
+
+
+def test_rubbish_is_taken_without_an_exception() -> None:
+    rng = random.Random(1)
+    seeds = [
+        data_packet(1),
+        read_command(0, 4, 7).encode(),
+        write_command(0x54, b"\0" * 4).encode(),
+        bytes(20),
+    ]
+    target = RMAPTarget(bytearray(2048))
+    for _ in range(3000):
+        raw = bytearray(rng.choice(seeds))
+        for _ in range(rng.randrange(4)):
+            raw[rng.randrange(len(raw))] = rng.randrange(256)
+        damaged = bytes(raw[: rng.randrange(len(raw) + 1)])
+        assert str(SpaceWirePacket.create_packet(damaged))
+        assert len(decode_headers([damaged])) == 1
+        target.handle(damaged)
 
 
 def test_headers_in_bulk_are_those_of_the_packets() -> None:
