@@ -170,12 +170,14 @@ def _check_for(hint: Any) -> Check | None:
     return None
 
 
-def _ranged(check: Check | None, limits: Range) -> Check:
+def _ranged(check: Check | None, limits: Range, unit: str) -> Check:
+    allowed = f"{limits} {unit}".rstrip()
+
     def ranged(value: Any) -> Any:
         if check is not None:
             value = check(value)
         if value is not None and value not in limits:
-            raise _Refused(f"must be in {limits}")
+            raise _Refused(f"must be in {allowed}")
         return value
 
     return ranged
@@ -198,7 +200,7 @@ class ParameterDefinition:
         unit, limits, bare = split_annotation(hint)
         check = _check_for(bare)
         if limits is not None:
-            check = _ranged(check, limits)
+            check = _ranged(check, limits, unit)
         return cls(parameter.name, bare, unit, limits, parameter.default, check)
 
     @property
@@ -222,8 +224,7 @@ class ParameterDefinition:
         try:
             return self._check(value)
         except _Refused as exc:
-            unit = f" {self.unit}" if self.unit else ""
-            raise CommandError(f"{where}: {self.label} {exc}{unit}, got {value!r}") from None
+            raise CommandError(f"{where}: {self.label} {exc}, got {value!r}") from None
 
 
 def split_annotation(hint: Any) -> tuple[str, Range | None, Any]:

@@ -129,7 +129,7 @@ def test_pre_and_post_command_get_the_transport() -> None:
     [
         ((), {"axis": 1}, "needs `position` [deg]"),
         ((1, 200.0), {}, "must be in [-180, 180] deg, got 200.0"),
-        ((1, "far"), {}, "expected a number deg, got 'far'"),
+        ((1, "far"), {}, "expected a number, got 'far'"),
         ((1.5, 2.0), {}, "`axis` expected a whole number"),
         ((1, 2.0, 3), {}, "takes at most 2 arguments"),
         ((1, 2.0), {"axis": 1}, "given twice"),
