@@ -7,6 +7,7 @@ raw bytes.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ MAX_MESSAGE_SIZE = 256 * 1024 * 1024
 
 _NDARRAY = 1
 _NDARRAY_KINDS = "biufcSU"
+_NDARRAY_DTYPE = re.compile(r"[<>|=][biufcSU][0-9]{1,9}")
 
 
 class WireError(ValueError):
@@ -103,9 +105,9 @@ def _decode_extension(code: int, data: memoryview) -> Any:
 
     size = int.from_bytes(data[:2], "big")
     kind, shape = msgspec.msgpack.decode(data[2 : 2 + size], type=tuple[str, tuple[int, ...]])
-    dtype = numpy.dtype(kind)
-    if dtype.kind not in _NDARRAY_KINDS:
+    if not _NDARRAY_DTYPE.fullmatch(kind):
         raise WireError(f"arrays of {kind!r} are not accepted")
+    dtype = numpy.dtype(kind)
     return numpy.frombuffer(data[2 + size :], dtype=dtype).reshape(shape).copy()
 
 

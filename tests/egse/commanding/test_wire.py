@@ -4,6 +4,7 @@ import contextlib
 import datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,6 +64,14 @@ def test_a_mutated_array_never_escapes(position: int, byte: int) -> None:
     data[position % len(data)] = byte
     with contextlib.suppress(WireError):
         decode_value(bytes(data))
+
+
+@pytest.mark.parametrize("dtype", ["(1,2)", "i4,i4", "O", "V8", "f8; import os", "", "{", "<i99999999999"])
+def test_only_plain_numbers_and_text_are_arrays(dtype: str) -> None:
+    header = msgspec.msgpack.encode((dtype, (1,)))
+    body = len(header).to_bytes(2, "big") + header + bytes(8)
+    with pytest.raises(WireError):
+        decode_value(msgspec.msgpack.encode(msgspec.msgpack.Ext(1, body)))
 
 
 def test_deep_nesting_is_refused() -> None:
