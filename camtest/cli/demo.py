@@ -32,10 +32,9 @@ def demo(folder: Path, speed: float, cycles: int, notebook: Path) -> None:
     Starts a sandbox (core services, simulators, device servers), runs the short functional test as one observation,
     lists the files that were written, verifies the observation, and stops everything.
     """
-    from egse.site.sandbox import Sandbox
-
     from camtest.cli.options import progress
     from camtest.run.runner import run_notebook
+    from egse.site.sandbox import Sandbox
 
     click.secho(f"Starting the sandbox in {folder} (time runs {speed:g} x faster) ...", bold=True)
     with Sandbox(folder, speed=speed) as sandbox, sandbox.joined():
