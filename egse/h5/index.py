@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 
@@ -29,18 +30,22 @@ class RawFileIndex:
         with self._lock:
             self._known[path] = obsid
 
-    def find(self, obsid: str, first_day: str = "") -> list[Path]:
+    def find(self, obsid: str) -> list[Path]:
         """Returns the raw files of an observation, in the order of time.
 
         Args:
             obsid: full obsid, SITE_SETUP_TEST.
-            first_day: no folder before this day (YYYYMMDD) is looked at; empty for all.
         """
+        return self.matching(re.escape(obsid))
+
+    def matching(self, pattern: str) -> list[Path]:
+        """Returns the raw files whose whole obsid fits a regular expression, in the order of time."""
         with self._lock:
             for path in sorted((self._root / "daily").glob("[0-9]*/*.hdf5")):
-                if path not in self._known and path.parent.name >= first_day and parse_file_name(path.name):
+                if path not in self._known and parse_file_name(path.name):
                     self._known[path] = _read_obsid(path)
-            return sorted(path for path, found in self._known.items() if found == obsid and path.exists())
+            known = list(self._known.items())
+        return sorted(path for path, obsid in known if re.fullmatch(pattern, obsid) and path.exists())
 
 
 def _read_obsid(path: Path) -> str:

@@ -1,0 +1,211 @@
+"""Writes a FITS cube from raw files, one frame at a time.
+
+The size of every extension is known from the plan, so the file is laid out first and each exposure is written to its place: memory is
+needed for one frame only, however long the cube. Pixels are unsigned 16-bit integers, stored as FITS does: signed with BZERO = 32768.
+Columns run along +x of the CCD (frame CCDn_PIX), so the right half of a CCD is mirrored with respect to the order on the link.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from egse.fee.geometry import COLUMNS_SIDE, ROWS, SERIAL_OVERSCAN, SERIAL_PRESCAN
+from egse.fits import headers as make
+from egse.fits.camera import CameraFacts
+from egse.fits.plan import CubePlan, Exposure
+from egse.h5 import SideImage, get_file, read_images
+from egse.h5.writer import sync_path
+
+PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
+
+
+@dataclass
+class _Extension:
+    """An image extension and its place in the file."""
+
+    product: str
+    header: fits.Header
+    shape: tuple[int, int, int]
+    header_at: int = 0
+    data_at: int = 0
+
+    @property
+    def layer_size(self) -> int:
+        return self.shape[1] * self.shape[2] * 2
+
+
+class CubeWriter:
+    """Writes one cube.
+
+    Args:
+        plan: its exposures.
+        camera: what the Setup says.
+        site: site id.
+        obsid: full obsid.
+    """
+
+    def __init__(self, plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -> None:
+        self._plan = plan
+        self._camera = camera
+        self._site = site
+        self._obsid = obsid
+        self._extensions: dict[tuple[int, str], list[_Extension]] = {}
+        self._tables: list[tuple[int, bytes, NDArray[np.float64]]] = []
+        self._size = 0
+
+    def write(self, path: Path) -> Path:
+        """Writes the cube to `path`: first under another name beside it, then renamed.
+
+        Returns:
+            `path`.
+
+        Raises:
+            OSError: when a raw file cannot be read, or the cube not be written; nothing is left then.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            self._lay_out(descriptor)
+            self._write_exposures(descriptor)
+            self._write_headers(descriptor)
+            os.fsync(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            part.unlink(missing_ok=True)
+            raise
+        os.close(descriptor)
+        os.replace(part, path)
+        sync_path(path.parent)
+        return path
+
+    # -- layout ---------------------------------------------------------------------------------------------------
+
+    def _lay_out(self, descriptor: int) -> None:
+        primary = make.header_bytes(make.primary_header(self._plan, self._camera, self._site, self._obsid))
+        os.pwrite(descriptor, primary, 0)
+        self._size = len(primary)
+        keys = {(exposure.code, side) for exposure in self._plan.exposures for side in exposure.sides}
+        for code, side in sorted(keys, key=lambda key: (self._camera.bin_to_id[key[0]], key[1])):
+            self._lay_out_side(code, side)
+        os.ftruncate(descriptor, self._size)
+        for at, header, times in self._tables:
+            os.pwrite(descriptor, header, at)
+            os.pwrite(descriptor, times.astype(">f8").tobytes(), at + len(header))
+
+    def _lay_out_side(self, code: int, side: str) -> None:
+        exposures = self._plan.of_side(code, side)
+        ccd = self._camera.bin_to_id[code]
+        extensions = []
+        for product, (rows, columns) in _shapes(exposures[0]).items():
+            if rows and columns:
+                extension = self._extension(product, ccd, side, (len(exposures), rows, columns), exposures[0])
+                extension.header_at = self._size
+                extension.data_at = self._size + len(make.header_bytes(extension.header))
+                self._size = extension.data_at + make.padded(len(exposures) * extension.layer_size)
+                extensions.append(extension)
+        self._extensions[code, side] = extensions
+        times = np.array([exposure.timestamp for exposure in exposures]) - self._plan.first.timestamp
+        table = make.header_bytes(make.time_table_header(ccd, side, len(exposures)))
+        self._tables.append((self._size, table, times))
+        self._size += len(table) + make.padded(times.size * 8)
+
+    def _extension(
+        self, product: str, ccd: int, side: str, shape: tuple[int, int, int], first: Exposure
+    ) -> _Extension:
+        header = make.image_header(product, ccd, side, shape, first, self._site, self._obsid)
+        if product in ("IMAGE", "POVER"):
+            make.add_focal_length(header, self._camera)
+        if product == "IMAGE":
+            row_start = first.attributes["v_start"]
+            make.add_focal_plane(header, self._camera, ccd, side, shape[2], row_start)
+        return _Extension(product, header, shape)
+
+    # -- content --------------------------------------------------------------------------------------------------
+
+    def _write_exposures(self, descriptor: int) -> None:
+        layers: dict[tuple[int, str], int] = {}
+        for path, group in groupby(self._plan.exposures, key=lambda exposure: exposure.path):
+            with get_file(path) as file:
+                for exposure in group:
+                    images = read_images(
+                        file, exposure.frame, self._camera.bin_to_id, self._camera.twos_complement
+                    )
+                    for side in exposure.sides:
+                        key = (exposure.code, side)
+                        layer = layers.get(key, 0)
+                        layers[key] = layer + 1
+                        self._write_layer(descriptor, key, layer, images)
+
+    def _write_layer(
+        self, descriptor: int, key: tuple[int, str], layer: int, images: Sequence[SideImage]
+    ) -> None:
+        ccd, side = self._camera.bin_to_id[key[0]], key[1]
+        image = next((image for image in images if (image.ccd, image.side) == (ccd, side)), None)
+        if image is None:
+            return
+        image = image.in_ccd_frame(self._camera.right_side)
+        for extension in self._extensions[key]:
+            pixels = _product(image, extension.product)
+            if pixels.shape != extension.shape[1:]:
+                raise ValueError(
+                    f"{extension.header['EXTNAME']}: {pixels.shape} pixels, not {extension.shape[1:]}"
+                )
+            os.pwrite(descriptor, _stored(pixels), extension.data_at + layer * extension.layer_size)
+            extension.header["LOSTROWS"] += _lost_rows(image, extension.product)
+
+    def _write_headers(self, descriptor: int) -> None:
+        for extensions in self._extensions.values():
+            for extension in extensions:
+                os.pwrite(descriptor, make.header_bytes(extension.header), extension.header_at)
+
+
+def _shapes(exposure: Exposure) -> dict[str, tuple[int, int]]:
+    """Returns rows and columns of each product of an exposure."""
+    fields = exposure.attributes
+    start, end, width = fields["v_start"], fields["v_end"], fields["h_end"] + 1
+    image_rows = max(0, min(end, ROWS - 1) - start + 1)
+    overscan_rows = max(0, end - max(start, ROWS) + 1)
+    rows = image_rows + overscan_rows
+    columns = min(COLUMNS_SIDE, max(0, width - SERIAL_PRESCAN))
+    overscan_columns = min(SERIAL_OVERSCAN, max(0, width - SERIAL_PRESCAN - COLUMNS_SIDE))
+    return {
+        "SPRE": (rows, min(SERIAL_PRESCAN, width)),
+        "SOVER": (rows, overscan_columns),
+        "POVER": (overscan_rows, columns),
+        "IMAGE": (image_rows, columns),
+    }
+
+
+def _product(image: SideImage, product: str) -> NDArray[np.uint16]:
+    match product:
+        case "SPRE":
+            return image.serial_prescan
+        case "SOVER":
+            return image.serial_overscan
+        case "POVER":
+            return image.parallel_overscan
+        case _:
+            return image.image
+
+
+def _lost_rows(image: SideImage, product: str) -> int:
+    missing = image.missing_rows
+    if product == "IMAGE":
+        missing = missing[missing < image.image_row_count]
+    elif product == "POVER":
+        missing = missing[missing >= image.image_row_count]
+    return int(missing.size)
+
+
+def _stored(pixels: NDArray[np.uint16]) -> bytes:
+    """Returns pixels as FITS stores unsigned 16-bit integers: minus 32768, big-endian."""
+    return (pixels ^ np.uint16(0x8000)).astype(">u2").tobytes()

@@ -1,0 +1,146 @@
+"""Which exposures go into which FITS cube.
+
+A cube holds consecutive cycles with image data and the same crucial parameters. It ends when one of these changes, at a cycle
+without image data (such as DUMP), when slicing was commanded, and at a largest number of cycles.
+
+Source: ICD of the storage formats, section 9.1.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from egse.fee import n_fee_mode
+from egse.h5 import (
+    decode_headers,
+    frame_numbers,
+    get_attribute_value,
+    get_attributes,
+    get_file,
+    get_timestamp,
+    packet_count,
+)
+
+LOGGER = logging.getLogger(__name__)
+
+CRUCIAL = ("v_start", "v_end", "h_end", "n_final_dump", "ccd_readout_order", "ccd_mode_config")
+"""When one of these changes, a new cube starts."""
+
+MAX_CYCLES = 40
+"""Largest number of cycles in a cube (the ICD leaves the number open): about 7 GB of full frames of both sides."""
+
+_MODES = (n_fee_mode.FULL_IMAGE_MODE, n_fee_mode.FULL_IMAGE_PATTERN_MODE)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One readout of one CCD.
+
+    Attributes:
+        path: raw file.
+        frame: frame number in it, 0..3.
+        code: CCD code of the FEE, 0..3.
+        sides: the sides in it, "E", "F" or both.
+        timestamp: reception of its timecode, Unix time [s].
+        attributes: register fields in effect.
+    """
+
+    path: Path
+    frame: int
+    code: int
+    sides: str
+    timestamp: float
+    attributes: dict[str, int]
+
+    @property
+    def crucial(self) -> tuple[int, ...]:
+        """The crucial parameters."""
+        return tuple(self.attributes[name] for name in CRUCIAL)
+
+
+@dataclass
+class CubePlan:
+    """The exposures of one cube, in the order of time.
+
+    Attributes:
+        exposures: at least one.
+        cycles: number of raw files they come from.
+    """
+
+    exposures: list[Exposure] = field(default_factory=list)
+    cycles: int = 0
+
+    @property
+    def first(self) -> Exposure:
+        """The first exposure: the time of the file counts from it."""
+        return self.exposures[0]
+
+    def of_side(self, code: int, side: str) -> list[Exposure]:
+        """Returns the exposures of one CCD (FEE code) and side."""
+        return [exposure for exposure in self.exposures if exposure.code == code and side in exposure.sides]
+
+
+def plan_cubes(paths: Iterable[Path], max_cycles: int = MAX_CYCLES) -> list[CubePlan]:
+    """Distributes the exposures in raw files over cubes.
+
+    Args:
+        paths: raw files of one observation, in the order of time; a file that cannot be read is logged and left out.
+        max_cycles: largest number of cycles in a cube.
+    """
+    plans: list[CubePlan] = []
+    current: CubePlan | None = None
+    for path in paths:
+        try:
+            exposures, slicing = read_exposures(path)
+        except (OSError, KeyError, ValueError) as exc:
+            LOGGER.error("%s is left out of the FITS files: %s", path, exc)
+            continue
+        if not exposures:
+            current = None
+            continue
+        limit = min(max_cycles, slicing) if slicing > 0 else max_cycles
+        if current is None or current.cycles >= limit or current.first.crucial != exposures[0].crucial:
+            current = CubePlan()
+            plans.append(current)
+        current.exposures += exposures
+        current.cycles += 1
+    return plans
+
+
+def read_exposures(path: Path) -> tuple[list[Exposure], int]:
+    """Lists the exposures of one raw file.
+
+    Args:
+        path: the raw file.
+
+    Returns:
+        The exposures with image data, and after how many cycles a cube is to be cut (0: never).
+
+    Raises:
+        OSError: when the file cannot be read.
+        KeyError: when it lacks something.
+    """
+    with get_file(path) as file:
+        slicing = int(get_attribute_value(file["dpu"], "slicing_num_cycles")) if "dpu" in file else 0
+        found = [_exposure(file, path, frame) for frame in frame_numbers(file)]
+    return [exposure for exposure in found if exposure is not None], slicing
+
+
+def _exposure(file: h5py.File, path: Path, frame: int) -> Exposure | None:
+    count = packet_count(file, frame)
+    attributes = get_attributes(file, frame)
+    if not count or attributes.get("ccd_mode_config") not in _MODES or not set(CRUCIAL) <= set(attributes):
+        return None
+    # Sides alternate from packet to packet; a few of them tell CCD and sides, also when one was lost.
+    sample = [np.asarray(file[f"{frame}/data/{number}"][:10]) for number in range(min(count, 6))]
+    headers = decode_headers([header for header in sample if header.size == 10])
+    if not headers.ccd.size:
+        return None
+    sides = "".join(sorted("EF"[side] for side in set(headers.side.tolist())))
+    return Exposure(path, frame, int(headers.ccd[0]), sides, get_timestamp(file, frame), attributes)
