@@ -29,7 +29,7 @@ class DPUProtocol(Protocol):
     """Starts the DPU Processor with the server and ends it with the server.
 
     One housekeeping row: mode and position of the N-FEE as mirrored, counters of packets and problems (`GDPU_*`), and
-    `GDPU_PROCESSOR_RESTARTS`.
+    `GDPU_PROCESSOR_RESTARTS`. `GDPU_TIMECODE` is -1 before the first.
     """
 
     controller: DPUController
@@ -46,7 +46,8 @@ class DPUProtocol(Protocol):
             status = self.controller.get_status_summary()
         except (DPUProcessorError, TimeoutError):
             return {}
-        row = {column: status.get(name) for name, column in _COLUMNS.items()}
+        row = {column: status.get(name, 0) for name, column in _COLUMNS.items()}
+        row["GDPU_TIMECODE"] = -1 if status["timecode"] is None else status["timecode"]
         row |= {f"GDPU_{name.upper()}": value for name, value in status["counters"].items()}
         row["GDPU_PROCESSOR_RESTARTS"] = status.get("processor_restarts", 0)
         return row

@@ -91,7 +91,7 @@ def highest_number(folder: Path) -> int:
     """Returns the highest running number used in a daily folder (finished and unfinished files), 0 when there is none."""
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     stems = (name.removesuffix(".part") for name in names)
     return max((parsed[2] for parsed in map(parse_file_name, stems) if parsed), default=0)

@@ -1,0 +1,110 @@
+"""The recorder: names, recovery, one process at a time, a full disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from egse.dpu.recorder import SPOOL_FOLDER, CycleRecorder, RecorderBusyError
+from egse.h5 import CycleFacts, Kind, SpoolError
+
+T0 = 1_700_000_000.0
+
+
+class Files(list[tuple[Path, CycleFacts]]):
+    def add(self, path: Path, facts: CycleFacts) -> None:
+        self.append((path, facts))
+
+
+def record(
+    recorder: CycleRecorder, cycle: int, packets: int = 3, obsid: str | None = "LAB_00001_00002"
+) -> None:
+    recorder.begin_cycle(T0, {"cycle": cycle, "num_cycles": 1})
+    if obsid is not None:
+        recorder.set_obsid(cycle, obsid)
+    recorder.record_map(Kind.FRAME, {"frame": 0, "attributes": {"v_start": 1}}, T0)
+    recorder.record(Kind.TIMECODE, b"\x05", T0)
+    for number in range(packets):
+        recorder.record(Kind.DATA, bytes([number]) * 1000, T0)
+    recorder.record(Kind.HK_DATA, bytes(144), T0)
+    recorder.record(Kind.FRAME_END, b"", T0)
+
+
+def test_files_are_numbered_over_restarts(tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        files = Files()
+        with CycleRecorder(tmp_path, "LAB", files.add) as recorder:
+            for cycle in (1, 2):
+                record(recorder, cycle)
+        names += [path.name for path, _ in files]
+        assert all(facts.obsid == "LAB_00001_00002" for _, facts in files)
+    assert names == [f"20231114_LAB_N-FEE_SPW_{n:05d}.hdf5" for n in (1, 2, 3, 4)]
+    assert not list((tmp_path / SPOOL_FOLDER).glob("*.spool"))
+    with h5py.File(tmp_path / "daily" / "20231114" / names[3]) as file:
+        assert len(file["0/data"]) == 3
+
+
+def test_obsid_that_comes_late(tmp_path: Path) -> None:
+    files = Files()
+    with CycleRecorder(tmp_path, "LAB", files.add, obsid_wait=10.0) as recorder:
+        record(recorder, 1, obsid=None)
+        recorder.end_cycle()
+        recorder.set_obsid(1, "LAB_00001_00003")
+    assert files[0][1].obsid == "LAB_00001_00003"
+    with h5py.File(files[0][0]) as file:
+        assert file["obsid"][()] == b"LAB_00001_00003"
+
+
+def test_obsid_that_never_comes(tmp_path: Path) -> None:
+    files = Files()
+    with CycleRecorder(tmp_path, "LAB", files.add, obsid_wait=0.1) as recorder:
+        record(recorder, 1, obsid=None)
+    with h5py.File(files[0][0]) as file:
+        assert file["obsid"][()] == b""
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    with CycleRecorder(tmp_path, "LAB", Files().add), pytest.raises(RecorderBusyError):
+        CycleRecorder(tmp_path, "LAB", Files().add)
+
+
+def test_full_disk_is_counted_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files()
+    with CycleRecorder(tmp_path, "LAB", files.add) as recorder:
+        recorder.begin_cycle(T0, {"cycle": 1})
+        recorder.record_map(Kind.FRAME, {"frame": 0, "attributes": {}}, T0)
+        writer: Any = recorder._cycle.writer  # type: ignore[union-attr]
+        append = writer.append
+
+        def full(*_: Any) -> None:
+            raise SpoolError("No space left on device")
+
+        writer.append = full
+        for _ in range(5):
+            recorder.record(Kind.DATA, b"lost", T0)
+        writer.append = append
+        recorder.record(Kind.DATA, b"kept", T0)
+        recorder.set_obsid(1, "")
+        recorder.end_cycle()
+        assert recorder.lost_records == 5
+        record(recorder, 2)
+    assert [path.name[-7:-5] for path, _ in files] == ["01", "02"]
+    with h5py.File(files[0][0]) as file:
+        assert bytes(file["0/data/0"][()]) == b"kept"
+
+
+def test_a_cycle_that_cannot_be_projected_keeps_its_spool(tmp_path: Path) -> None:
+    files = Files()
+    (tmp_path / "daily").write_text("in the way")
+    with CycleRecorder(tmp_path, "LAB", files.add) as recorder:
+        record(recorder, 1)
+    assert recorder.failed_cycles == 1
+    assert not files
+    (tmp_path / "daily").unlink()
+    with CycleRecorder(tmp_path, "LAB", files.add):
+        pass
+    assert len(files) == 1
