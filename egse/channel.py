@@ -14,6 +14,10 @@ CONNECT_TIMEOUT = 2.0
 """How long a call waits for the server to accept the connection [s]; a server on the way up gets this long."""
 
 
+PATIENCE = 0.5
+"""How long a call waits for its answer before it looks whether the server is still there [s]."""
+
+
 @register_error
 class OutcomeUnknownError(TimeoutError):
     """A command was sent and no answer came: it may or may not have been executed."""
@@ -33,7 +37,6 @@ class Channel:
         self._lock = threading.Lock()
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
-        self._receive_timeout = -1
 
     def _open(self) -> zmq.Socket[bytes]:
         if self._socket is not None:
@@ -43,12 +46,12 @@ class Channel:
         # Only a peer that is really there gets the message; none is kept for a server that starts tomorrow.
         sock.setsockopt(zmq.IMMEDIATE, 1)
         sock.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_SIZE)
+        sock.setsockopt(zmq.RCVTIMEO, int(PATIENCE * 1000))
         sock.setsockopt(zmq.RECONNECT_IVL, 20)
         sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         sock.connect(self.endpoint)
         self._socket = sock
-        self._receive_timeout = -1
         return sock
 
     def close(self) -> None:
@@ -77,21 +80,27 @@ class Channel:
             OutcomeUnknownError: the request was sent and no reply came within `timeout` [s], or the server went away.
         """
         data = encode(request)
+        deadline = time.monotonic() + timeout
         with self._lock:
-            sock = self._open()
+            sock = self._socket or self._open()
             try:
-                self._send(sock, data, timeout)
-                return self._receive(sock, request, timeout)
+                try:
+                    sock.send(data, zmq.NOBLOCK)
+                except zmq.Again:
+                    self._send_when_connected(sock, data, timeout)
+                if timeout >= PATIENCE:
+                    try:
+                        reply = self._decode(request, sock.recv())
+                        if reply.id == request.id:
+                            return reply
+                    except zmq.Again:
+                        pass
+                return self._await_reply(sock, request, deadline, timeout)
             except BaseException:
                 self._close()  # a late reply must not meet the next request
                 raise
 
-    def _send(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
-        try:
-            sock.send(data, zmq.NOBLOCK)
-            return
-        except zmq.Again:
-            pass
+    def _send_when_connected(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
         wait = min(timeout, CONNECT_TIMEOUT)
         if not sock.poll(int(wait * 1000), zmq.POLLOUT):
             raise ConnectionError(
@@ -99,37 +108,28 @@ class Channel:
             )
         sock.send(data, zmq.NOBLOCK)
 
-    def _receive(self, sock: zmq.Socket[bytes], request: Request, timeout: float) -> Reply:
-        deadline = time.monotonic() + timeout
-        remaining = timeout
-        while remaining > 0:
-            slice_ms = max(1, int(min(remaining, 0.5) * 1000))
-            if slice_ms != self._receive_timeout:
-                sock.setsockopt(zmq.RCVTIMEO, slice_ms)
-                self._receive_timeout = slice_ms
-            try:
-                data = sock.recv()
-            except zmq.Again:
+    def _await_reply(
+        self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float
+    ) -> Reply:
+        while (remaining := deadline - time.monotonic()) > 0:
+            if not sock.poll(max(1, int(min(remaining, PATIENCE) * 1000))):
                 if self._peer_is_gone():
-                    raise OutcomeUnknownError(
-                        f"{request.name}: the control server at {self.endpoint} went away before it answered; the "
-                        f"outcome of command {request.id} is unknown"
-                    ) from None
-                remaining = deadline - time.monotonic()
+                    raise self._unknown(request, "the control server went away before it answered")
                 continue
-            try:
-                reply = decode_reply(data)
-            except WireError as exc:
-                raise OutcomeUnknownError(
-                    f"{request.name}: {self.endpoint} sent something that is no reply ({exc}); the outcome of "
-                    f"command {request.id} is unknown"
-                ) from exc
+            reply = self._decode(request, sock.recv())
             if reply.id == request.id:
                 return reply
-            remaining = deadline - time.monotonic()
-        raise OutcomeUnknownError(
-            f"{request.name}: no answer from {self.endpoint} within {timeout:g} s; the outcome of command "
-            f"{request.id} is unknown"
+        raise self._unknown(request, f"no answer within {timeout:g} s")
+
+    def _decode(self, request: Request, data: bytes) -> Reply:
+        try:
+            return decode_reply(data)
+        except WireError as exc:
+            raise self._unknown(request, f"something came that is no reply ({exc})") from exc
+
+    def _unknown(self, request: Request, reason: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"{request.name} at {self.endpoint}: {reason}; the outcome of command {request.id} is unknown"
         )
 
     def _peer_is_gone(self) -> bool:
