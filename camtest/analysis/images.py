@@ -89,33 +89,45 @@ def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["ccd", "side"], ignore_index=True)
 
 
-def plot_focal_plane(images: Iterable[SideImage], title: str = "", step: int = 8) -> Figure:
-    """Shows the sides of all CCDs, offset subtracted, F left and E right, readout register at the bottom.
+def plot_focal_plane(images: Iterable[SideImage], title: str = "", step: int = 16) -> Figure:
+    """Shows the CCDs, offset subtracted: F half left and E half right, readout register at the bottom.
 
     Args:
         images: as from `read_cycle`; the last one of each CCD side is shown.
         title: above the picture.
-        step: every how many pixels are shown, in both directions; the largest of each block is taken, so that stars
+        step: size of the blocks of pixels that become one point; the largest value of each is taken, so that stars
             stay visible.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.colors import AsinhNorm
 
-    latest = {(image.ccd, image.side): image.in_ccd_frame() for image in images}
-    figure, axes = plt.subplots(1, 2 * CCD_COUNT, figsize=(14, 4.2), constrained_layout=True)
-    shown = {key: _reduced(image, step) for key, image in latest.items()}
-    low, high = _stretch(list(shown.values()))
+    latest = {(image.ccd, image.side): _reduced(image.in_ccd_frame(), step) for image in images}
+    figure, axes = plt.subplots(1, CCD_COUNT, figsize=(15, 4.3), constrained_layout=True)
+    low, high = _stretch(list(latest.values()))
+    norm = AsinhNorm(linear_width=max((high - low) / 50, 1.0), vmin=low, vmax=high)
     picture = None
-    for axis, (ccd, side) in zip(axes, [(c, s) for c in range(1, CCD_COUNT + 1) for s in SIDES], strict=True):
-        axis.set_title(f"CCD {ccd} {side}", fontsize=9)
-        axis.set_xticks([])
+    for ccd, axis in enumerate(axes, start=1):
+        axis.set_title(f"CCD {ccd}", fontsize=10)
+        axis.set_xticks([0.25, 0.75], SIDES)
         axis.set_yticks([])
-        data = shown.get((ccd, side))
-        if data is None:
-            axis.text(0.5, 0.5, "not read", ha="center", va="center", transform=axis.transAxes, color="0.5")
-            continue
-        picture = axis.imshow(data, origin="lower", vmin=low, vmax=high, cmap="viridis", aspect="auto")
+        axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axis.axvline(0.5, color="0.8", linewidth=0.5)
+        for index, side in enumerate(SIDES):
+            left, middle = index / 2, index / 2 + 0.25
+            data = latest.get((ccd, side))
+            if data is None:
+                axis.text(middle, 0.5, "not read", ha="center", va="center", color="0.5")
+                continue
+            picture = axis.imshow(
+                data,
+                origin="lower",
+                norm=norm,
+                cmap="inferno",
+                extent=(left, left + 0.5, 0, 1),
+                interpolation="nearest",
+            )
     if picture is not None:
-        figure.colorbar(picture, ax=axes, label="signal above offset [ADU]", shrink=0.85)
+        figure.colorbar(picture, ax=axes, label="above offset [ADU]", shrink=0.9)
     figure.suptitle(title)
     return figure
 
@@ -131,8 +143,8 @@ def _reduced(image: SideImage, step: int) -> Any:
 
 
 def _stretch(pictures: list[Any]) -> tuple[float, float]:
-    if not pictures:
+    values = np.concatenate([picture.ravel() for picture in pictures]) if pictures else np.zeros(1)
+    if not values.size:
         return 0.0, 1.0
-    values = np.concatenate([picture.ravel() for picture in pictures])
-    low, high = np.percentile(values, (1.0, 99.7))
+    low, high = np.percentile(values, (1.0, 99.9))
     return float(low), float(max(high, low + 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -18,7 +19,9 @@ PROCEDURE = Path(__file__).resolve().parents[2] / "procedures" / "short_function
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the sandbox; it is kept, its processes are not.",
 )
-@click.option("--speed", default=5.0, show_default=True, help="How much faster than the wall the camera runs.")
+@click.option(
+    "--speed", default=5.0, show_default=True, help="How much faster than the wall the camera runs."
+)
 @click.option("--cycles", default=2, show_default=True, type=click.IntRange(1), help="Cycles of images.")
 @click.option(
     "--notebook",
@@ -63,17 +66,22 @@ def _join_settings() -> None:
 
 def _report(obsid: str) -> list[str]:
     """Prints the files of an observation and what verification finds wrong; returns the latter."""
+    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from egse.archive import Observation, verify
 
     observation = Observation(obsid)
-    table = Table("file", "size [MB]", title=f"Files of {obsid}")
     files = [*observation.files, *observation.raw_files]
-    for path in files:
-        table.add_row(str(path.relative_to(observation.site_folder)), f"{path.stat().st_size / 1e6:.3f}")
-    Console().print(table)
+    table = Table("file", Column("size [MB]", justify="right"), box=box.SIMPLE_HEAD)
+    for folder, paths in groupby(files, key=lambda path: path.parent):
+        table.add_row(f"[bold]{folder.relative_to(observation.site_folder)}/[/bold]")
+        for path in paths:
+            table.add_row(f"  {path.name}", f"{path.stat().st_size / 1e6:.3f}")
+    console = Console()
+    console.print(f"Files of {obsid}, below {observation.site_folder}:")
+    console.print(table, width=max(console.width, 100))
     problems = [str(problem) for problem in verify(observation)]
     for problem in problems:
         click.secho(f"verify: {problem}", fg="red", err=True)
