@@ -1,6 +1,7 @@
 """The bookkeeping of the DPU control server: which observation a cycle belongs to, finished files, N-FEE housekeeping.
 
-It talks to configuration and storage manager in a thread of its own, and is patient with both: what cannot be delivered waits.
+It talks to configuration and storage manager in a thread for each, and is patient with both: what cannot be delivered waits, and
+one that is away does not hold up what the other has to know.
 """
 
 from __future__ import annotations
@@ -30,6 +31,43 @@ RETRY_INTERVAL = 1.0
 SetObsid = Callable[[int, str], None]
 
 
+class _Worker:
+    """Handles events one after the other in a thread; a tick when none came for a while."""
+
+    def __init__(
+        self, name: str, handle: Callable[[str, dict[str, Any]], None], end: Callable[[], None]
+    ) -> None:
+        self._handle = handle
+        self._end = end
+        self._events: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, name: str, values: dict[str, Any]) -> None:
+        self._events.put((name, values))
+
+    def close(self) -> None:
+        self._events.put(None)
+        if self._thread.is_alive():
+            self._thread.join(3.0)
+
+    def _run(self) -> None:
+        while (event := self._next()) is not None:
+            try:
+                self._handle(*event)
+            except Exception:
+                LOGGER.exception("an error in the bookkeeping of the DPU; it goes on")
+        self._end()
+
+    def _next(self) -> tuple[str, dict[str, Any]] | None:
+        try:
+            return self._events.get(timeout=RETRY_INTERVAL)
+        except Empty:
+            return ("tick", {})
+
+
 class RecordKeeper:
     """Follows the events of the processor.
 
@@ -52,14 +90,14 @@ class RecordKeeper:
         self._set_obsid = set_obsid
         self._decode = decode
         self._index = RawFileIndex(root)
-        self._events: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
         self._files: deque[tuple[str, str]] = deque()
         self._configuration = ConfigurationManagerProxy(timeout=TIMEOUT)
         self._storage = StorageProxy(timeout=TIMEOUT)
         self._hk = HousekeepingStore(HK_MNEMONIC)
         self._last_obsid = ""
         self._away: set[str] = set()
-        self._thread = threading.Thread(target=self._run, name="dpu-record-keeper", daemon=True)
+        self._observations = _Worker("dpu-observations", self._follow, self._configuration.close)
+        self._deliveries = _Worker("dpu-deliveries", self._deliver, self._end_deliveries)
 
     @property
     def waiting_files(self) -> int:
@@ -67,54 +105,31 @@ class RecordKeeper:
         return len(self._files)
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        self._observations.start()
+        self._deliveries.start()
 
     def close(self) -> None:
-        """Delivers what can be delivered now and ends the thread."""
-        self._events.put(None)
-        if self._thread.is_alive():
-            self._thread.join(3.0)
+        """Delivers what can be delivered now and ends the threads."""
+        self._observations.close()
+        self._deliveries.close()
 
     def on_event(self, name: str, values: dict[str, Any]) -> None:
         """Takes an event of the processor; returns at once."""
-        self._events.put((name, values))
+        if name == "cycle":
+            self._observations.put(name, values)
+        elif name in ("file", "housekeeping"):
+            self._deliveries.put(name, values)
 
     def hdf5_files(self, obsid: str) -> list[str]:
         """Returns the raw files of an observation, in the order of time."""
         return [str(path) for path in self._index.find(obsid)]
 
-    # -- the thread ----------------------------------------------------------------------------------------------
+    # -- observations --------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while True:
-            try:
-                event = self._events.get(timeout=RETRY_INTERVAL)
-            except Empty:
-                event = ("tick", {})
-            if event is None:
-                break
-            try:
-                self._handle(*event)
-            except Exception:
-                LOGGER.exception("an error in the bookkeeping of the DPU; it goes on")
-        self._deliver_files()
-        self._hk.close()
-        self._configuration.close()
-        self._storage.close()
-
-    def _handle(self, name: str, values: dict[str, Any]) -> None:
+    def _follow(self, name: str, values: dict[str, Any]) -> None:
         if name == "cycle":
             self._set_obsid(values["cycle"], self._obsid_at(values["timestamp"]))
-        elif name == "file":
-            self._index.add(Path(values["path"]), values["obsid"])
-            if values["obsid"]:
-                self._files.append((values["path"], values["obsid"]))
-            self._deliver_files()
-        elif name == "housekeeping":
-            self._keep_housekeeping(values["area"], values["timestamp"])
-        elif name == "tick":
-            self._deliver_files()
 
     def _obsid_at(self, timestamp: float) -> str:
         """Returns the observation that was running at a moment just past; the last known one while nobody can tell."""
@@ -128,6 +143,23 @@ class RecordKeeper:
         if observation is not None and _started_by(observation, timestamp):
             self._last_obsid = str(observation["obsid"])
         return self._last_obsid
+
+    # -- files and housekeeping ----------------------------------------------------------------------------------
+
+    def _deliver(self, name: str, values: dict[str, Any]) -> None:
+        if name == "housekeeping":
+            self._keep_housekeeping(values["area"], values["timestamp"])
+            return
+        if name == "file":
+            self._index.add(Path(values["path"]), values["obsid"])
+            if values["obsid"]:
+                self._files.append((values["path"], values["obsid"]))
+        self._deliver_files()
+
+    def _end_deliveries(self) -> None:
+        self._deliver_files()
+        self._hk.close()
+        self._storage.close()
 
     def _deliver_files(self) -> None:
         while self._files:

@@ -1,6 +1,7 @@
 """Raw camera data: the HDF5 files of the ICD (format 2.6), the spool they are made from, and images out of them."""
 
 from egse.h5.images import CCD_BIN_TO_ID, Headers, SideImage, decode_headers, read_images, sides_in_frame
+from egse.h5.index import RawFileIndex
 from egse.h5.names import (
     DATA_ATTRIBUTES,
     FORMAT_VERSION,
@@ -40,6 +41,7 @@ __all__ = [
     "FrameWriter",
     "Headers",
     "Kind",
+    "RawFileIndex",
     "Record",
     "SideImage",
     "SpoolError",

@@ -58,8 +58,6 @@ class Kind(IntEnum):
     """msgpack map `{"name": text, "packet": RMAP request bytes}`."""
     FRAME_END = 8
     """No payload: nothing more belongs to the frame."""
-    CYCLE_END = 9
-    """No payload: the cycle is complete."""
 
 
 _KINDS = frozenset(int(kind) for kind in Kind)

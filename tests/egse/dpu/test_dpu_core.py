@@ -11,8 +11,9 @@ import pytest
 from egse.dpu.core import Phase
 from egse.dpu.errors import FEEModeError
 from egse.dpu.messages import MessageIdentifier
-from egse.fee import n_fee_mode
+from egse.fee import NUMBERINGS, n_fee_mode
 from egse.h5 import Kind, sides_in_frame
+from egse.reg import RegisterMap
 from egse.rmap import RMAPError, decode_command
 
 SMALL = {
@@ -297,3 +298,20 @@ def test_hours_in_no_time(make_bench: Callable[..., Any]) -> None:
     assert bench.state.pulse_count == bench.core.counters["hk_packets"]
     assert bench.state.cycle_count >= 144
     assert bench.core.counters["missing_hk"] == 0
+
+
+def test_engineering_model(make_bench: Callable[..., Any]) -> None:
+    bench = make_bench(camera="em")
+    bench.state.registers = RegisterMap("N-FEE", "em")
+    bench.state.in_effect = bench.state.registers.values()
+    bench.state.numbering = NUMBERINGS["em"]
+    bench.to_dump()
+    assert bench.model.registers["ccd_readout_order"] == 0x4E
+    bench.command("n_fee_set_full_image_mode", num_cycles=1, **SMALL)
+    bench.run(50.0)
+    cycle = next(c for c in range(len(bench.cycles)) if Kind.DATA in bench.kinds(c))
+    packets = [np.frombuffer(packet, np.uint8) for packet in bench.of_kind(cycle, Kind.DATA)]
+    attributes = bench.of_kind(cycle, Kind.FRAME)[0]["attributes"]
+    images = sides_in_frame(packets, attributes, NUMBERINGS["em"].bin_to_id, twos_complement=True)
+    assert sorted({image.ccd for image in images}) == [1, 2, 3, 4]
+    assert bench.state.is_dump_mode

@@ -24,7 +24,7 @@ from egse.dpu.processor import ProcessorConfig
 from egse.fee import n_fee_mode
 from egse.h5 import DATA_ATTRIBUTES, get_file, read_images
 
-SPEED = 25.0
+SPEED = 40.0
 FEW_ROWS = {
     "row_start": 4490,
     "row_end": 4519,

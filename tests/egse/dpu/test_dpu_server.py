@@ -1,0 +1,148 @@
+"""DPU control server, FITS generator and core services together, in the sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+from egse.archive import Observation, verify
+from egse.confman import ConfigurationManagerProxy
+from egse.dpu import DPUMonitoring, DPUProxy
+from egse.dpu.errors import FEEModeError
+from egse.fee import n_fee_mode
+from egse.fits import FITSGenProxy
+from egse.h5 import get_file, get_obsid
+
+pytestmark = pytest.mark.system
+
+FEW_ROWS: dict[str, Any] = {
+    "row_start": 4480, "row_end": 4519, "rows_final_dump": 0, "ccd_order": [1, 2, 3, 4], "ccd_side": "BOTH",
+}  # fmt: skip
+
+
+class Camera:
+    """The DPU of the sandbox, and what goes with it."""
+
+    def __init__(self, dpu: DPUProxy, monitoring: DPUMonitoring) -> None:
+        self.dpu = dpu
+        self.monitoring = monitoring
+
+    def wait(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
+        """Waits for a condition, looking at each message of the DPU Processor."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, self.dpu.get_status_summary()
+            self.monitoring.receive(0.05)
+
+    def to_dump(self) -> None:
+        dpu = self.dpu
+        self.wait(lambda: bool(dpu.get_status_summary()["known"]))
+        if dpu.n_fee_get_mode() == n_fee_mode.ON_MODE:
+            dpu.n_fee_set_standby_mode()
+            self.wait(lambda: dpu.n_fee_get_mode() == n_fee_mode.STANDBY_MODE)
+        if not dpu.n_fee_is_dump_mode():
+            dpu.n_fee_set_dump_mode()
+            self.wait(dpu.n_fee_is_dump_mode)
+
+    def acquire(self, num_cycles: int) -> None:
+        self.dpu.n_fee_set_full_image_mode(num_cycles=num_cycles, **FEW_ROWS)
+        self.wait(lambda: not self.dpu.n_fee_is_dump_mode())
+        self.wait(self.dpu.n_fee_is_dump_mode)
+
+
+@pytest.fixture
+def camera(in_sandbox: Any) -> Iterator[Camera]:
+    with DPUProxy() as dpu, DPUMonitoring() as monitoring:
+        camera = Camera(dpu, monitoring)
+        camera.to_dump()
+        yield camera
+        camera.to_dump()
+
+
+@pytest.fixture
+def observation(in_sandbox: Any) -> Iterator[dict[str, Any]]:
+    run_id = f"dpu-{time.time_ns()}"
+    with ConfigurationManagerProxy() as manager:
+        yield manager.start_observation(
+            run_id=run_id, function="", description="", supervised=False, lease=0.0, details={}
+        )
+        manager.end_observation(run_id=run_id, status="done")
+
+
+def test_observation_with_images(camera: Camera, observation: dict[str, Any]) -> None:
+    camera.acquire(2)
+    obsid = observation["obsid"]
+    with FITSGenProxy() as generator:
+        (cube,) = generator.make_cubes(obsid)
+        assert generator.make_cubes(obsid) == [cube]
+    raw = camera.dpu.get_hdf5_files(obsid)
+    assert len(raw) >= 2
+    for path in raw:
+        with get_file(path) as file:
+            assert get_obsid(file) == obsid
+    with fits.open(cube) as hdus:
+        hdus.verify("exception")
+        assert hdus["IMAGE_4_F"].shape == (2, 30, 2255)
+        assert hdus[0].header["INSTRUME"]
+        assert hdus["IMAGE_4_F"].header["FOCALLEN"] > 0
+    assert Path(cube).parent == Path(observation["folder"])
+
+
+def test_sealed_observation_verifies_and_has_its_files(camera: Camera, in_sandbox: Any) -> None:
+    run_id = f"dpu-{time.time_ns()}"
+    with ConfigurationManagerProxy() as manager:
+        started = manager.start_observation(
+            run_id=run_id, function="", description="", supervised=False, lease=0.0, details={}
+        )
+        camera.acquire(1)
+        camera.wait(lambda: camera.dpu.get_unfinished_files() == 0)
+        manager.end_observation(run_id=run_id, status="done")
+    observation = Observation(started["obsid"])
+    with FITSGenProxy() as generator:
+        (cube,) = generator.make_cubes(started["obsid"])
+    assert Path(cube).name in {path.name for path in observation.fits_files}
+    camera.wait(lambda: camera.dpu.get_status_summary()["waiting_files"] == 0)
+    observation = Observation(started["obsid"])
+    assert len(observation.raw_files) >= 1
+    assert verify(observation) == []
+    table = pd.read_csv(observation.hk_files["N-FEE-HK"][0])
+    rows = table.groupby("NFEE_FRAME_COUNTER").size()
+    assert (rows.iloc[1:-1] == 2).all()
+
+
+def test_questions_and_refusals(camera: Camera) -> None:
+    dpu = camera.dpu
+    assert dpu.is_connected()
+    assert dpu.is_simulator()
+    assert dpu.n_fee_get_register_map().shape == (2048,)
+    assert dpu.n_fee_get_register_value("h_end") == 2294
+    with pytest.raises(KeyError):
+        dpu.n_fee_get_register_value("nonsense")
+    dpu.n_fee_set_on_mode()
+    with pytest.raises(FEEModeError, match="ON_MODE"):
+        dpu.n_fee_set_full_image_mode(num_cycles=1, **FEW_ROWS)
+
+
+def test_killed_processor_is_started_again_and_goes_on_counting(camera: Camera) -> None:
+    dpu = camera.dpu
+    dpu.n_fee_set_full_image_mode(num_cycles=4, **FEW_ROWS)
+    camera.wait(lambda: dpu.get_num_cycles() == 3)
+    before = dpu.get_status_summary()
+    os.kill(before["processor_pid"], signal.SIGKILL)
+    camera.wait(lambda: answers(dpu, before["processor_restarts"]))
+    camera.wait(lambda: dpu.get_status_summary()["known"] and dpu.n_fee_is_dump_mode())
+
+
+def answers(dpu: DPUProxy, restarts: int) -> bool:
+    try:
+        return bool(dpu.get_status_summary()["processor_restarts"] > restarts)
+    except ConnectionError:
+        return False
