@@ -14,6 +14,7 @@ from queue import Empty, Queue
 from typing import Any
 
 import h5py
+import msgspec
 import pytest
 
 from egse.dpu.errors import FEEModeError
@@ -22,7 +23,7 @@ from egse.dpu.messages import MessageIdentifier
 from egse.dpu.monitoring import DPUMonitoring
 from egse.dpu.processor import ProcessorConfig
 from egse.fee import n_fee_mode
-from egse.h5 import DATA_ATTRIBUTES, get_file, read_images
+from egse.h5 import DATA_ATTRIBUTES, get_attributes, get_file, packets, read_images
 
 SPEED = 40.0
 FEW_ROWS = {
@@ -167,6 +168,38 @@ def test_a_readout_from_link_to_file(dpu: DPU) -> None:
     assert not list(dpu.root.glob("daily/*/*.spool"))
 
 
+def test_a_replayed_recording_gives_the_same_file(dpu: DPU, tmp_path: Path) -> None:
+    dpu.to_dump()
+    dpu.command("n_fee_set_full_image_mode", num_cycles=1, **FEW_ROWS)
+    (recorded,) = dpu.image_files(1)
+    command = [
+        sys.executable,
+        "-m",
+        "egse.spw.replay",
+        "start",
+        "--endpoint",
+        "tcp://127.0.0.1:0",
+        "--speed",
+        str(SPEED),
+    ]
+    replayer = subprocess.Popen(
+        [*command, "--file", str(recorded), "--loop"], stdout=subprocess.PIPE, text=True
+    )
+    assert replayer.stdout is not None
+    with replayer.stdout:
+        again = DPU(replayer.stdout.readline().split()[2], tmp_path / "again")
+        try:
+            replayed = again.image_files(2)[-1]
+        finally:
+            again.handle.stop()
+            replayer.terminate()
+            replayer.wait(5)
+    with get_file(recorded) as one, get_file(replayed) as other:
+        for frame in range(4):
+            assert [bytes(p) for p in packets(other, frame)] == [bytes(p) for p in packets(one, frame)]
+            assert get_attributes(other, frame) == get_attributes(one, frame)
+
+
 def test_questions_are_answered_at_any_moment(dpu: DPU) -> None:
     dpu.to_dump()
     dpu.command("n_fee_set_full_image_mode", num_cycles=0, **FEW_ROWS)
@@ -233,8 +266,6 @@ def test_ends_when_its_server_is_gone(simulator: str, tmp_path: Path) -> None:
         spw_endpoint=simulator, data_endpoint=f"tcp://127.0.0.1:{data}", monitoring_endpoint=f"tcp://127.0.0.1:{monitoring}",
         data_root=str(tmp_path), site="LAB", parent=1, log_endpoint="tcp://127.0.0.1:1",
     )  # fmt: skip
-    import msgspec
-
     command = [sys.executable, "-m", "egse.dpu.processor", msgspec.json.encode(config).decode()]
     assert subprocess.run(command, timeout=20, check=False).returncode == 0
 
