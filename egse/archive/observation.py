@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -20,11 +21,13 @@ from egse.system import format_datetime, str_to_datetime
 if TYPE_CHECKING:
     import pandas as pd
 
+LOGGER = logging.getLogger(__name__)
+
 RAW_SUFFIX = ".hdf5"
 
 
 def _records(path: Path) -> Mapping[str, ObservationRecord]:
-    """Returns the record of a site; read again only when the file has changed."""
+    """Returns the record of a site by prefix; read again only when the file has changed."""
     try:
         state = path.stat()
     except FileNotFoundError:
@@ -34,7 +37,27 @@ def _records(path: Path) -> Mapping[str, ObservationRecord]:
 
 @lru_cache(maxsize=8)
 def _read_records(path: Path, modified: int, size: int) -> Mapping[str, ObservationRecord]:
-    return read_records(path)[0]
+    return {record.info.prefix: record for record in read_records(path)[0].values()}
+
+
+def _record_of(folder: Path) -> ObservationRecord | None:
+    """Returns what the record of the site says about the observation in a folder."""
+    return _records(folder.parent.parent / RECORD_FILE).get(folder.name)
+
+
+def _info_of(folder: Path) -> ObservationInfo | None:
+    """Returns what was known at the start of an observation; None when nothing (legible) tells.
+
+    The record of the site comes first: the description in the folder may be what was altered.
+    """
+    record = _record_of(folder)
+    if record is not None:
+        return record.info
+    try:
+        return read_description(folder)
+    except ValueError as exc:
+        LOGGER.warning("%s", exc)
+        return None
 
 
 def _site_folder(name: ObservationName, location: Path | None) -> Path:
@@ -83,9 +106,9 @@ def find_folder(obsid: int | str | Path, location: str | Path | None = None) -> 
 def _is_wanted(folder: Path, wanted: ObservationName) -> bool:
     try:
         name = parse_prefix(folder.name)
-        info = read_description(folder) if wanted.setup_id is not None else None
     except ValueError:
         return False
+    info = _info_of(folder) if wanted.setup_id is not None else None
     setup_id = info.setup_id if info else name.setup_id
     return (
         name.test_id == wanted.test_id
@@ -118,7 +141,7 @@ class Observation:
     @cached_property
     def info(self) -> ObservationInfo | None:
         """What was known at its start; None for observations of older systems."""
-        return read_description(self.folder)
+        return _info_of(self.folder)
 
     @cached_property
     def manifest(self) -> Manifest | None:
@@ -133,9 +156,7 @@ class Observation:
     @cached_property
     def record(self) -> ObservationRecord | None:
         """What the configuration manager recorded; None when the record is not here."""
-        if self.info is None:
-            return None
-        return _records(self.site_folder / RECORD_FILE).get(self.info.run_id)
+        return _record_of(self.folder)
 
     @cached_property
     def name(self) -> ObservationName:

@@ -205,6 +205,9 @@ RAW = "daily/20260101/20260101_CSL1_N-FEE_SPW_00001.hdf5"
         (OBS + P + "_new.txt", Path.touch, "extra"),
         (OBS + P + "_report.txt", flip, "altered"),
         (OBS + P + "_report-2.txt", Path.unlink, "missing"),
+        (OBS + "observation.json", lambda p: edit(p, "{", "["), "altered"),
+        (OBS + "observation.json", lambda p: edit(p, '"setup_id": 84', '"setup_id": 85'), "altered"),
+        (OBS + "observation.json", Path.unlink, "missing"),
         (OBS + "manifest.json", flip, "altered"),
         (OBS + "manifest.json", Path.unlink, "missing"),
         (OBS + "manifest.json", lambda p: edit(p, '"done"', '"failed"'), "altered"),
@@ -217,7 +220,7 @@ def test_whatever_is_touched_is_named(
     site: Path, file: str, change: Callable[[Path], object], kind: str
 ) -> None:
     change(site / file)
-    problems = verify(Observation(1, site))
+    problems = verify(Observation(DONE, site))
     assert (kind, file) in [(problem.kind, problem.path) for problem in problems], problems
     assert all(str(problem).startswith(problem.path) for problem in problems)
 
@@ -242,6 +245,15 @@ def test_a_supplement_taken_out_of_the_list_shows(site: Path) -> None:
     listing.write_text(lines[1])
     found = {(problem.kind, problem.path) for problem in verify(Observation(1, site))}
     assert found == {("altered", OBS + "supplements.jsonl"), ("extra", OBS + P + "_report.txt")}
+
+
+def test_a_damaged_description_without_the_record_of_the_site(site: Path) -> None:
+    (site / "observations.jsonl").unlink()
+    description = site / OBS / "observation.json"
+    description.chmod(0o600)
+    description.write_bytes(description.read_bytes()[:-9])
+    assert [problem.path for problem in verify(Observation(1, site))] == [OBS + "observation.json"]
+    assert list_observations(site)[0].status == "done"
 
 
 def test_an_observation_of_an_older_system_is_said_to_be_one(site: Path) -> None:
