@@ -15,7 +15,7 @@ PIPE_WIDTH = 240
 
 
 @click.command(
-    "dry-run", epilog="Example: camtest dry-run procedures/short_functional_test.ipynb -p n_cycles 2"
+    "dry-run", epilog="Example: camtest dry-run procedures/short_functional_test.ipynb -p num_cycles 2"
 )
 @NOTEBOOK
 @parameter_options

@@ -12,7 +12,7 @@ from camtest.cli.options import NOTEBOOK, gather_parameters, parameter_options, 
 EPILOG = """\b
 Exit codes: 0 done, 1 failed or not started, 2 wrong parameters, 3 aborted, 130 interrupted, 138 kernel lost.
 
-Example: camtest run procedures/short_functional_test.ipynb -p n_cycles 2
+Example: camtest run procedures/short_functional_test.ipynb -p num_cycles 2
 """
 
 

@@ -1,7 +1,7 @@
 """The papermill engine `camtest`: one notebook, one observation, closed with the true status however the run ends.
 
-    papermill --engine camtest procedure.ipynb executed.ipynb -p n_cycles 2
-    camtest run procedure.ipynb -p n_cycles 2
+    papermill --engine camtest procedure.ipynb executed.ipynb -p num_cycles 2
+    camtest run procedure.ipynb -p num_cycles 2
 
 The order of things: parameters are checked, the observation is started (supervised: this process holds its lease, not
 the kernel), the kernel runs the cells, notebook and record are stored, the observation is closed, which seals it.

@@ -1,6 +1,6 @@
 """The parameters of a procedure notebook, read from its cell tagged `parameters`, and checked before anything starts.
 
-    n_cycles: int = 2                                       # number of readout cycles
+    num_cycles: int = 2                                     # number of readout cycles
     attenuation: Annotated[float, Range(0, 1)] = 0.01       # transmission of the filter wheels
     ccd_side: Literal["E", "F", "BOTH"] = "BOTH"            # which side is read out
     temperature: Annotated[float, Unit("degC")]             # no default: must be given
