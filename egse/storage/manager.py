@@ -310,7 +310,9 @@ class StorageManager:
             for producer in self._producers.values():
                 producer.end_mirror()
         if not folder.sealed:
-            folder.write_commands(collect_commands(self.site_folder, folder.info.obsid, folder.info.start[:10]))
+            folder.write_commands(
+                collect_commands(self.site_folder, folder.info.obsid, folder.info.start[:10])
+            )
         external = self._external_entries() if is_open and not folder.sealed else []
         manifest, checksum = folder.seal(status, reason, utc_text(self._clock.now()), external)
         fail_point("sm.end.after_seal")

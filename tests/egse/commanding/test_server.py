@@ -169,7 +169,9 @@ def test_services_answer_while_a_command_runs(server: Server, proxy: Any) -> Non
 
 
 def test_no_answer_in_time_is_an_unknown_outcome(server: Server, proxy: Any) -> None:
-    with pytest.raises(OutcomeUnknownError, match=r"no answer within 0\.3 s; the outcome of command .* is unknown"):
+    with pytest.raises(
+        OutcomeUnknownError, match=r"no answer within 0\.3 s; the outcome of command .* is unknown"
+    ):
         proxy.with_timeout(0.3).wait(0.8)
     assert proxy.add(1, 1) == 2  # a late reply does not meet the next request
 
