@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from egse.dpu.controller import DPUController
     from egse.dpu.errors import DPUProcessorError, FEEModeError
     from egse.dpu.interface import DPUInterface
-    from egse.dpu.messages import MessageIdentifier
     from egse.dpu.monitoring import DPUMonitoring
     from egse.dpu.processor import DPUProcessor
     from egse.dpu.protocol import DPUProtocol
@@ -28,7 +27,6 @@ _MODULES = {
     "DPUProtocol": "protocol",
     "DPUProxy": "proxy",
     "FEEModeError": "errors",
-    "MessageIdentifier": "messages",
     "NFEEState": "state",
 }
 
@@ -41,7 +39,6 @@ __all__ = [
     "DPUProtocol",
     "DPUProxy",
     "FEEModeError",
-    "MessageIdentifier",
     "NFEEState",
 ]
 

@@ -15,7 +15,6 @@ import logging
 from enum import Enum
 from typing import Any
 
-from egse.dpu.messages import MessageIdentifier
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
 from egse.dpu.slot import PULSE_PERIOD, CommandSlot
@@ -26,6 +25,7 @@ from egse.h5 import Kind, format_utc
 from egse.rmap import is_rmap_reply
 from egse.spw import HEADER_SIZE, HK_PACKET_SIZE, CCDSide, PacketKind, is_timecode
 from egse.spw.packets import DATA_PROTOCOL_ID
+from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.dpu.core import DPUCore
-from egse.dpu.messages import MessageIdentifier
 from egse.dpu.state import NFEEState
 from egse.fee import NUMBERINGS
 from egse.fee.model import NFEEModel
 from egse.h5 import Kind
 from egse.reg import RegisterMap
+from egse.zmq import MessageIdentifier
 
 _SMALLEST_STEP = 1e-3
 _LONGEST_SLOT_WAIT = 60.0

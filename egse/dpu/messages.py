@@ -20,31 +20,13 @@ Source: developer manual 14.1; FEE operations reference 8.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from egse.spw import SpaceWirePacket
-
-
-class MessageIdentifier(IntEnum):
-    """First frame of a message, as one byte: `MessageIdentifier.SYNC_TIMECODE.to_bytes(1, byteorder="big")`."""
-
-    SYNC_TIMECODE = 0x80
-    SYNC_HK_PACKET = 0x81
-    SYNC_DATA_PACKET = 0x82
-    N_FEE_REGISTER_MAP = 0x83
-    NUM_CYCLES = 0x84
-    HDF5_FILENAMES = 0x85
-    SYNC_ERROR_FLAGS = 0x86
-
-    @property
-    def frame(self) -> bytes:
-        """The identifier as it stands in front of the message: one byte."""
-        return bytes((self.value,))
-
+from egse.zmq import MessageIdentifier
 
 DATA_STREAM = frozenset(
     {

@@ -14,10 +14,11 @@ from typing import Any, Self
 
 import zmq
 
-from egse.dpu.messages import MONITORING_STREAM, MessageIdentifier, decode_message
+from egse.dpu.messages import MONITORING_STREAM, decode_message
 from egse.fee.hk import decode_hk
 from egse.proxy import endpoint_from_settings
 from egse.spw import HousekeepingPacket
+from egse.zmq import MessageIdentifier
 
 SETTINGS = "DPU Control Server"
 PORT = "DPU_PROCESSOR_MONITORING_PORT"

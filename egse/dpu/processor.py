@@ -20,7 +20,7 @@ import zmq
 
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
-from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, MessageIdentifier, encode_message
+from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
 from egse.dpu.queues import COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
 from egse.dpu.recorder import CycleRecorder, RecorderBusyError
 from egse.dpu.sink import Timeouts
@@ -37,6 +37,7 @@ from egse.spw import (
     SpaceWireOverZeroMQ,
     TimecodeTimeoutError,
 )
+from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
 

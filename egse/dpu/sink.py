@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from egse.dpu.messages import MessageIdentifier
 from egse.h5 import Kind
+from egse.zmq import MessageIdentifier
 
 
 @dataclass(frozen=True)

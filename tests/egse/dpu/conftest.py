@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from egse.dpu.core import DPUCore
-from egse.dpu.messages import MessageIdentifier
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
 from egse.fee.model import NFEEModel
 from egse.h5 import Kind
 from egse.reg import RegisterMap
 from egse.spw import SpaceWireLinkError
+from egse.zmq import MessageIdentifier
 
 EPOCH = 1_700_000_000.0
 

@@ -10,11 +10,11 @@ import pytest
 
 from egse.dpu.core import Phase
 from egse.dpu.errors import FEEModeError
-from egse.dpu.messages import MessageIdentifier
 from egse.fee import NUMBERINGS, n_fee_mode
 from egse.h5 import Kind, sides_in_frame
 from egse.reg import RegisterMap
 from egse.rmap import RMAPError, decode_command
+from egse.zmq import MessageIdentifier
 
 SMALL = {
     "row_start": 4500,

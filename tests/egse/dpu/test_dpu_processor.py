@@ -19,11 +19,11 @@ import pytest
 
 from egse.dpu.errors import FEEModeError
 from egse.dpu.handle import ProcessorHandle
-from egse.dpu.messages import MessageIdentifier
 from egse.dpu.monitoring import DPUMonitoring
 from egse.dpu.processor import ProcessorConfig
 from egse.fee import n_fee_mode
 from egse.h5 import DATA_ATTRIBUTES, get_attributes, get_file, packets, read_images
+from egse.zmq import MessageIdentifier
 
 SPEED = 40.0
 FEW_ROWS = {

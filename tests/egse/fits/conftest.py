@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from egse.dpu.core import DPUCore
-from egse.dpu.messages import MessageIdentifier
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.state import NFEEState
 from egse.fee.model import NFEEModel
 from egse.h5 import CycleFacts, Kind
 from egse.reg import RegisterMap
 from egse.storage.observation import ObservationFolder, ObservationInfo
+from egse.zmq import MessageIdentifier
 
 EPOCH = 1_700_000_000.0
 OBSID = "LAB_00007_00042"
