@@ -15,18 +15,17 @@ from camtest.core.exec import Abort, building_block
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.dpu import DPUProxy
-from egse.fee import n_fee_mode
+from egse.fee import CYCLE_TIMES, n_fee_mode
+from egse.fee.geometry import PARALLEL_OVERSCAN, ROWS
 
 CCDSide = Literal["E", "F", "BOTH"]
 CCDOrder = list[Annotated[int, Range(1, 4)]]
 NumCycles = Annotated[int, Range(0, 100_000)]
-Row = Annotated[int, Range(0, 4539), Unit("row")]
+Row = Annotated[int, Range(0, ROWS + PARALLEL_OVERSCAN - 1), Unit("row")]
 RowCount = Annotated[int, Range(0, 65535), Unit("row")]
 
-LAST_IMAGE_ROW = 4509
-STANDARD_OVERSCAN_ROWS = 30
-FULL_CLEAR_OUT = 4510
-LONGEST_CYCLE = 50.0
+LAST_IMAGE_ROW = ROWS - 1
+LONGEST_CYCLE = CYCLE_TIMES[-1]
 """Longest image cycle time that the AEU can give [s]."""
 POLL_INTERVAL = 0.5
 """Time between two questions for the state of the camera [s]; they are answered from the DPU's mirror."""
@@ -96,7 +95,7 @@ def n_cam_full_ccd(
     num_cycles: NumCycles,
     ccd_order: CCDOrder,
     ccd_side: CCDSide,
-    rows_overscan: Annotated[int, Range(0, STANDARD_OVERSCAN_ROWS), Unit("row")],
+    rows_overscan: Annotated[int, Range(0, PARALLEL_OVERSCAN), Unit("row")],
 ) -> None:
     """Reads full CCDs at the nominal cycle of 25 s.
 
@@ -117,7 +116,7 @@ def n_cam_full_standard(num_cycles: NumCycles, ccd_side: CCDSide) -> None:
         num_cycles: number of cycles, then back to DUMP by itself; 0 until commanded otherwise.
         ccd_side: which side is recorded.
     """
-    last_row = LAST_IMAGE_ROW + STANDARD_OVERSCAN_ROWS
+    last_row = LAST_IMAGE_ROW + PARALLEL_OVERSCAN
     _start_readout(num_cycles, 0, last_row, 0, [1, 2, 3, 4], ccd_side)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from papermill.iorw import papermill_io
+
+from egse.files import write_atomically
 
 ANALYSIS_TAG = "analysis"
 """Cells with this tag look at the data of the observation; a dry run skips them."""
@@ -37,7 +37,9 @@ def write_notebook(notebook: NotebookNode, path: str | Path, *, durable: bool = 
     Args:
         durable: wait until it is on disk.
     """
-    write_atomically(where_papermill_means(path), notebook_bytes(notebook), durable=durable)
+    target = where_papermill_means(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(target, notebook_bytes(notebook), 0o644, durable=durable)
 
 
 def where_papermill_means(path: str | Path) -> Path:
@@ -50,23 +52,6 @@ def notebook_bytes(notebook: NotebookNode) -> bytes:
     """Returns the notebook as the bytes of its file."""
     text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
     return text.encode()
-
-
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Writes a file so that it is replaced at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def function_name(path: str | Path) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from egse.confman.repository import SetupFile, SetupRepository
+from egse.files import write_atomically
 from egse.setup import SetupError, is_directive
-from egse.storage.files import write_atomically
 from egse.storage.naming import LAST_SETUP_ID, check_name
 
 LOGGER = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from egse.storage.files import fsync_folder, repair_tail, write_all
+from egse.files import fsync_folder
+from egse.storage.files import repair_tail, write_all
 
 LOGGER = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.confman.git import GitError, is_work_tree, run_git
+from egse.files import write_atomically
 from egse.setup import SetupError, parse_setup_filename
 from egse.setup.conf import setup_files
-from egse.storage.files import write_atomically
 from egse.system import format_datetime, from_unix_time
 from egse.yamlfile import YAMLFileError, parse_yaml
 

@@ -19,8 +19,9 @@ from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
 from egse.fee.scene import SceneError, load_scene
+from egse.signals import on_signals
 from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
-from egse.spw.server import LinkServer, SignalsStop, default_endpoint
+from egse.spw.server import LinkServer, default_endpoint
 
 _BUFFER_FULL_FLAGS: Final = 0b1100
 """Error flags 2 and 3: SRAM buffer of the E and F side full."""
@@ -76,7 +77,7 @@ def serve(
     console = FEEConsole(model, faults, server.state)
     admin = None
     try:
-        with SignalsStop(server), link:
+        with on_signals(server.stop), link:
             admin = None if admin_port is None else AdminServer(console, admin_port)
             click.echo(f"READY n_fee_sim {link.endpoint}")
             if admin is not None:

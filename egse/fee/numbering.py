@@ -7,10 +7,11 @@ examples (frame 3, code 3, "CCD #4", order 228).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
+
+from egse.env import camera_is_em
 
 FEE_SENSOR_SEL: Final[dict[str, int]] = {"F": 0b01, "E": 0b10, "BOTH": 0b11}
 """Values of the register field `sensor_sel`: one bit per side. That 3 is both sides is given; which bit is which side is
@@ -99,9 +100,12 @@ NUMBERINGS: Final[dict[str, CCDNumbering]] = {"em": EM_NUMBERING, "pfm": FM_NUMB
 
 
 def camera_model() -> str:
-    """Returns "em" when the environment variable PLATO_CAMERA_IS_EM says so, else "fm"."""
-    value = os.environ.get("PLATO_CAMERA_IS_EM", "").strip().lower()
-    return "em" if value in ("1", "true", "yes", "on") else "fm"
+    """Returns "em" when the environment variable PLATO_CAMERA_IS_EM says so, else "fm".
+
+    Raises:
+        EnvError: when it is neither True nor False.
+    """
+    return "em" if camera_is_em() else "fm"
 
 
 def ccd_numbering(setup: Mapping[str, Any] | None = None) -> CCDNumbering:

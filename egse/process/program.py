@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,18 +86,6 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
     def _with(self, programs: tuple[Wish, ...]) -> Wishes:
         return msgspec.structs.replace(self, programs=programs)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that readers see either as it was or complete; only its owner may read it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_json(path: Path, kind: type[T]) -> T | None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from egse.files import write_atomically
 from egse.process.identity import is_same_process
-from egse.process.program import read_json, write_atomically
+from egse.process.program import read_json
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,9 @@ class RunRegistry:
     def write(self, record: ProcessRecord) -> None:
         """Adds or replaces the record of a program."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(self._folder / f"{record.name}.json", msgspec.json.encode(record))
+        write_atomically(
+            self._folder / f"{record.name}.json", msgspec.json.encode(record), 0o600, durable=False
+        )
 
     def read(self, name: str) -> ProcessRecord | None:
         """Returns the record of program `name`, dead or alive; None when there is none."""

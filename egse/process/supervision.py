@@ -23,9 +23,10 @@ from typing import ClassVar
 import msgspec
 
 from egse.clock import Clock, system_clock
+from egse.files import write_atomically
 from egse.process.identity import MARKER, is_same_process, marked_processes, marker
 from egse.process.launcher import Launcher, LaunchError, last_lines
-from egse.process.program import Program, Wish, Wishes, file_lock, read_json, write_atomically
+from egse.process.program import Program, Wish, Wishes, file_lock, read_json
 from egse.process.supervised import ProgramStatus, State, SupervisorStatus
 
 POLL_PERIOD = 0.02
@@ -258,7 +259,9 @@ class Supervision:
         with file_lock(self.run_dir / "programs.lock"):
             wishes = change(self._wishes())
             wishes = msgspec.structs.replace(wishes, version=wishes.version + 1)
-            write_atomically(self.run_dir / "programs.json", msgspec.json.encode(wishes))
+            write_atomically(
+                self.run_dir / "programs.json", msgspec.json.encode(wishes), 0o600, durable=False
+            )
         pid = self.supervisor_pid()
         if pid is not None:
             _signal(pid, signal.SIGUSR1)

@@ -26,9 +26,10 @@ from pathlib import Path
 import msgspec
 
 from egse.clock import Clock, system_clock
+from egse.files import write_atomically
 from egse.process.identity import is_same_process, process_identity
 from egse.process.launcher import POLL_PERIOD, Launcher
-from egse.process.program import Wishes, read_json, write_atomically
+from egse.process.program import Wishes, read_json
 from egse.process.supervised import State, Supervised, SupervisorStatus
 
 LOGGER = logging.getLogger("egse.process.supervisor")
@@ -138,7 +139,7 @@ class Supervisor:
         )
         content = msgspec.json.encode(status)
         if content != self._published:
-            write_atomically(self._run_dir / "status.json", content)
+            write_atomically(self._run_dir / "status.json", content, 0o600, durable=False)
             self._published = content
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from egse.files import write_atomically
 from egse.setup.errors import SetupError
 from egse.setup.navdict import NavigableDict, Source
 from egse.system import format_datetime
@@ -123,19 +122,7 @@ class Setup(NavigableDict):
             raise SetupError("this Setup was not read from a file: to_yaml_file() needs a file name")
         path = Path(filename if filename is not None else known or "").expanduser().absolute()
         text = self.to_yaml_string(f"Setup.to_yaml_file(filename={str(filename or path)!r})")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, text.encode(), mode=None)
         if known is None:
             self._source = Source(path, text, (ROOT,))
         return path

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import Any
 
 import click
 
 from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.settings import Settings, SettingsError
+from egse.signals import on_signals
 from egse.simulator.model import DeviceModel
 from egse.simulator.server import Busy, SimulatorServer
 from egse.system import raise_open_files_limit
@@ -122,7 +120,7 @@ class SimulatorApp:
             admin_port=admin_port,
             seed=seed,
         )
-        with _SignalsTo(server):
+        with on_signals(server.stop, user=server.user_signal):
             try:
                 server.open()
             except OSError as exc:
@@ -141,26 +139,3 @@ class SimulatorApp:
 
     def _port_help(self) -> str:
         return f"Port of the device (0: let the system choose); default: DEVICE_PORT of the settings, or {self.port}."
-
-
-class _SignalsTo:
-    """Context: SIGTERM, SIGHUP and SIGINT stop the server, SIGUSR1 is passed to its model."""
-
-    def __init__(self, server: SimulatorServer) -> None:
-        self._server = server
-        self._before: dict[int, Any] = {}
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._server.stop()
-
-    def _user(self, number: int, frame: FrameType | None) -> None:
-        self._server.user_signal()
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._stop)
-        self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._user)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from egse.process.program import write_atomically
+from egse.files import write_atomically
 from egse.settings import Settings
 from egse.site.layout import SiteError
 from egse.site.ports import PortBlock
@@ -76,7 +76,7 @@ def remap_ports(block: PortBlock, present: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_local_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """Writes a local settings file; readable by its owner only."""
-    write_atomically(path, (_HEADER + format_yaml(settings)).encode())
+    write_atomically(path, (_HEADER + format_yaml(settings)).encode(), 0o600)
 
 
 def read_local_settings(path: Path) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from egse.process.program import file_lock, read_json, write_atomically
+from egse.files import write_atomically
+from egse.process.program import file_lock, read_json
 
 UNIT = 100
 """Number of ports in the smallest block."""
@@ -122,7 +123,7 @@ def claim_block(
         block = _free_block(claims, owner, size, preferred)
         claims.owners[str(block.first)] = str(owner.resolve())
         claims.sizes[str(block.first)] = block.size
-        write_atomically(path, msgspec.json.encode(claims))
+        write_atomically(path, msgspec.json.encode(claims), 0o600)
     return block
 
 
@@ -133,7 +134,7 @@ def release_block(owner: Path, folder: Path | None = None) -> None:
         claims = _living(read_json(path, _Claims) or _Claims())
         for first in [first for first, name in claims.owners.items() if name == str(owner.resolve())]:
             _forget(claims, first)
-        write_atomically(path, msgspec.json.encode(claims))
+        write_atomically(path, msgspec.json.encode(claims), 0o600)
 
 
 def _forget(claims: _Claims, first: str) -> None:

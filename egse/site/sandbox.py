@@ -21,8 +21,9 @@ from typing import Any
 
 import msgspec
 
+from egse.files import write_atomically
 from egse.process import LaunchError, Program, ProgramStatus, Supervision
-from egse.process.program import read_json, write_atomically
+from egse.process.program import read_json
 from egse.site.confrepo import check_camera, create_conf_repository
 from egse.site.layout import SiteError, SiteLayout, check_site_id, format_exports, merged_environment
 from egse.site.localsettings import number_of_ports, read_local_settings, remap_ports, write_local_settings
@@ -175,7 +176,7 @@ class Sandbox:
         setup = create_conf_repository(self.layout, self.profile.camera)
         self._load_first_setup(setup)
         (self.directory / "env").write_text(self.exports() + "\n", encoding="utf-8")
-        write_atomically(self.directory / "sandbox.json", msgspec.json.encode(self.profile))
+        write_atomically(self.directory / "sandbox.json", msgspec.json.encode(self.profile), 0o600)
         self._stored = self.profile
         return self.layout
 
@@ -299,7 +300,7 @@ class Sandbox:
         loaded = self.layout.data / LAST_SETUP_ID
         if not loaded.exists():
             number = int(setup.name.split("_")[2])
-            write_atomically(loaded, f"{number}\n".encode())
+            write_atomically(loaded, f"{number}\n".encode(), 0o644)
 
     def _check_ports_free(self) -> None:
         assert self.profile.first_port is not None

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from egse import env as names
 from egse.advice import or_meant
-from egse.process.program import file_lock, write_atomically
+from egse.files import write_atomically
+from egse.process.program import file_lock
 from egse.site.confrepo import create_conf_repository
 from egse.site.layout import SiteError, SiteLayout, check_site_id
 from egse.site.localsettings import number_of_ports, read_local_settings, remap_ports, write_local_settings
@@ -145,4 +146,4 @@ def _save(layout: SiteLayout, *, current: bool) -> None:
             layout.site_id: str(layout.folder),
         }
         chosen = layout.site_id if current or not sites.current else sites.current
-        write_atomically(path, format_yaml({"current": chosen, "sites": folders}).encode())
+        write_atomically(path, format_yaml({"current": chosen, "sites": folders}).encode(), 0o600)

@@ -24,9 +24,10 @@ import numpy as np
 from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE, REGISTER_MAP_SIZE, RMAPTarget
+from egse.signals import on_signals
 from egse.spw.errors import SpaceWireLinkError
 from egse.spw.packets import HEADER_SIZE, TimecodePacket
-from egse.spw.server import LinkServer, SignalsStop, default_endpoint
+from egse.spw.server import LinkServer, default_endpoint
 from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
 NOMINAL_GAP: Final = 6.25
@@ -279,7 +280,7 @@ class _Waiting(Replay):
 def _serve(source: Replay, link: SpaceWireOverZeroMQ, clock: RealClock) -> None:
     server = LinkServer(source, link, clock)
     try:
-        with SignalsStop(server), link:
+        with on_signals(server.stop), link:
             click.echo(f"READY spw_replay {link.endpoint}")
             server.serve()
     finally:

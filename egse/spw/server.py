@@ -8,11 +8,9 @@ other end: packets for nobody are dropped and counted.
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 from collections.abc import Callable, Sequence
-from types import FrameType, TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 from egse.clock import RealClock
 from egse.settings import Settings, SettingsError
@@ -157,29 +155,3 @@ class LinkServer:
             "overflowed": self.overflowed,
             "stood_still": self.stood_still,
         }
-
-
-class SignalsStop:
-    """Context: SIGTERM, SIGHUP and SIGINT stop a link server; to be used in the main thread.
-
-    Args:
-        server: the server.
-    """
-
-    def __init__(self, server: LinkServer) -> None:
-        self._server = server
-        self._before: dict[int, Any] = {}
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._server.stop()
-
-    def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._stop)
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from egse.storage.files import inside, sha256_of, write_atomically
+from egse.files import write_atomically
+from egse.storage.files import inside, sha256_of
 from egse.storage.naming import check_name, parse_obsid, parse_prefix
 from egse.storage.observation import ObservationFolder, read_description
 from egse.storage.persistence import StorageError

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from egse.storage.files import fsync_folder
+from egse.files import fsync_folder
 from egse.storage.naming import utc_text
 from egse.storage.persistence import LineFile, Rows, StorageError
 

@@ -6,42 +6,9 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 CHUNK = 1 << 20
-
-
-def fsync_folder(folder: Path) -> None:
-    """Makes the names in `folder` durable (new, renamed or removed files)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o640) -> None:
-    """Writes a whole file so that a reader, or a start after a crash, sees the old content or the new one.
-
-    Args:
-        path: the file; its folder must exist.
-        data: the content.
-        mode: permissions of the file.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    fsync_folder(path.parent)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

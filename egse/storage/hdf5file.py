@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from egse.storage.files import fsync_folder
+from egse.files import fsync_folder
 from egse.storage.persistence import Persistence, Rows, StorageError
 
 LOGGER = logging.getLogger(__name__)

@@ -25,7 +25,8 @@ from typing import Any
 
 import msgspec
 
-from egse.storage.files import fsync_folder, repair_tail, sha256_of, write_all, write_atomically
+from egse.files import fsync_folder, write_atomically
+from egse.storage.files import repair_tail, sha256_of, write_all
 from egse.storage.manifest import (
     MANIFEST,
     SUPPLEMENTS,

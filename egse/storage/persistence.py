@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from egse.files import fsync_folder
 from egse.response import register_error
-from egse.storage.files import fsync_folder, last_lines, repair_tail, write_all
+from egse.storage.files import last_lines, repair_tail, write_all
 
 Rows = Sequence[Any]
 

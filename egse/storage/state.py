@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from egse.storage.files import write_atomically
+from egse.files import write_atomically
 from egse.storage.manifest import FileEntry
 from egse.storage.observation import ObservationInfo
 from egse.storage.registry import Registration
