@@ -1,0 +1,51 @@
+"""Files that are replaced as a whole: a reader, or a start after a crash, sees the old content or the new one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes, mode: int | None = 0o640, *, durable: bool = True) -> None:
+    """Writes a whole file, or leaves what was there.
+
+    Args:
+        path: the file; its folder must exist.
+        data: the content.
+        mode: permissions of the file; None for those that the process gives to new files.
+        durable: file and name are on disk when this returns (fsync); otherwise when the system gets to it.
+
+    Raises:
+        OSError: when it cannot be written; nothing has changed then.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), _usual_mode() if mode is None else mode)
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Puts the names in `folder` on disk (new, renamed or removed files)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _usual_mode() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
