@@ -6,7 +6,14 @@ Bits are numbered from 0 for the least significant one.
 from __future__ import annotations
 
 import binascii
+import functools
+import operator
 import zlib
+from collections.abc import Callable
+
+import fastcrc
+
+from egse.advice import or_meant
 
 
 def set_bit(value: int, bit: int) -> int:
@@ -155,6 +162,82 @@ def crc16_ccitt(data: bytes, initial: int = 0xFFFF) -> int:
 def crc32(data: bytes, initial: int = 0) -> int:
     """Calculates the CRC-32 of IEEE 802.3; 0xCBF43926 for `b'123456789'`."""
     return zlib.crc32(data, initial)
+
+
+def crc8(data: bytes) -> int:
+    """Calculates the CRC-8 (polynomial 0x07, as in SMBus); 0xF4 for `b'123456789'`."""
+    return int(fastcrc.crc8.smbus(data))
+
+
+def crc8_rohc(data: bytes, initial: int = 0) -> int:
+    """Calculates the reflected CRC-8 (polynomial 0x07); 0xD0 for `b'123456789'` from 0xFF.
+
+    From 0, the default, it is the CRC of RMAP (ECSS-E-ST-50-52C).
+    """
+    return int(fastcrc.crc8.rohc(data, initial))
+
+
+def crc16_modbus(data: bytes) -> int:
+    """Calculates the CRC-16 of Modbus RTU; 0x4B37 for `b'123456789'`."""
+    return int(fastcrc.crc16.modbus(data))
+
+
+def crc16_kermit(data: bytes) -> int:
+    """Calculates the CRC-16/KERMIT (reflected 0x1021, from 0); 0x2189 for `b'123456789'`."""
+    return int(fastcrc.crc16.kermit(data))
+
+
+def crc32c(data: bytes) -> int:
+    """Calculates the CRC-32C (Castagnoli, iSCSI); 0xE3069283 for `b'123456789'`."""
+    return int(fastcrc.crc32.iscsi(data))
+
+
+def sum8(data: bytes) -> int:
+    """Adds all bytes modulo 256; 0xDD for `b'123456789'`."""
+    return sum(data) & 0xFF
+
+
+def xor8(data: bytes) -> int:
+    """Combines all bytes with exclusive or, the block check of many serial instruments; 0x31 for `b'123456789'`."""
+    return functools.reduce(operator.xor, data, 0)
+
+
+def _crc16_xmodem(data: bytes) -> int:
+    return crc16_ccitt(data, 0)
+
+
+CHECKSUMS: dict[str, Callable[[bytes], int]] = {
+    "crc8": crc8,
+    "crc8-rohc": functools.partial(crc8_rohc, initial=0xFF),
+    "crc8-rmap": crc8_rohc,
+    "crc16-ccitt": crc16_ccitt,
+    "crc16-xmodem": _crc16_xmodem,
+    "crc16-modbus": crc16_modbus,
+    "crc16-kermit": crc16_kermit,
+    "crc32": crc32,
+    "crc32c": crc32c,
+    "adler32": zlib.adler32,
+    "sum8": sum8,
+    "xor8": xor8,
+}
+"""Checksums by name, for `checksum`."""
+
+
+def checksum(name: str, data: bytes) -> int:
+    """Calculates a checksum.
+
+    Args:
+        name: one of `CHECKSUMS`.
+        data: the bytes.
+
+    Raises:
+        ValueError: when there is no checksum of this name.
+    """
+    if name not in CHECKSUMS:
+        raise ValueError(
+            f"unknown checksum {name!r}{or_meant(name, CHECKSUMS)} (there are: {', '.join(CHECKSUMS)})"
+        )
+    return CHECKSUMS[name](data)
 
 
 def _not_negative(value: int, fmt: str) -> str:

@@ -51,6 +51,11 @@ def get_resource(locator: str) -> Path:
     return matches[0]
 
 
+def resource_roots() -> dict[str, Path]:
+    """Returns the roots that `get_resource` knows: name -> folder. Not each of them needs to exist."""
+    return dict(_ROOTS)
+
+
 def add_resource_root(name: str, folder: str | Path) -> None:
     """Makes the files of a folder available as `:/NAME/...`.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from camtest.core.exec import Abort
 from camtest.state import GlobalState
+from egse import timing
 from egse.device import DeviceError
 from egse.proxy import Proxy
 
@@ -33,12 +34,9 @@ def wait_until(
     clock = GlobalState.clock
     started = clock.monotonic()
     LOGGER.info("Waiting for %s (at most %g s)", what, timeout)
-    while True:
-        if condition():
-            return clock.monotonic() - started
-        if clock.monotonic() - started >= timeout:
-            raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
-        clock.sleep(interval)
+    if timing.wait_until(condition, timeout=timeout, interval=interval, clock=clock):
+        raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
+    return clock.monotonic() - started
 
 
 def device(path: str) -> Proxy:

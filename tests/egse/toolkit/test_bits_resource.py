@@ -6,6 +6,7 @@ import pytest
 
 from egse import bits, resource
 from egse.resource import ResourceError, add_resource_root, get_resource
+from egse.rmap.crc import rmap_crc
 
 
 def test_single_bits() -> None:
@@ -109,3 +110,34 @@ def test_bad_roots(root: Path) -> None:
         add_resource_root("a/b", root)
     with pytest.raises(ValueError, match="is already"):
         add_resource_root("test-icons", root / "sub")
+
+
+CHECK_VALUES = {
+    "crc8": 0xF4,
+    "crc8-rohc": 0xD0,
+    "crc16-ccitt": 0x29B1,
+    "crc16-xmodem": 0x31C3,
+    "crc16-modbus": 0x4B37,
+    "crc16-kermit": 0x2189,
+    "crc32": 0xCBF43926,
+    "crc32c": 0xE3069283,
+    "adler32": 0x091E01DE,
+    "sum8": 0xDD,
+    "xor8": 0x31,
+}
+
+
+def test_checksums_by_name_give_their_check_values() -> None:
+    assert {name: bits.checksum(name, b"123456789") for name in CHECK_VALUES} == CHECK_VALUES
+    command = bytes([0xFE, 0x01, 0x4C, 0, 0x67, 0, 0, 0, 0xA0, 0, 0, 0, 0, 0, 0x10])
+    assert bits.checksum("crc8-rmap", command) == rmap_crc(command)
+    assert {*CHECK_VALUES, "crc8-rmap"} == set(bits.CHECKSUMS)
+    assert bits.xor8(b"") == bits.sum8(b"") == 0
+    with pytest.raises(ValueError, match=r"unknown checksum 'crc16-modbuss'.*crc16-modbus"):
+        bits.checksum("crc16-modbuss", b"")
+
+
+def test_resource_roots() -> None:
+    roots = resource.resource_roots()
+    assert {"data", "icons", "styles"} <= set(roots)
+    assert get_resource(":/data") == roots["data"]
