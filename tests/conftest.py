@@ -10,15 +10,16 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from egse.env import VARIABLES
 from egse.site.layout import SiteLayout
-from egse.site.ports import release_block
+from egse.site.ports import busy_ports, release_block
 from egse.site.sandbox import Sandbox
 
 SPEED = 20.0
@@ -30,6 +31,20 @@ def bare_environment() -> Iterator[None]:
     before = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
     yield
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Returns so many neighbouring free ports, below those that the operating system gives to clients."""
+
+    def find(count: int) -> list[int]:
+        while True:
+            first = secrets.choice(range(20_000, 32_000 - count))
+            ports = list(range(first, first + count))
+            if not busy_ports(ports):
+                return ports
+
+    return find
 
 
 @pytest.fixture(scope="session")

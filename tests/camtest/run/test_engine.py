@@ -44,8 +44,9 @@ finally:
 
 @pytest.fixture(autouse=True)
 def _no_process_is_left() -> Any:
+    before = psutil.Process().children(recursive=True)  # of the session's sandbox
     yield
-    assert psutil.Process().children(recursive=True) == []
+    assert [child for child in psutil.Process().children(recursive=True) if child not in before] == []
 
 
 def run(folder: Path, *cells: str, **options: Any) -> RunResult:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,27 +32,17 @@ SETUP_NAME = "SETUP_CSL1_00084_230407_091711.yaml"
 SETUP_TEXT = "Setup:\n  camera:\n    ID: chimay\n  history:\n    '0': the first one\n"
 
 
-def free_ports(count: int) -> list[int]:
-    """Returns neighbouring ports that are free, below those that the operating system gives to clients."""
-    while True:
-        first = secrets.choice(range(20_000, 32_000 - count))
-        with contextlib.ExitStack() as sockets, contextlib.suppress(OSError):
-            for port in range(first, first + count):
-                sockets.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return list(range(first, first + count))
-
-
 class PrivateSite:
     """Settings, folders, configuration repository and processes of a site of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ports: list[int]) -> None:
         self.root = root
         self.data = root / "data" / "CSL1"
         self.repository = root / "conf"
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._stderr: list[Path] = []
         self._ports: dict[str, dict[str, int]] = {}
-        self._write_settings()
+        self._write_settings(iter(ports))
         self._make_repository()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PLATO_", "CGSE_"))},
@@ -67,8 +54,7 @@ class PrivateSite:
             "PLATO_LOCAL_SETTINGS": str(root / "settings.yaml"),
         }
 
-    def _write_settings(self) -> None:
-        ports = iter(free_ports(len(BLOCKS) * len(PORTS)))
+    def _write_settings(self, ports: Iterator[int]) -> None:
         lines = []
         for name, block in BLOCKS.items():
             self._ports[name] = {key: next(ports) for key in PORTS}
@@ -187,7 +173,7 @@ class PrivateSite:
 
 
 @pytest.fixture
-def private_site(tmp_path: Path) -> Iterator[PrivateSite]:
-    site = PrivateSite(tmp_path)
+def private_site(tmp_path: Path, free_ports: Callable[[int], list[int]]) -> Iterator[PrivateSite]:
+    site = PrivateSite(tmp_path, free_ports(len(BLOCKS) * len(PORTS)))
     yield site
     site.close()

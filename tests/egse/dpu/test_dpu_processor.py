@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -35,17 +34,6 @@ FEW_ROWS = {
 }
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
-
-
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[str]:
     """Endpoint of a running N-FEE simulator."""
@@ -63,11 +51,11 @@ def simulator() -> Iterator[str]:
 class DPU:
     """A processor with its handle; collects its events."""
 
-    def __init__(self, simulator: str, root: Path) -> None:
+    def __init__(self, simulator: str, root: Path, ports: list[int]) -> None:
         self.root = root
         self.events: Queue[tuple[str, dict[str, Any]]] = Queue()
         self.obsid = "LAB_00001_00042"
-        data, self.monitoring = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
+        data, self.monitoring = (f"tcp://127.0.0.1:{port}" for port in ports)
         self.handle = ProcessorHandle(
             lambda queues: ProcessorConfig(
                 queues=queues, spw_endpoint=simulator, data_endpoint=data, monitoring_endpoint=self.monitoring,
@@ -128,8 +116,8 @@ class DPU:
 
 
 @pytest.fixture
-def dpu(simulator: str, tmp_path: Path) -> Iterator[DPU]:
-    dpu = DPU(simulator, tmp_path)
+def dpu(simulator: str, tmp_path: Path, free_ports: Callable[[int], list[int]]) -> Iterator[DPU]:
+    dpu = DPU(simulator, tmp_path, free_ports(2))
     yield dpu
     dpu.handle.stop()
 
@@ -168,7 +156,9 @@ def test_a_readout_from_link_to_file(dpu: DPU) -> None:
     assert not list(dpu.root.glob("daily/*/*.spool"))
 
 
-def test_a_replayed_recording_gives_the_same_file(dpu: DPU, tmp_path: Path) -> None:
+def test_a_replayed_recording_gives_the_same_file(
+    dpu: DPU, tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
     dpu.to_dump()
     dpu.command("n_fee_set_full_image_mode", num_cycles=1, **FEW_ROWS)
     (recorded,) = dpu.image_files(1)
@@ -187,7 +177,7 @@ def test_a_replayed_recording_gives_the_same_file(dpu: DPU, tmp_path: Path) -> N
     )
     assert replayer.stdout is not None
     with replayer.stdout:
-        again = DPU(replayer.stdout.readline().split()[2], tmp_path / "again")
+        again = DPU(replayer.stdout.readline().split()[2], tmp_path / "again", free_ports(2))
         try:
             replayed = again.image_files(2)[-1]
         finally:
@@ -246,8 +236,10 @@ def test_killed_in_the_middle_of_a_cycle(dpu: DPU) -> None:
     dpu.command("n_fee_set_dump_mode")
 
 
-def test_ends_cleanly_in_the_middle_of_a_cycle(simulator: str, tmp_path: Path) -> None:
-    dpu = DPU(simulator, tmp_path)
+def test_ends_cleanly_in_the_middle_of_a_cycle(
+    simulator: str, tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
+    dpu = DPU(simulator, tmp_path, free_ports(2))
     dpu.wait(lambda: dpu.status("known"))
     pid = dpu.handle.pid
     start = time.monotonic()
@@ -259,7 +251,9 @@ def test_ends_cleanly_in_the_middle_of_a_cycle(simulator: str, tmp_path: Path) -
     assert list(tmp_path.glob("daily/*/*.hdf5"))
 
 
-def test_ends_when_its_server_is_gone(simulator: str, tmp_path: Path) -> None:
+def test_ends_when_its_server_is_gone(
+    simulator: str, tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
     data, monitoring = free_ports(2)
     config = ProcessorConfig(
         queues={name: f"ipc://{tmp_path / name}" for name in ("command", "priority", "response")},

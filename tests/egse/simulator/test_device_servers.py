@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -26,16 +25,10 @@ MODULES = {"ogse_cs": "egse.ogse.ogse_cs", "lsci336_cs": "egse.tempcontrol.lsci3
 Serve = Callable[..., subprocess.Popen[str]]
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+def serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_ports: Callable[[int], list[int]]
+) -> Iterator[Serve]:
     """Starts a control server in a site of its own, behind a simulator process or with its model inside."""
     running: list[subprocess.Popen[str]] = []
     local = tmp_path / "local.yaml"
@@ -125,7 +118,9 @@ def test_server_with_its_model_inside(serve: Serve) -> None:
         assert ogse.att_get_level()["att_index"] == 46
 
 
-def test_server_starts_while_the_device_is_away(start_simulator: Any, serve: Serve) -> None:
+def test_server_starts_while_the_device_is_away(
+    start_simulator: Any, serve: Serve, free_ports: Callable[[int], list[int]]
+) -> None:
     port = free_ports(1)[0]
     serve("ogse_cs", port)
     with OGSEProxy() as ogse:
