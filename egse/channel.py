@@ -20,7 +20,13 @@ PATIENCE = 0.5
 
 @register_error
 class OutcomeUnknownError(TimeoutError):
-    """A command was sent and no answer came: it may or may not have been executed."""
+    """A command was sent and no answer came: it may or may not have been executed.
+
+    Attributes:
+        command_id: id of the command; `proxy.outcome(command_id)` tells later what became of it.
+    """
+
+    command_id: str = ""
 
 
 class Channel:
@@ -96,9 +102,22 @@ class Channel:
                     except zmq.Again:
                         pass
                 return self._await_reply(sock, request, deadline, timeout)
+            except KeyboardInterrupt:
+                self._finish_in_flight(sock, request, deadline, timeout)
+                raise
             except BaseException:
                 self._close()  # a late reply must not meet the next request
                 raise
+
+    def _finish_in_flight(
+        self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float
+    ) -> None:
+        """Lets a command that was sent come to its end before Ctrl-C is obeyed; a second Ctrl-C does not wait."""
+        try:
+            self._await_reply(sock, request, deadline, timeout)
+        except BaseException:
+            self._close()
+            raise
 
     def _send_when_connected(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
         wait = min(timeout, CONNECT_TIMEOUT)
@@ -128,9 +147,11 @@ class Channel:
             raise self._unknown(request, f"something came that is no reply ({exc})") from exc
 
     def _unknown(self, request: Request, reason: str) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
+        error = OutcomeUnknownError(
             f"{request.name} at {self.endpoint}: {reason}; the outcome of command {request.id} is unknown"
         )
+        error.command_id = request.id
+        return error
 
     def _peer_is_gone(self) -> bool:
         return self._monitor is not None and bool(self._monitor.poll(0))

@@ -287,3 +287,17 @@ def commands_of(interface: type) -> dict[str, CommandDefinition]:
             if isinstance(definition, CommandDefinition):
                 found[name] = definition
     return found
+
+
+URGENT_ATTRIBUTE = "__urgent__"
+
+
+def urgent(function: Callable[P, R]) -> Callable[P, R]:
+    """Lets a command overtake those that wait at its server: for `stop` and its like; stands above the declaration."""
+    setattr(function, URGENT_ATTRIBUTE, True)
+    return function
+
+
+def is_urgent(interface: type, name: str) -> bool:
+    """Returns True when the interface declares the command as urgent."""
+    return any(getattr(vars(base).get(name), URGENT_ATTRIBUTE, False) for base in interface.__mro__)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from egse.control_cli import make_command_line
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
+from egse.execution import ExpiredCommandError
 from egse.ports import PortInUseError
 from egse.proxy import is_control_server_active
 from egse.response import Failure, Message, Response, Success
-from egse.server import ControlServer, ExpiredCommandError
+from egse.server import ControlServer
 from egse.server_services import describe_command
 
 __all__ = [

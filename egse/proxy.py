@@ -12,9 +12,10 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from copy import copy
 from typing import Any, ClassVar, Protocol, Self
 
@@ -181,6 +182,7 @@ class Proxy(ControlServerConnectionInterface):
         self.has_own_endpoint = endpoint is not None
         self.timeout = timeout
         self._channel: Channel | None = None
+        self._submitter: Submitter | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.server_name or 'a control server'} at {self._where()}>"
@@ -213,6 +215,7 @@ class Proxy(ControlServerConnectionInterface):
         """Returns a proxy for the same server whose calls wait `timeout` [s] for their answer."""
         other = copy(self)
         other.timeout = timeout
+        other._submitter = None
         return other
 
     def connect_cs(self) -> None:
@@ -225,6 +228,9 @@ class Proxy(ControlServerConnectionInterface):
             )
 
     def disconnect_cs(self) -> None:
+        if self._submitter is not None:
+            self._submitter.close()
+            self._submitter = None
         if self._channel is not None:
             self._channel.close()
 
@@ -287,9 +293,58 @@ class Proxy(ControlServerConnectionInterface):
             raise restore_error(reply.error)
         return reply.value
 
+    def outcome(self, command_id: str) -> dict[str, Any]:
+        """Returns what became of a command, by the id that an `OutcomeUnknownError` carries.
+
+        Returns:
+            `status` (done, failed, running, not executed, unknown, not known) with `value` or `error` as far as known.
+        """
+        with self.get_service_proxy() as services:
+            return services.get_outcome(command_id)
+
+    @property
+    def submit(self) -> Submitter:
+        """The same commands without waiting: `future = proxy.submit.move_absolute(...)`.
+
+        They are sent one after the other, in the order of submission. A future has `result(timeout)`, `cancel()` (works
+        until the command is sent), and works in asyncio with `asyncio.wrap_future(future)`.
+        """
+        if self._submitter is None:
+            self._submitter = Submitter(self)
+        return self._submitter
+
     def get_service_proxy(self) -> ServiceProxy:
         """Returns a proxy for the services of the control server (section 6.4 of the manual)."""
         return ServiceProxy.for_proxy(self)
+
+
+class Submitter:
+    """Sends the commands of a proxy from a thread of its own; see `Proxy.submit`."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = copy(proxy)
+        self._proxy._channel = None  # waiting for one command must not block the others
+        self._proxy._submitter = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"submit-{proxy.server_name}")
+
+    def __getattr__(self, name: str) -> Callable[..., Future[Any]]:
+        method = getattr(self._proxy, name)
+        if not callable(method) or name.startswith("_"):
+            raise AttributeError(f"{name!r} is no command of {self._proxy!r}")
+
+        def submit(*args: Any, **kwargs: Any) -> Future[Any]:
+            context = copy_context()
+            return self._thread.submit(context.run, method, *args, **kwargs)
+
+        return submit
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(self._proxy) if not name.startswith("_")]
+
+    def close(self) -> None:
+        """Cancels what is not sent yet, waits for what is, and closes the connection."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._proxy.disconnect_cs()
 
 
 class DynamicProxy(Proxy):

@@ -18,6 +18,7 @@ import secrets
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,19 +26,18 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from egse.command import CommandDefinition, CommandError, commands_of
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.env import get_data_storage_location
+from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
-from egse.proxy import command_context, endpoint_from_settings
-from egse.response import Failure, Message, Success, describe_error, register_error
+from egse.proxy import endpoint_from_settings
 from egse.server_services import ServiceController
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
-from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_request, encode
+from egse.wire import MAX_MESSAGE_SIZE, Request, WireError, decode_request, encode
 
 if TYPE_CHECKING:
     pass
@@ -52,31 +52,11 @@ END_LIMIT = 4.5
 """A server that has not ended this long after it was told to is ended the hard way [s]."""
 
 
-@register_error
-class ExpiredCommandError(TimeoutError):
-    """A command came too late: its client had given up already, so it was not executed."""
-
-
 @dataclass
 class _Task:
     function: Callable[[], Any]
     due: float
     when: Callable[[], bool] | None
-
-
-class _Dispatcher:
-    """Finds and executes the commands of one interface on one object."""
-
-    def __init__(self, interface: type, target: Any) -> None:
-        self.table: dict[str, tuple[CommandDefinition, Callable[..., Any]]] = {
-            name: (definition, getattr(target, name)) for name, definition in commands_of(interface).items()
-        }
-
-    def find(self, request: Request) -> tuple[CommandDefinition, Callable[..., Any]]:
-        entry = self.table.get(request.name)
-        if entry is None:
-            raise CommandError(f"there is no command `{request.name}` here")
-        return entry
 
 
 class ControlServer:
@@ -94,7 +74,6 @@ class ControlServer:
         self.simulator = simulator
         self.clock = site_clock()
         self.incarnation = secrets.token_hex(4)
-        self.counters = {"commands": 0, "failures": 0, "refused": 0, "malformed": 0, "expired": 0}
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._hard_end: threading.Timer | None = None
@@ -108,8 +87,11 @@ class ControlServer:
         context = ServerContext(app.name, self.settings, self.clock, simulator, False, self)
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
-        self.commands = _Dispatcher(app.interface, self.controller)
-        self._services = _Dispatcher(ServiceInterface, ServiceController(self))
+        inline = {"ping": lambda: "pong", "get_service_endpoint": lambda: self.endpoints["service"]}
+        dispatcher = Dispatcher(app.interface, self.controller)
+        self.executor = CommandExecutor(dispatcher, self.journal, self.incarnation, inline)
+        services = Dispatcher(ServiceInterface, ServiceController(self))
+        self._service_executor = CommandExecutor(services, None, self.incarnation, inline)
         self._make_lanes()
 
     # -- set-up --------------------------------------------------------------------------------------------------
@@ -227,101 +209,72 @@ class ControlServer:
 
     def _serve_commands(self) -> None:
         sock = self._command_socket
+        urgent = self.executor.commands.urgent
+        waiting: deque[tuple[bytes, Request]] = deque()
         while not self._stop.is_set():
             try:
-                client, data = _receive(sock)
+                if waiting:
+                    client, request = waiting.popleft()
+                else:
+                    client, request = self._receive(sock)
             except zmq.Again:
                 self._run_tasks()
                 continue
+            except WireError:
+                continue
             except zmq.ContextTerminated:
                 return
-            self._answer(sock, client, data, self._execute)
+            self._send(sock, client, request, self.executor.answer(request))
+            if urgent:
+                self._sort_waiting(sock, waiting, urgent)
             if self._tasks:
                 self._run_tasks()
+
+    def _sort_waiting(
+        self, sock: zmq.Socket[bytes], waiting: deque[tuple[bytes, Request]], urgent: frozenset[str]
+    ) -> None:
+        """Takes in what came during a command; urgent commands go before the others."""
+        arrived = 0
+        while sock.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            try:
+                waiting.append(self._receive(sock))
+                arrived += 1
+            except WireError:
+                continue
+        if arrived and any(request.name in urgent for _, request in waiting):
+            ordered = sorted(waiting, key=lambda item: item[1].name not in urgent)
+            waiting.clear()
+            waiting.extend(ordered)
 
     def _serve_services(self) -> None:
         sock = self._service_socket
         while not self._stop.is_set():
             try:
-                client, data = _receive(sock)
-            except zmq.Again:
+                client, request = self._receive(sock)
+            except (zmq.Again, WireError):
                 continue
             except zmq.ContextTerminated:
                 break
-            self._answer(sock, client, data, self._execute_service)
+            self._send(sock, client, request, self._service_executor.answer(request))
         sock.close(LAST_WORDS)
 
-    def _answer(
-        self, sock: zmq.Socket[bytes], client: bytes, data: bytes, execute: Callable[[Request], Any]
-    ) -> None:
-        """Executes the request in `data` and sends the reply: the one place where errors become data."""
+    def _receive(self, sock: zmq.Socket[bytes]) -> tuple[bytes, Request]:
+        """Returns client identity and request of the next message; counts what is none and raises WireError."""
+        client, data = receive_frames(sock)
         try:
-            request = decode_request(data)
+            return client, decode_request(data)
         except WireError:
-            self.counters["malformed"] += 1
+            self.executor.counters["malformed"] += 1
+            raise
+
+    def _send(self, sock: zmq.Socket[bytes], client: bytes, request: Request, answer: bytes | None) -> None:
+        if answer is None:
             return
-        try:
-            answer = encode(Reply(request.id, self.incarnation, execute(request)))
-        except Exception as exc:
-            self._count_failure(request, exc)
-            answer = encode(Reply(request.id, self.incarnation, None, describe_error(exc)))
         try:
             sock.send(client, _FIRST_FRAME)
             sock.send(answer, zmq.NOBLOCK)
         except zmq.ZMQError as exc:
             logger.warning("the answer to %s (%s) could not be sent: %s", request.name, request.origin, exc)
-
-    def _count_failure(self, request: Request, exc: Exception) -> None:
-        if isinstance(exc, CommandError):
-            self.counters["refused"] += 1
-            logger.warning("%s refused for %s: %s", request.name, request.origin, exc)
-        else:
-            self.counters["failures"] += 1
-            logger.error("%s failed for %s: %s", request.name, request.origin, exc, exc_info=exc)
-
-    def _execute(self, request: Request) -> Any:
-        if request.name in _INLINE:
-            return _INLINE[request.name](self)
-        definition, method = self.commands.find(request)
-        if 0 < request.deadline < time.time():
-            self.counters["expired"] += 1
-            raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
-        arguments = definition.bind((), request.args)
-        self.counters["commands"] += 1
-        if self.journal is None:
-            return _plain(method(**arguments))
-        if request.obsid or request.block:
-            with command_context(obsid=request.obsid, block=request.block, setup=request.setup):
-                return self._execute_journalled(request, method, arguments)
-        return self._execute_journalled(request, method, arguments)
-
-    def _execute_journalled(
-        self, request: Request, method: Callable[..., Any], arguments: dict[str, Any]
-    ) -> Any:
-        journal = self.journal
-        assert journal is not None
-        journal.begin(
-            request.id,
-            request.name,
-            arguments,
-            request.origin,
-            request.setup,
-            request.obsid,
-            request.block,
-        )
-        try:
-            value = _plain(method(**arguments))
-        except Exception as exc:
-            journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}", request.obsid)
-            raise
-        journal.end(request.id, "done", "", request.obsid)
-        return value
-
-    def _execute_service(self, request: Request) -> Any:
-        if request.name in _INLINE:
-            return _INLINE[request.name](self)
-        definition, method = self._services.find(request)
-        return method(**definition.bind((), request.args))
 
     # -- telemetry -----------------------------------------------------------------------------------------------
 
@@ -351,7 +304,7 @@ class ControlServer:
             "simulator": self.simulator,
             "uptime": time.monotonic() - self._started,
             "endpoints": self.endpoints,
-            "counters": dict(self.counters),
+            "counters": dict(self.executor.counters),
             "housekeeping": {
                 "period": self.hk_lane.period,
                 "rows": self.hk_lane.count,
@@ -394,7 +347,7 @@ class ControlServer:
 _FIRST_FRAME = zmq.NOBLOCK | zmq.SNDMORE
 
 
-def _receive(sock: zmq.Socket[bytes]) -> tuple[bytes, bytes]:
+def receive_frames(sock: zmq.Socket[bytes]) -> tuple[bytes, bytes]:
     """Returns client identity and message of the next request; an empty message for one with a wrong frame count.
 
     Two plain calls cost 4 us less than `recv_multipart`; a ROUTER delivers at least two frames.
@@ -406,20 +359,3 @@ def _receive(sock: zmq.Socket[bytes]) -> tuple[bytes, bytes]:
         while sock.getsockopt(zmq.RCVMORE):
             sock.recv()
     return client, data
-
-
-def _plain(value: Any) -> Any:
-    """Takes the result out of a `Success`, raises the cause of a `Failure` (older Controllers return them)."""
-    if isinstance(value, Failure):
-        raise value.cause or RuntimeError(value.message)
-    if isinstance(value, Success):
-        return value.return_code
-    if isinstance(value, Message):
-        return value.message
-    return value
-
-
-_INLINE: dict[str, Callable[[ControlServer], Any]] = {
-    "ping": lambda server: "pong",
-    "get_service_endpoint": lambda server: server.endpoints["service"],
-}

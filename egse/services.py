@@ -69,5 +69,16 @@ class ServiceInterface:
         """Returns the command catalogue: name, signature, documentation, type and units of every command."""
 
     @dynamic_interface
+    def get_outcome(self, command_id: str) -> dict[str, Any]:
+        """Returns what became of a command: its `status`, and `value` or `error` as far as they are known.
+
+        `status` is `done`, `failed`, `running`, `not executed` (this server never began it), `unknown` (begun, and
+        the server died before it ended) or `not known` (too long ago, at a server without a journal).
+
+        Args:
+            command_id: the id that an `OutcomeUnknownError` carries.
+        """
+
+    @dynamic_interface
     def quit_server(self) -> str:
         """Ends the control server, as SIGTERM does; returns at once."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from egse.command import Range, Unit, dynamic_interface
+from egse.command import Range, Unit, dynamic_interface, urgent
 from egse.control import ControlServerApp, ServerContext
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
@@ -34,6 +34,11 @@ class BenchInterface:
     def count(self) -> int:
         """Returns how often this was called."""
 
+    @urgent
+    @dynamic_interface
+    def stop(self) -> int:
+        """Returns how often `count` was called before."""
+
 
 class BenchController(BenchInterface):
     def __init__(self) -> None:
@@ -54,6 +59,9 @@ class BenchController(BenchInterface):
 
     def count(self) -> int:
         self.calls += 1
+        return self.calls
+
+    def stop(self) -> int:
         return self.calls
 
 

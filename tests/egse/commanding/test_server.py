@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +22,6 @@ from egse.journal import read_journal
 from egse.proxy import OutcomeUnknownError, command_context
 from egse.settings import Settings
 from egse.wire import decode_value
-
-SOURCE = Path(__file__).with_name("bench_device.py")
-SPEC = importlib.util.spec_from_file_location("bench_device", SOURCE)
-assert SPEC is not None
-assert SPEC.loader is not None
-bench_device: Any = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(bench_device)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
 
 
 def wait_until(condition: Any, limit: float = 5.0) -> None:
@@ -55,78 +36,18 @@ def services_status(proxy: Any) -> Any:
         return services.get_server_status()
 
 
-class Server:
-    """The bench server in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Server:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SOURCE), "start"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("READY bench_cs tcp://127.0.0.1:"), line
-        return self
-
-    def end(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-
-
-@pytest.fixture
-def bench_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    ports = free_ports(4)
-    (tmp_path / "local.yaml").write_text(
-        "SITE:\n  ID: LAB\n"
-        "Bench Control Server:\n  PROTOCOL: tcp\n  HOSTNAME: localhost\n"
-        f"  COMMANDING_PORT: {ports[0]}\n  MONITORING_PORT: {ports[1]}\n  SERVICE_PORT: {ports[2]}\n"
-        "  MONITORING_DELAY: 0.1\n"
-        f"Logging Control Server:\n  RECEIVER_PORT: {ports[3]}\n"
-    )
-    monkeypatch.setenv("SITE_ID", "LAB")
-    monkeypatch.setenv("PLATO_LOCAL_SETTINGS", str(tmp_path / "local.yaml"))
-    monkeypatch.setenv("PLATO_DATA_STORAGE_LOCATION", str(tmp_path / "data"))
-    monkeypatch.setenv("PLATO_LOG_FILE_LOCATION", str(tmp_path / "log"))
-    Settings.load(force=True)
-    yield tmp_path
-    monkeypatch.undo()
-    Settings.load(force=True)
-
-
-@pytest.fixture
-def server(bench_site: Path) -> Iterator[Server]:
-    running = Server().start()
-    yield running
-    running.end()
-
-
-@pytest.fixture
-def proxy(bench_site: Path) -> Iterator[Any]:
-    made = bench_device.BenchProxy(timeout=5.0)
-    yield made
-    made.disconnect_cs()
-
-
-def test_commands_results_and_arrays(server: Server, proxy: Any) -> None:
+def test_commands_results_and_arrays(server: Any, proxy: Any) -> None:
     assert proxy.add(1, b=2.5) == 3.5
     assert proxy.image(3).shape == (3, 4)
 
 
-def test_errors_come_with_the_servers_traceback(server: Server, proxy: Any) -> None:
+def test_errors_come_with_the_servers_traceback(server: Any, proxy: Any) -> None:
     with pytest.raises(ValueError, match="lamp is cold") as caught:
         proxy.fail("lamp is cold")
     assert "bench_device.py" in caught.value.__notes__[0]
 
 
-def test_wrong_calls_are_refused_before_sending_and_again_by_the_server(server: Server, proxy: Any) -> None:
+def test_wrong_calls_are_refused_before_sending_and_again_by_the_server(server: Any, proxy: Any) -> None:
     with pytest.raises(CommandError, match=r"must be in \[0, 10\] V"):
         proxy.add(1, 11)
     with pytest.raises(CommandError, match=r"must be in \[0, 10\] V"):
@@ -135,25 +56,25 @@ def test_wrong_calls_are_refused_before_sending_and_again_by_the_server(server: 
         proxy.send("__init__", {})
 
 
-def test_a_proxy_made_before_its_server_works_when_it_is_up(bench_site: Path, proxy: Any) -> None:
+def test_a_proxy_made_before_its_server_works_when_it_is_up(stopped_server: Any, proxy: Any) -> None:
     with pytest.raises(ConnectionError, match=r"tcp://127\.0\.0\.1:\d+.*bench_cs start"):
         proxy.with_timeout(0.3).count()
-    running = Server().start()
+    running = stopped_server.start()
     try:
         assert proxy.count() == 1
     finally:
         running.end()
 
 
-def test_context_manager_needs_the_server(bench_site: Path) -> None:
-    with pytest.raises(ConnectionError, match="BenchProxy could not connect"), bench_device.BenchProxy():
+def test_context_manager_needs_the_server(bench_site: Path, proxy: Any) -> None:
+    with pytest.raises(ConnectionError, match="BenchProxy could not connect"), type(proxy)():
         pass
 
 
-def test_services_answer_while_a_command_runs(server: Server, proxy: Any) -> None:
+def test_services_answer_while_a_command_runs(server: Any, proxy: Any) -> None:
     caller = threading.Thread(target=proxy.wait, args=(1.5,))
     caller.start()
-    with bench_device.BenchProxy() as other, other.get_service_proxy() as services:
+    with type(proxy)() as other, other.get_service_proxy() as services:
         started = time.monotonic()
         status = services.get_process_status()
         assert time.monotonic() - started < 0.5
@@ -168,7 +89,7 @@ def test_services_answer_while_a_command_runs(server: Server, proxy: Any) -> Non
     caller.join()
 
 
-def test_no_answer_in_time_is_an_unknown_outcome(server: Server, proxy: Any) -> None:
+def test_no_answer_in_time_is_an_unknown_outcome(server: Any, proxy: Any) -> None:
     with pytest.raises(
         OutcomeUnknownError, match=r"no answer within 0\.3 s; the outcome of command .* is unknown"
     ):
@@ -176,7 +97,7 @@ def test_no_answer_in_time_is_an_unknown_outcome(server: Server, proxy: Any) -> 
     assert proxy.add(1, 1) == 2  # a late reply does not meet the next request
 
 
-def test_killed_server_is_noticed_and_the_proxy_recovers(server: Server, proxy: Any) -> None:
+def test_killed_server_is_noticed_and_the_proxy_recovers(server: Any, proxy: Any) -> None:
     def kill() -> None:
         server.process.kill()  # type: ignore[union-attr]
 
@@ -191,10 +112,10 @@ def test_killed_server_is_noticed_and_the_proxy_recovers(server: Server, proxy: 
     assert proxy.count() == 1
 
 
-def test_expired_commands_are_not_executed(server: Server, proxy: Any) -> None:
+def test_expired_commands_are_not_executed(server: Any, proxy: Any) -> None:
     blocker = threading.Thread(target=proxy.wait, args=(0.8,))
     blocker.start()
-    other = bench_device.BenchProxy(timeout=0.2)
+    other = type(proxy)(timeout=0.2)
     wait_until(lambda: services_status(proxy)["counters"]["commands"] == 1)
     with pytest.raises(OutcomeUnknownError):
         other.count()  # waits behind the blocker, its deadline passes
@@ -203,7 +124,7 @@ def test_expired_commands_are_not_executed(server: Server, proxy: Any) -> None:
     assert proxy.count() == 1
 
 
-def test_journal_holds_begin_and_end_with_context(server: Server, proxy: Any, bench_site: Path) -> None:
+def test_journal_holds_begin_and_end_with_context(server: Any, proxy: Any, bench_site: Path) -> None:
     with command_context(obsid="LAB_00001_00007", block="set_lamp"):
         proxy.add(1, 2)
     (path,) = (bench_site / "data" / "LAB" / "journal" / "bench_cs").glob("*.journal")
@@ -217,7 +138,7 @@ def test_journal_holds_begin_and_end_with_context(server: Server, proxy: Any, be
     assert (end.id, end.status) == (begin.id, "done")
 
 
-def test_malformed_messages_are_counted_and_harm_nobody(server: Server, proxy: Any) -> None:
+def test_malformed_messages_are_counted_and_harm_nobody(server: Any, proxy: Any) -> None:
     context = zmq.Context()
     generator = random.Random(1)
     for role in ("COMMANDING_PORT", "SERVICE_PORT"):
@@ -236,7 +157,7 @@ def test_malformed_messages_are_counted_and_harm_nobody(server: Server, proxy: A
     wait_until(lambda: services_status(proxy)["counters"]["malformed"] > 300)
 
 
-def test_status_is_published(server: Server, bench_site: Path) -> None:
+def test_status_is_published(server: Any, bench_site: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
         subscriber.setsockopt(zmq.LINGER, 0)
         subscriber.setsockopt(zmq.RCVTIMEO, 5000)
@@ -248,7 +169,7 @@ def test_status_is_published(server: Server, bench_site: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_end_the_server_cleanly(server: Server, proxy: Any, number: int) -> None:
+def test_signals_end_the_server_cleanly(server: Any, proxy: Any, number: int) -> None:
     assert proxy.count() == 1
     process = server.process
     assert process is not None
@@ -256,7 +177,7 @@ def test_signals_end_the_server_cleanly(server: Server, proxy: Any, number: int)
     assert process.wait(5) == 0
 
 
-def test_a_server_stuck_in_a_command_still_ends(server: Server, proxy: Any) -> None:
+def test_a_server_stuck_in_a_command_still_ends(server: Any, proxy: Any) -> None:
     process = server.process
     assert process is not None
     stuck = proxy.with_timeout(1.0)
@@ -266,30 +187,34 @@ def test_a_server_stuck_in_a_command_still_ends(server: Server, proxy: Any) -> N
     assert process.wait(6) == 70
 
 
-def test_a_second_copy_refuses_and_names_the_holder(server: Server, bench_site: Path) -> None:
+def test_a_second_copy_refuses_and_names_the_holder(server: Any, bench_site: Path) -> None:
     second = subprocess.run(
-        [sys.executable, str(SOURCE), "start"], capture_output=True, text=True, timeout=20
+        [sys.executable, str(server.source), "start"], capture_output=True, text=True, timeout=20
     )
     assert second.returncode == 1
     assert "in use by process" in second.stderr
     assert str(server.process.pid) in second.stderr  # type: ignore[union-attr]
 
 
-def test_stop_and_status_commands(server: Server) -> None:
+def test_stop_and_status_commands(server: Any) -> None:
     status = subprocess.run(
-        [sys.executable, str(SOURCE), "status"], capture_output=True, text=True, timeout=20
+        [sys.executable, str(server.source), "status"], capture_output=True, text=True, timeout=20
     )
     assert "Test bench:\n  Status: active" in status.stdout
     assert "Commanding port: " in status.stdout
-    subprocess.run([sys.executable, str(SOURCE), "stop"], check=True, timeout=20, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, str(server.source), "stop"], check=True, timeout=20, stdout=subprocess.DEVNULL
+    )
     assert server.process is not None
     assert server.process.wait(5) == 0
-    gone = subprocess.run([sys.executable, str(SOURCE), "status"], capture_output=True, text=True, timeout=20)
+    gone = subprocess.run(
+        [sys.executable, str(server.source), "status"], capture_output=True, text=True, timeout=20
+    )
     assert gone.returncode == 1
     assert "not active" in gone.stdout
 
 
-def test_eight_threads_share_one_proxy(server: Server, proxy: Any) -> None:
+def test_eight_threads_share_one_proxy(server: Any, proxy: Any) -> None:
     results: list[int] = []
     threads = [
         threading.Thread(target=lambda: results.extend(proxy.count() for _ in range(50))) for _ in range(8)

@@ -1,0 +1,146 @@
+"""Execution of the commands of one Controller: found, checked, journalled, done, and remembered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
+from egse.journal import Journal
+from egse.outcomes import Outcomes
+from egse.proxy import command_context
+from egse.response import Failure, Message, Success, describe_error, register_error
+from egse.wire import Reply, Request, encode
+
+logger = logging.getLogger(__name__)
+
+
+@register_error
+class ExpiredCommandError(TimeoutError):
+    """A command came too late: its client had given up already, so it was not executed."""
+
+
+class Dispatcher:
+    """Finds the commands of an interface on the object that executes them."""
+
+    def __init__(self, interface: type, target: Any) -> None:
+        self.table: dict[str, tuple[CommandDefinition, Callable[..., Any]]] = {
+            name: (definition, getattr(target, name)) for name, definition in commands_of(interface).items()
+        }
+        self.urgent = frozenset(name for name in self.table if is_urgent(interface, name))
+
+    def find(self, name: str) -> tuple[CommandDefinition, Callable[..., Any]]:
+        """Returns definition and method of a command; raises CommandError when there is none."""
+        entry = self.table.get(name)
+        if entry is None:
+            raise CommandError(f"there is no command `{name}` here")
+        return entry
+
+
+class CommandExecutor:
+    """Executes requests one after the other, each at most once.
+
+    Args:
+        dispatcher: finds the commands.
+        journal: where begin and end of each command are recorded; None for a core service.
+        incarnation: which life of the server answers.
+        inline: commands of the server itself, by name.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        journal: Journal | None,
+        incarnation: str,
+        inline: dict[str, Callable[[], Any]],
+    ) -> None:
+        self.commands = dispatcher
+        self.counters = {
+            "commands": 0,
+            "failures": 0,
+            "refused": 0,
+            "malformed": 0,
+            "expired": 0,
+            "repeated": 0,
+        }
+        self.outcomes = Outcomes(None if journal is None else journal.folder)
+        self._journal = journal
+        self._incarnation = incarnation
+        self._inline = inline
+
+    def answer(self, request: Request) -> bytes | None:
+        """Executes a request and returns the encoded reply: the one place where errors become data.
+
+        Returns:
+            None for a request that was executed before and whose answer is not there (any more).
+        """
+        if self.outcomes.is_known(request.id):
+            self.counters["repeated"] += 1
+            return self.outcomes.answer(request.id)
+        try:
+            answer = encode(Reply(request.id, self._incarnation, self._execute(request)))
+        except Exception as exc:
+            self._count_failure(request, exc)
+            answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
+        if request.name not in self._inline:
+            self.outcomes.end(request.id, answer)
+        return answer
+
+    def _count_failure(self, request: Request, exc: Exception) -> None:
+        if isinstance(exc, (CommandError, ExpiredCommandError)):
+            self.counters["refused"] += 1
+            logger.warning("%s refused for %s: %s", request.name, request.origin, exc)
+        else:
+            self.counters["failures"] += 1
+            logger.error("%s failed for %s: %s", request.name, request.origin, exc, exc_info=exc)
+
+    def _execute(self, request: Request) -> Any:
+        inline = self._inline.get(request.name)
+        if inline is not None:
+            return inline()
+        definition, method = self.commands.find(request.name)
+        if 0 < request.deadline < time.time():
+            self.counters["expired"] += 1
+            raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
+        arguments = definition.bind((), request.args)
+        self.counters["commands"] += 1
+        self.outcomes.begin(request.id)
+        if self._journal is None:
+            return plain_result(method(**arguments))
+        if request.obsid or request.block:
+            with command_context(obsid=request.obsid, block=request.block, setup=request.setup):
+                return self._journalled(self._journal, request, method, arguments)
+        return self._journalled(self._journal, request, method, arguments)
+
+    def _journalled(
+        self, journal: Journal, request: Request, method: Callable[..., Any], arguments: dict[str, Any]
+    ) -> Any:
+        journal.begin(
+            request.id,
+            request.name,
+            arguments,
+            request.origin,
+            request.setup,
+            request.obsid,
+            request.block,
+        )
+        try:
+            value = plain_result(method(**arguments))
+        except Exception as exc:
+            journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}", request.obsid)
+            raise
+        journal.end(request.id, "done", "", request.obsid)
+        return value
+
+
+def plain_result(value: Any) -> Any:
+    """Takes the result out of a `Success`, raises the cause of a `Failure` (older Controllers return them)."""
+    if isinstance(value, Failure):
+        raise value.cause or RuntimeError(value.message)
+    if isinstance(value, Success):
+        return value.return_code
+    if isinstance(value, Message):
+        return value.message
+    return value
