@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOGGER = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 FAIL_POINT_VARIABLE = "CGSE_FAIL_POINT"
 """The environment variable that arms one fail point of a process when it starts: `name`, or `name#k`."""
@@ -79,13 +79,13 @@ def timer(*, level: int = logging.DEBUG) -> Callable[[Callable[P, T]], Callable[
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-            if not _LOGGER.isEnabledFor(level):
+            if not LOGGER.isEnabledFor(level):
                 return function(*args, **kwargs)
             start = time.perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
-                _LOGGER.log(level, "%s took %.6f s", function.__qualname__, time.perf_counter() - start)
+                LOGGER.log(level, "%s took %.6f s", function.__qualname__, time.perf_counter() - start)
 
         return wrapper
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from egse.setup.errors import SetupError
 from egse.setup.setup import Setup
 
-_LOGGER = logging.getLogger(__name__)
+LOGGER = logging.getLogger(__name__)
 
 GROUP = "egse.setup_provider"
 
@@ -195,7 +195,7 @@ def _announce(setup: Setup) -> None:
         try:
             callback(setup)
         except Exception:  # a subscriber must not keep the others, or the caller, from the new Setup
-            _LOGGER.exception("a subscriber failed on Setup %s", setup.get_id())
+            LOGGER.exception("a subscriber failed on Setup %s", setup.get_id())
 
 
 def _number(setup_id: int | str | None) -> int | None:
