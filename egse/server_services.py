@@ -45,7 +45,9 @@ class ServiceController(ServiceInterface):
         return self._server.app.controller.__module__
 
     def get_commands(self) -> list[dict[str, Any]]:
-        return [describe_command(definition) for definition, _ in self._server.executor.commands.table.values()]
+        return [
+            describe_command(definition) for definition, _ in self._server.executor.commands.table.values()
+        ]
 
     def get_outcome(self, command_id: str) -> dict[str, Any]:
         return self._server.executor.outcomes.describe(command_id)
