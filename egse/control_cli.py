@@ -137,6 +137,8 @@ def generic_status_lines(status: dict[str, Any], full: bool) -> list[str]:
         f"Hostname: {host}",
         *port_lines(status),
     ]
+    if status.get("device_connected") is not None:
+        lines.append(f"Device: {'connected' if status['device_connected'] else 'not connected'}")
     if full:
         hidden = ("name", "title", "endpoints")
         lines += [f"{key}: {value}" for key, value in status.items() if key not in hidden]

@@ -117,8 +117,15 @@ def lock_hardware(reason: str | None) -> None:
     _hardware_locked = reason
 
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Pause between two attempts to find a lost device again [s]; it doubles from the first to the longest."""
+
+
 class TCPTransport(DeviceTransport):
     """A line-oriented instrument on a TCP socket.
+
+    A lost device is found again by the next command; while it stays away, commands fail at once between attempts that
+    become rarer (an explicit `connect()` always tries).
 
     Args:
         hostname, port: where the instrument listens.
@@ -152,6 +159,9 @@ class TCPTransport(DeviceTransport):
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._last_command = 0.0
+        self._lost: DeviceConnectionError | None = None
+        self._pause = 0.0
+        self._next_attempt = 0.0
 
     @property
     def address(self) -> str:
@@ -167,10 +177,14 @@ class TCPTransport(DeviceTransport):
             try:
                 self._socket = socket.create_connection((self.hostname, self.port), timeout=self.timeout)
             except OSError as exc:
-                raise DeviceConnectionError(
+                self._lost = DeviceConnectionError(
                     f"cannot connect to the device at {self.address}: {exc}; is it switched on and is the address "
                     "in the settings right?"
-                ) from exc
+                )
+                self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+                self._next_attempt = time.monotonic() + self._pause
+                raise self._lost from exc
+            self._lost, self._pause = None, 0.0
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._buffer = b""
             if self.banner:
@@ -226,6 +240,9 @@ class TCPTransport(DeviceTransport):
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
+            wait = self._next_attempt - time.monotonic()
+            if self._lost is not None and wait > 0:
+                raise DeviceConnectionError(f"{self._lost} (the next attempt is in {wait:.1f} s)")
             self.connect()
         if self._socket is None:
             raise DeviceConnectionError(f"not connected to {self.address}")

@@ -22,25 +22,26 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zmq
 
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
+from egse.device import DeviceError
 from egse.env import get_data_storage_location
+from egse.event import add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
+from egse.listener import EventParticipant
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
+from egse.protocol import hook_device_methods
 from egse.proxy import endpoint_from_settings
 from egse.server_services import ServiceController
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
 from egse.wire import MAX_MESSAGE_SIZE, Request, WireError, decode_request, encode
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class _Task:
     when: Callable[[], bool] | None
 
 
-class ControlServer:
+class ControlServer(EventParticipant):
     """A running control server.
 
     Args:
@@ -83,12 +84,15 @@ class ControlServer:
         self.process_status = ProcessStatus()
         self._context = zmq.Context()
         self._bind()
+        self.start_events()
         self.journal = self._open_journal() if app.device else None
         context = ServerContext(app.name, self.settings, self.clock, simulator, False, self)
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
         inline = {"ping": lambda: "pong", "get_service_endpoint": lambda: self.endpoints["service"]}
         dispatcher = Dispatcher(app.interface, self.controller)
+        add_event_command(self.controller, dispatcher.table)
+        hook_device_methods(self.protocol, dispatcher.table)
         self.executor = CommandExecutor(dispatcher, self.journal, self.incarnation, inline)
         services = Dispatcher(ServiceInterface, ServiceController(self))
         self._service_executor = CommandExecutor(services, None, self.incarnation, inline)
@@ -188,6 +192,7 @@ class ControlServer:
         self._stop.set()
         self.hk_lane.end()
         self.monitoring_lane.end()
+        self.after_serve()
         try:
             self.protocol.quit()
         except Exception:
@@ -235,7 +240,7 @@ class ControlServer:
     ) -> None:
         """Takes in what came during a command; urgent commands go before the others."""
         arrived = 0
-        while sock.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             try:
                 waiting.append(self._receive(sock))
                 arrived += 1
@@ -310,8 +315,17 @@ class ControlServer:
                 "rows": self.hk_lane.count,
                 "missed": self.hk_lane.missed,
             },
+            **({"device_connected": self._device_is_connected()} if self.app.device else {}),
             **self.protocol.get_status(),
         }
+
+    def _device_is_connected(self) -> bool | None:
+        """Returns whether the device is connected; None for a Controller that cannot tell."""
+        is_connected = getattr(self.controller, "is_connected", None)
+        try:
+            return None if is_connected is None else bool(is_connected())
+        except (DeviceError, OSError):
+            return False
 
     # -- scheduled tasks -----------------------------------------------------------------------------------------
 

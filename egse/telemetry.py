@@ -71,7 +71,9 @@ class Lane(threading.Thread):
         try:
             self._action()
             self.count += 1
-            self.failed = 0
+            if self.failed:
+                logger.info("%s works again after %d failures", self.name, self.failed)
+                self.failed = 0
         except Exception as exc:
             # The device may be gone for hours: say it once in full, then only count.
             self.failed += 1

@@ -307,7 +307,7 @@ class _Run:
             status = str(record.get("status") or status)
             if record.get("state") == "closing":
                 problems.append(str(record.get("message") or "the folder is not sealed yet"))
-        except (ConnectionError, TimeoutError, ObservationError) as exc:
+        except (OSError, ObservationError) as exc:
             problems.append(f"the observation could not be closed as {outcome.status}: {exc}")
         result = RunResult(
             obsid=self.handle.obsid,

@@ -37,21 +37,6 @@ def test_a_request_that_comes_twice_is_executed_once(server: Any, proxy: Any) ->
     assert proxy.count() == 2
 
 
-def test_replies_lost_on_purpose_cause_no_duplicate(server: Any, proxy: Any) -> None:
-    for number in range(50):
-        with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
-            raw.setsockopt(zmq.LINGER, 200)
-            raw.connect(commanding_endpoint())
-            raw.send(encode(Request(f"lost-{number}", "count", {})))
-        # The answer goes nowhere; the client asks again with the same id, on a new connection.
-        with zmq.Context() as context, context.socket(zmq.DEALER) as raw:
-            raw.setsockopt(zmq.LINGER, 0)
-            raw.setsockopt(zmq.RCVTIMEO, 5000)
-            raw.connect(commanding_endpoint())
-            raw.send(encode(Request(f"lost-{number}", "count", {})))
-            assert decode_reply(raw.recv()).value == number + 1
-
-
 def test_the_outcome_of_a_command_can_be_asked_later(server: Any, proxy: Any) -> None:
     with pytest.raises(OutcomeUnknownError) as caught:
         proxy.with_timeout(0.3).wait(0.8)

@@ -21,8 +21,8 @@ Script = Callable[[socket.socket], None]
 class Instrument:
     """Accepts connections one after the other and plays one script for each."""
 
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int = 0) -> None:
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         self.received: list[bytes] = []
         self.closed = threading.Event()
@@ -108,6 +108,41 @@ def test_nobody_there_says_what_to_check() -> None:
         port = listener.getsockname()[1]
     with pytest.raises(DeviceConnectionError, match=rf"127\.0\.0\.1:{port}.*switched on"):
         TCPTransport("127.0.0.1", port).connect()
+
+
+def test_a_lost_device_fails_fast_and_is_found_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    transport = TCPTransport("127.0.0.1", port)
+    with pytest.raises(DeviceConnectionError, match="cannot connect"):
+        transport.query("?")
+    with pytest.raises(DeviceConnectionError, match="the next attempt is in"):
+        transport.query("?")
+
+    back = Instrument(port)
+    try:
+        back.play(lambda connection: back.answer(connection, b"here\n"))
+        wait_until(lambda: answers(transport) == b"here\n")
+        assert back.received == [b"?\n"]
+    finally:
+        transport.disconnect()
+        back.listener.close()
+
+
+def answers(transport: TCPTransport) -> bytes | None:
+    try:
+        return transport.query("?")
+    except DeviceConnectionError:
+        return None
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    tick = threading.Event()
+    for _ in range(200):
+        if condition():
+            return
+        tick.wait(0.02)
+    raise AssertionError("not in time")
 
 
 def test_locked_hardware_cannot_be_reached(instrument: Instrument) -> None:
