@@ -128,7 +128,7 @@ class HousekeepingStore:
             self._note_away(exc)
         except Exception:
             # Refused: perhaps a storage manager that was started anew and does not know this producer yet.
-            self._registered = self._resend = False
+            self._registered = False
             raise
 
     def _note_away(self, exc: Exception) -> None:
