@@ -6,16 +6,14 @@ an answer asks for the outcome of its command id.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from egse.journal import read_journal
 from egse.wire import decode_reply
 
-CAPACITY = 4096
-"""How many answers are remembered."""
+CAPACITY = 2048
+"""At least so many answers are remembered, at most twice as many."""
 LARGEST = 64 * 1024
 """Larger answers are not kept, only that there was one [bytes]."""
 JOURNAL_DAYS = 2
@@ -23,7 +21,7 @@ JOURNAL_DAYS = 2
 
 
 class Outcomes:
-    """The answers of one control server, by command id; safe in threads.
+    """The answers of one control server, by command id; one thread writes, any may read.
 
     Args:
         journal_folder: the journal of the server, None when it has none.
@@ -31,36 +29,35 @@ class Outcomes:
 
     def __init__(self, journal_folder: Path | None) -> None:
         self._journal_folder = journal_folder
-        self._answers: OrderedDict[str, bytes | None] = OrderedDict()
-        self._lock = threading.Lock()
+        # Two generations instead of a queue: the older one is dropped as a whole, which costs nothing per command.
+        self._answers: dict[str, bytes | None] = {}
+        self._older: dict[str, bytes | None] = {}
 
     def begin(self, command_id: str) -> None:
         """Remembers that a command is being executed."""
-        with self._lock:
-            self._answers[command_id] = None
-            if len(self._answers) > CAPACITY:
-                self._answers.popitem(last=False)
+        if len(self._answers) >= CAPACITY:
+            self._older, self._answers = self._answers, {}
+        self._answers[command_id] = None
 
     def end(self, command_id: str, answer: bytes) -> None:
         """Remembers the encoded reply to a command."""
-        with self._lock:
-            self._answers[command_id] = answer if len(answer) <= LARGEST else b""
+        self._answers[command_id] = answer if len(answer) <= LARGEST else b""
 
     def is_known(self, command_id: str) -> bool:
         """Returns True when the command is being executed or was."""
-        return command_id in self._answers
+        return command_id in self._answers or command_id in self._older
 
     def answer(self, command_id: str) -> bytes | None:
         """Returns the encoded reply; None while the command runs or when its reply was too large to keep."""
-        with self._lock:
-            return self._answers.get(command_id) or None
+        return self._answers.get(command_id) or self._older.get(command_id) or None
 
     def describe(self, command_id: str) -> dict[str, Any]:
         """Returns what became of a command, see `egse.services.ServiceInterface.get_outcome`."""
-        with self._lock:
-            known = command_id in self._answers
-            answer = self._answers.get(command_id)
-        if not known:
+        for generation in (self._answers, self._older):
+            if command_id in generation:
+                answer = generation[command_id]
+                break
+        else:
             return self._from_journal(command_id)
         if answer is None:
             return {"status": "running"}
