@@ -9,7 +9,6 @@ types, units and ranges, its documentation, and how it travels to the instrument
 from __future__ import annotations
 
 import inspect
-import re
 import string
 import typing
 from collections.abc import Callable, Mapping
@@ -18,14 +17,17 @@ from functools import cached_property, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from egse.advice import did_you_mean
+from egse.command_check import check_definition, check_parameters
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
 
 __all__ = [
+    "ClientServerCommand",
     "CommandDefinition",
     "CommandError",
     "ParameterDefinition",
     "Range",
     "Unit",
+    "command_method",
     "commands_of",
     "dynamic_command",
     "dynamic_interface",
@@ -36,8 +38,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CommandType = Literal["read", "write", "transaction", "query", "call"]
-DEVICE_COMMAND_TYPES = ("read", "write", "transaction", "query")
 DEFINITION_ATTRIBUTE = "__command__"
+INTERFACE_MARKER = "__dynamic_interface"
+"""Attribute of every method that `dynamic_interface` decorated (section 6.6.1 of the manual)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class CommandDefinition:
         process_response: decodes the device's answer; called as `process_response(response=...)`.
         process_kwargs: turns `**kwargs` into text; the default is `key=value`, separated by blanks.
         pre_cmd, post_cmd: called before and after with the transport (section 6.6.2 of the manual).
+        description: documentation, for a method that has none of its own.
+        device_method: the Controller's method that implements a command of type call; empty when it has the
+            command's name. The `cmd_string` of a call is text for the Controller, see `ClientServerCommand`.
     """
 
     function: Callable[..., Any]
@@ -64,6 +70,8 @@ class CommandDefinition:
     process_kwargs: Callable[[dict[str, Any]], str] | None = None
     pre_cmd: Callable[..., None] | None = None
     post_cmd: Callable[..., Any] | None = None
+    description: str = ""
+    device_method: str = ""
 
     @property
     def name(self) -> str:
@@ -72,7 +80,7 @@ class CommandDefinition:
     @property
     def doc(self) -> str:
         """The documentation of the command, as written on the interface."""
-        return inspect.getdoc(self.function) or ""
+        return inspect.getdoc(self.function) or self.description
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -188,12 +196,14 @@ def dynamic_command(
         process_cmd_string: pure function `text -> text`, applied to the filled-in command string.
         process_response: pure function called with `response=` (bytes); its result is the command's result.
         process_kwargs: makes text of `**kwargs`; default `key=value` separated by blanks.
-        pre_cmd: called before sending with `transport=, function_name=, cmd_string=, args=, kwargs=`.
+        pre_cmd: called before sending with `transport=, function_name=, cmd_string=, args=, kwargs=`; what it returns
+            is not used. `args` and `kwargs` are those of the call of the Controller: a control server passes all
+            arguments by name, defaults included.
         post_cmd: called after the command with `transport=, response=`; its result is the command's result.
 
     Raises:
-        CommandError: at definition, when the type is unknown, a placeholder has no parameter, or a callback cannot be
-            called as described.
+        CommandError: at definition, when the type is unknown, the command string is not valid, a placeholder has no
+            parameter or a parameter no placeholder, or a callback cannot be called as described.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -208,74 +218,121 @@ def dynamic_command(
             pre_cmd,
             post_cmd,
         )
-        _validate_definition(definition)
-        return _carrier(function, definition)
+        check_definition(definition)
+        return command_method(definition)
 
     return decorate
 
 
 def dynamic_interface(function: Callable[P, R]) -> Callable[P, R]:
-    """Declares a command that the Controller implements as a plain method."""
-    return _carrier(function, CommandDefinition(function, "call"))
+    """Declares a command that the Controller implements as a plain method (section 6.6.1 of the manual).
+
+    The body of the method is its docstring; `raise NotImplementedError` may follow, it is never executed.
+
+    Raises:
+        CommandError: at definition, when a parameter cannot travel by name.
+    """
+    check_parameters(function)
+    method: Callable[P, R] = command_method(CommandDefinition(function, "call"))
+    setattr(method, INTERFACE_MARKER, True)
+    return method
 
 
-def _carrier(function: Callable[P, R], definition: CommandDefinition) -> Callable[P, R]:
-    @wraps(function)
+def command_method(definition: CommandDefinition) -> Callable[..., Any]:
+    """Returns the method that an interface class carries for a command.
+
+    A call on a Proxy or on a Controller with `DynamicCommandMixin` ends in their `_execute_command`. A Controller
+    without the mixin has methods of its own; only a command with another `device_method` comes by here.
+    """
+
+    @wraps(definition.function)
     def command(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self._execute_command(definition, args, kwargs)
 
-    setattr(command, DEFINITION_ATTRIBUTE, definition)
-    return command  # type: ignore[return-value]
+    @wraps(definition.function)
+    def alias(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(self, "_execute_command"):
+            return self._execute_command(definition, args, kwargs)
+        return getattr(self, definition.device_method)(*args, **kwargs)
+
+    method = alias if definition.device_method not in ("", definition.name) else command
+    setattr(method, DEFINITION_ATTRIBUTE, definition)
+    return method
 
 
-_TEMPLATE_NAME = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+class ClientServerCommand:
+    """A command with its client and its server side, as in section 6.6.1 of the manual.
 
+    It is a view of the command's definition and has no rules of its own.
 
-def _placeholders(definition: CommandDefinition) -> set[str]:
-    if definition.use_format:
-        fields = {name for _, name, _, _ in string.Formatter().parse(definition.cmd_string) if name}
-        return {re.split(r"[.\[]", name)[0] for name in fields}
-    return {a or b for a, b in _TEMPLATE_NAME.findall(definition.cmd_string)}
+    Args:
+        definition: the command.
+    """
 
+    def __init__(self, definition: CommandDefinition) -> None:
+        self.definition = definition
 
-def _validate_definition(definition: CommandDefinition) -> None:
-    where = f"{definition.function.__qualname__}"
-    if definition.cmd_type not in DEVICE_COMMAND_TYPES:
-        raise CommandError(
-            f"{where}: cmd_type must be one of {', '.join(DEVICE_COMMAND_TYPES)}, got {definition.cmd_type!r}"
-        )
-    unknown = _placeholders(definition) - set(definition.signature.parameters)
-    if unknown:
-        raise CommandError(
-            f"{where}: cmd_string {definition.cmd_string!r} uses {', '.join(sorted(unknown))}, "
-            f"which is no parameter of {definition.name}{definition.signature}"
-        )
-    for argument, keywords, positional in (
-        ("process_cmd_string", (), 1),
-        ("process_response", ("response",), 0),
-        ("process_kwargs", (), 1),
-        ("pre_cmd", ("transport", "function_name", "cmd_string", "args", "kwargs"), 0),
-        ("post_cmd", ("transport", "response"), 0),
-    ):
-        callback = getattr(definition, argument)
-        if callback is not None:
-            _validate_callback(where, argument, callback, keywords, positional)
+    def __repr__(self) -> str:
+        return f"<ClientServerCommand {self.get_name()}{self.definition.signature}>"
 
+    def get_name(self) -> str:
+        """Returns the name of the command."""
+        return self.definition.name
 
-def _validate_callback(
-    where: str, argument: str, callback: Any, keywords: tuple[str, ...], positional: int
-) -> None:
-    try:
-        signature = inspect.signature(callback)
-    except (TypeError, ValueError) as exc:
-        if not callable(callback):
-            raise CommandError(f"{where}: {argument} must be callable, got {callback!r}") from exc
-        return  # built-in functions without a signature
-    try:
-        signature.bind(*([""] * positional), **dict.fromkeys(keywords, ""))
-    except TypeError as exc:
-        expected = ", ".join([*["text"] * positional, *(f"{name}=" for name in keywords)])
-        raise CommandError(f"{where}: {argument} must accept ({expected}): {exc}") from exc
+    def get_device_method_name(self) -> str:
+        """Returns the name of the Controller's method."""
+        return self.definition.device_method or self.definition.name
+
+    def get_cmd_string(self, *args: Any, **kwargs: Any) -> str:
+        """Returns the command string with the arguments filled in.
+
+        Raises:
+            CommandError: when the arguments do not fit.
+        """
+        return self.definition.command_string(self.definition.bind(args, kwargs))
+
+    def validate_arguments(self, *args: Any, **kwargs: Any) -> None:
+        """Checks number, names, types and ranges of arguments.
+
+        Raises:
+            CommandError: when the arguments do not fit; the text says which and why.
+        """
+        self.definition.bind(args, kwargs)
+
+    def client_call(self, other: Any, *args: Any, **kwargs: Any) -> Any:
+        """Sends the command from a client.
+
+        Args:
+            other: the Proxy.
+            *args: positional arguments of the command.
+            **kwargs: arguments by name.
+
+        Returns:
+            The result of the command.
+
+        Raises:
+            CommandError: when the arguments do not fit; nothing was sent.
+            Exception: what the Proxy raises for a missing server or the server for a failed command.
+        """
+        return other._execute_command(self.definition, args, kwargs)
+
+    def server_call(self, other: Any, *args: Any, **kwargs: Any) -> Any:
+        """Executes the command in a server.
+
+        Args:
+            other: the Protocol, or the Controller itself.
+            *args: positional arguments of the command.
+            **kwargs: arguments by name.
+
+        Returns:
+            What the Controller's method returns.
+
+        Raises:
+            CommandError: when the arguments do not fit; the Controller was not called.
+        """
+        arguments = self.definition.bind(args, kwargs)
+        controller = getattr(other, "controller", other)
+        return getattr(controller, self.get_device_method_name())(**arguments)
 
 
 def commands_of(interface: type) -> dict[str, CommandDefinition]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from egse.catalogue import describe_command
 from egse.control_cli import make_command_line
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.execution import ExpiredCommandError
@@ -16,7 +17,6 @@ from egse.ports import PortInUseError
 from egse.proxy import is_control_server_active
 from egse.response import Failure, Message, Response, Success
 from egse.server import ControlServer
-from egse.server_services import describe_command
 
 __all__ = [
     "ControlServer",

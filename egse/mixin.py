@@ -50,18 +50,33 @@ class DynamicCommandMixin:
     ) -> Any:
         arguments = definition.bind(args, kwargs)
         if definition.cmd_type == "call":
+            if definition.device_method not in ("", definition.name):
+                return getattr(self, definition.device_method)(**arguments)
             implementation = getattr(DynamicCommandMixin, definition.name)
             return implementation(self, **arguments)
         return execute_on_transport(self.transport, definition, arguments, args, kwargs)
 
 
 def unimplemented_commands(cls: type) -> list[str]:
-    """Returns the names of `dynamic_interface` commands that `cls` only inherits as declarations."""
+    """Returns the methods that `cls` lacks: those of `dynamic_interface` commands that it only inherits as declarations.
+
+    A command with a `device_method` of another name needs that method.
+    """
     return [
-        name
+        definition.device_method or name
         for name, definition in commands_of(cls).items()
-        if definition.cmd_type == "call" and getattr(getattr(cls, name), "__command__", None) is definition
+        if definition.cmd_type == "call" and _is_only_declared(cls, name, definition)
     ]
+
+
+def _is_only_declared(cls: type, name: str, definition: CommandDefinition) -> bool:
+    if getattr(getattr(cls, name), "__command__", None) is not definition:
+        return False
+    if definition.device_method in ("", name):
+        return True
+    target = getattr(cls, definition.device_method, None)
+    declared = getattr(target, "__command__", None)
+    return target is None or (declared is not None and declared.cmd_type == "call")
 
 
 def execute_on_transport(
@@ -76,7 +91,8 @@ def execute_on_transport(
     Returns:
         The processed response; None for a `write` without `post_cmd`.
     """
-    cmd_string = definition.command_string(arguments) if definition.cmd_type != "read" else ""
+    reads_only = definition.cmd_type == "read" and not definition.cmd_string
+    cmd_string = "" if reads_only else definition.command_string(arguments)
     with transport.lock:
         if definition.pre_cmd is not None:
             definition.pre_cmd(

@@ -21,12 +21,14 @@ from typing import Any, ClassVar, Protocol, Self
 
 import msgspec
 
+from egse.catalogue import LoadedCommands
 from egse.channel import CONNECT_TIMEOUT, Channel, OutcomeUnknownError
 from egse.command import CommandDefinition
 from egse.response import restore_error
+from egse.security.token import current_token
 from egse.services import ServiceInterface
 from egse.settings import Settings
-from egse.wire import Request
+from egse.wire import SCHEMA, Request
 
 __all__ = [
     "CommandContext",
@@ -140,6 +142,8 @@ def _new_request(name: str, arguments: dict[str, Any], timeout: float) -> Reques
         context.obsid,
         context.block,
         time.time() + timeout,
+        SCHEMA,
+        *current_token(),
     )
 
 
@@ -163,8 +167,11 @@ class ControlServerConnectionInterface:
         return False
 
 
-class Proxy(ControlServerConnectionInterface):
+class Proxy(LoadedCommands, ControlServerConnectionInterface):
     """Base class of all proxies.
+
+    A direct sub-class loads its commands from the control server when it is made, or later with `load_commands()`
+    (sections 6.2 and 6.6.1 of the manual); a `DynamicProxy` has its commands from its interface.
 
     Sub-classes also inherit the interface of their device and name the block of their server in the Settings.
 
@@ -176,6 +183,7 @@ class Proxy(ControlServerConnectionInterface):
     settings_name: str = ""
     server_name: str = ""
     port_key: ClassVar[str] = "COMMANDING_PORT"
+    loads_at_start: ClassVar[bool] = True
 
     def __init__(self, *, endpoint: str | None = None, timeout: float = 10.0) -> None:
         self._endpoint = endpoint
@@ -183,6 +191,8 @@ class Proxy(ControlServerConnectionInterface):
         self.timeout = timeout
         self._channel: Channel | None = None
         self._submitter: Submitter | None = None
+        if self.loads_at_start and _router is None and type(self) is not Proxy:
+            self._load_if_reachable()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.server_name or 'a control server'} at {self._where()}>"
@@ -226,6 +236,8 @@ class Proxy(ControlServerConnectionInterface):
             raise ConnectionError(
                 f"{type(self).__name__} could not connect to its control server at {endpoint}.{advice}"
             )
+        if self.loads_at_start and _router is None and not self.commands_loaded and type(self) is not Proxy:
+            self.load_commands()
 
     def disconnect_cs(self) -> None:
         if self._submitter is not None:
@@ -293,6 +305,30 @@ class Proxy(ControlServerConnectionInterface):
             raise restore_error(reply.error)
         return reply.value
 
+    def _execute_command(
+        self, definition: CommandDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        arguments = definition.bind(args, kwargs)
+        if _router is not None:
+            return _router.call(self, definition, arguments)
+        if self.loads_at_start:
+            self._require_loaded(definition.name)
+        timeout = self.timeout
+        reply = self._get_channel().exchange(_new_request(definition.name, arguments, timeout), timeout)
+        if reply.error is not None:
+            raise restore_error(reply.error)
+        return convert_result(definition, reply.value)
+
+    def _fetch_catalogue(self) -> list[dict[str, Any]]:
+        services = self.get_service_proxy()
+        try:
+            return services.get_commands()
+        finally:
+            services.disconnect_cs()
+
+    def _is_reachable(self, timeout: float) -> bool:
+        return self._get_channel().wait_connected(timeout)
+
     def outcome(self, command_id: str) -> dict[str, Any]:
         """Returns what became of a command, by the id that an `OutcomeUnknownError` carries.
 
@@ -350,17 +386,7 @@ class Submitter:
 class DynamicProxy(Proxy):
     """A proxy whose commands come from the interface class that it also inherits."""
 
-    def _execute_command(
-        self, definition: CommandDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        arguments = definition.bind(args, kwargs)
-        if _router is not None:
-            return _router.call(self, definition, arguments)
-        timeout = self.timeout
-        reply = self._get_channel().exchange(_new_request(definition.name, arguments, timeout), timeout)
-        if reply.error is not None:
-            raise restore_error(reply.error)
-        return convert_result(definition, reply.value)
+    loads_at_start = False
 
 
 class ServiceProxy(DynamicProxy, ServiceInterface):
