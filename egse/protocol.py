@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from egse.command import CommandDefinition
 
 if TYPE_CHECKING:
     from egse.control import ControlServer
@@ -26,6 +29,20 @@ class Protocol:
     def start(self) -> None:
         """Called once when the ports are open, before the server is announced as ready."""
 
+    def handle_device_method(
+        self, command: CommandDefinition, method: Callable[..., Any], arguments: dict[str, Any]
+    ) -> Any:
+        """Executes one command and returns its result; for what goes before or after every command of a device.
+
+        The server journals the command, and packs the result or the exception for the client, around this call.
+
+        Args:
+            command: its definition.
+            method: the method of the Controller.
+            arguments: all of them by name, checked.
+        """
+        return method(**arguments)
+
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row, EGSE-conform names and scalars; empty for no row.
 
@@ -37,5 +54,28 @@ class Protocol:
         """Returns what `status` shows and the monitoring port publishes besides the server's own figures."""
         return {}
 
+    def after_serve(self) -> None:
+        """Called once when the server has executed its last command, before `quit`: take leave of other servers here.
+
+        They may be gone already, so wait for no answer longer than a moment.
+        """
+
     def quit(self) -> None:
         """Called once when the server ends; stop threads and sub-processes here, within 3 s."""
+
+
+def hook_device_methods(
+    protocol: Protocol, table: dict[str, tuple[CommandDefinition, Callable[..., Any]]]
+) -> None:
+    """Has the commands in `table` executed by `handle_device_method`, when the protocol defines its own."""
+    if type(protocol).handle_device_method is Protocol.handle_device_method:
+        return
+    for name, (command, method) in table.items():
+        table[name] = (command, _hooked(protocol, command, method))
+
+
+def _hooked(protocol: Protocol, command: CommandDefinition, method: Callable[..., Any]) -> Callable[..., Any]:
+    def execute(**arguments: Any) -> Any:
+        return protocol.handle_device_method(command, method, arguments)
+
+    return execute

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from egse.command import CommandDefinition, CommandError
+from egse.catalogue import describe_command
+from egse.command import CommandError
+from egse.listener import Listener
 from egse.services import ServiceInterface
 
 if TYPE_CHECKING:
@@ -52,21 +54,16 @@ class ServiceController(ServiceInterface):
     def get_outcome(self, command_id: str) -> dict[str, Any]:
         return self._server.executor.outcomes.describe(command_id)
 
+    def add_listener(self, listener: dict[str, Any]) -> list[str]:
+        self._server.listeners.add(Listener.of(listener))
+        return self._server.get_listener_names()
+
+    def remove_listener(self, listener: dict[str, Any]) -> bool:
+        return self._server.listeners.remove(str(listener.get("name", "")))
+
+    def get_listener_names(self) -> list[str]:
+        return self._server.get_listener_names()
+
     def quit_server(self) -> str:
         self._server.stop()
         return f"{self._server.name} is ending"
-
-
-def describe_command(definition: CommandDefinition) -> dict[str, Any]:
-    """Returns a command as plain data: name, type, signature, documentation, parameters with units and ranges."""
-    return {
-        "name": definition.name,
-        "type": definition.cmd_type,
-        "signature": f"{definition.name}{definition.signature}",
-        "doc": definition.doc,
-        "parameters": [
-            {"name": p.name, "unit": p.unit, "range": str(p.limits or ""), "required": p.required}
-            for p in definition.parameters
-        ],
-        "unit": definition.returns.unit,
-    }

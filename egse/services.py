@@ -80,5 +80,31 @@ class ServiceInterface:
         """
 
     @dynamic_interface
+    def add_listener(self, listener: dict[str, Any]) -> list[str]:
+        """Registers a listener for events of this server (chapter 7 of the manual); again for one that has moved.
+
+        Control servers use `register_as_listener`, which also tries again and takes Proxy classes.
+
+        Args:
+            listener: `name`, `event_id` ("setup", "all") and `endpoint` (`tcp://host:port` of its commanding port) or
+                `proxy` (full name of its Proxy class, from a trusted package).
+
+        Returns:
+            The names of all listeners.
+        """
+
+    @dynamic_interface
+    def remove_listener(self, listener: dict[str, Any]) -> bool:
+        """Removes a listener; returns False when it was not registered.
+
+        Args:
+            listener: `name`; anything else is not looked at.
+        """
+
+    @dynamic_interface
+    def get_listener_names(self) -> list[str]:
+        """Returns the names of the registered listeners."""
+
+    @dynamic_interface
     def quit_server(self) -> str:
         """Ends the control server, as SIGTERM does; returns at once."""

@@ -16,6 +16,7 @@ from egse.confman.repository import SetupRepository
 from egse.control import ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_conf_repo_location, get_data_storage_location, get_site_id
+from egse.event import EVENT_ID
 from egse.protocol import Protocol
 from egse.setup import SetupError, SetupList
 from egse.storage import StorageProxy
@@ -43,6 +44,9 @@ class ConfigurationManagerProtocol(Protocol):
 
     def _announce(self, setup_id: int) -> None:
         self.control_server.publish("new_setup", {"setup_id": setup_id})
+        self.control_server.notify_listeners(
+            EVENT_ID.SETUP, {"event_type": "new_setup", "setup_id": setup_id}
+        )
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns site, loaded Setup and running observation."""
@@ -63,7 +67,7 @@ class ConfigurationManagerProtocol(Protocol):
             "setup file": str(setup.path) if setup else None,
             "repository": str(controller.repository.root),
             "push": controller.pusher.problem or ("pending" if controller.pusher.pending else "done"),
-            "listeners": [],
+            "listeners": self.control_server.get_listener_names(),
             "record problems": controller.life.book.problems,
             **controller.life.summary(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from egse.event import Event
 from egse.storage.interface import StorageInterface
 from egse.storage.persistence import StorageError
 
@@ -71,6 +72,9 @@ class DryRunStorageController(StorageInterface):
         raise _no_observation()
 
     def register_raw_file(self, path: str, obsid: str | None = None) -> str | None:
+        return None
+
+    def handle_event(self, event: Event) -> None:
         return None
 
 

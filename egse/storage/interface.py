@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from egse.command import dynamic_interface
+from egse.event import EventInterface
 from egse.proxy import DynamicProxy
 
 
-class StorageInterface:
+class StorageInterface(EventInterface):
     """Commands of the storage manager (storage ICD, section 6)."""
 
     @dynamic_interface

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from egse.clock import system_clock
 from egse.command import CommandError
-from egse.control import ControlServerApp, ServerContext
+from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_data_storage_location, get_site_id
+from egse.event import EVENT_ID, Event
 from egse.protocol import Protocol
 from egse.storage.dry import DryRunStorageController
-from egse.storage.interface import StorageInterface
+from egse.storage.interface import StorageInterface, StorageProxy
+from egse.storage.loaded_setup import LoadedSetup
 from egse.storage.manager import StorageManager
 from egse.storage.naming import LAST_SETUP_ID
 from egse.storage.observation import ObservationInfo
 
-LOGGER = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 TICK = 1.0
 """How often the storage manager looks for a new UTC day [s]."""
@@ -27,6 +30,9 @@ LOW_DISK = 20.0
 """A warning is logged when less than this part of the data disk is free [%] (storage ICD, section 1)."""
 DISK_CHECK = 60.0
 """How often the disk is looked at [s]."""
+CONFIGURATION_MANAGER = "Configuration Manager Control Server"
+"""Its block in the Settings; its package stands above this one."""
+LISTENER = {"name": "Storage CS", "proxy": StorageProxy, "event_id": EVENT_ID.SETUP}
 
 
 def _observation(fields: dict[str, Any]) -> ObservationInfo:
@@ -41,10 +47,13 @@ class StorageController(StorageInterface):
 
     Args:
         manager: does the work.
+        control_server: the server, for tasks outside a command.
     """
 
-    def __init__(self, manager: StorageManager) -> None:
+    def __init__(self, manager: StorageManager, control_server: ControlServer | None = None) -> None:
         self.manager = manager
+        self.loaded_setup = LoadedSetup()
+        self._control_server = control_server
 
     def register(self, item: dict[str, Any]) -> dict[str, Any]:
         return self.manager.register(item)
@@ -101,6 +110,21 @@ class StorageController(StorageInterface):
     def register_raw_file(self, path: str, obsid: str | None = None) -> str | None:
         return self.manager.register_raw_file(path, obsid)
 
+    def handle_event(self, event: Event) -> None:
+        """Has a new Setup loaded; acknowledges any other event."""
+        logger.info("event %s received from %s: %s", event.type, event.source, event.context)
+        if event.type == "new_setup" and self._control_server is not None:
+            task = partial(self.load_setup, int(event.context["setup_id"]))
+            self._control_server.schedule_task(task)
+
+    def load_setup(self, setup_id: int | None = None) -> None:
+        """Fetches a Setup from the configuration manager, the loaded one for None; a scheduled task.
+
+        It returns at once: asking the configuration manager from here while that asks the storage manager to open an
+        observation would let both wait for each other.
+        """
+        self.loaded_setup.fetch(setup_id)
+
 
 class StorageProtocol(Protocol):
     """Housekeeping, status and scheduled work of the storage manager."""
@@ -111,7 +135,14 @@ class StorageProtocol(Protocol):
         """Starts the background work."""
         self._last_check = float("-inf")
         self.controller.manager.start()
+        self.control_server.register_as_listener(
+            proxy=CONFIGURATION_MANAGER, listener=LISTENER, on_registered=self._load_setup
+        )
         self._tick()
+
+    def _load_setup(self) -> None:
+        """Catches up with what happened before the configuration manager knew this listener."""
+        self.control_server.schedule_task(self.controller.load_setup)
 
     def _tick(self) -> None:
         self.control_server.schedule_task(self._tick, after=TICK)
@@ -125,7 +156,7 @@ class StorageProtocol(Protocol):
         disk = self.controller.get_disk_usage()
         free = 100.0 - disk["percent"]
         if free < LOW_DISK:
-            LOGGER.warning(
+            logger.warning(
                 "the data disk is %.1f %% full, %.1f GB are free", disk["percent"], disk["free"] / 1e9
             )
 
@@ -153,11 +184,19 @@ class StorageProtocol(Protocol):
         }
 
     def _loaded_setup(self) -> str | None:
-        """Returns the id of the Setup that the configuration manager has loaded."""
+        """Returns the id of the loaded Setup; before it is fetched, the one that the data folder of the site names."""
+        fetched = self.controller.loaded_setup.setup_id
+        if fetched is not None:
+            return fetched
         try:
             return f"{int((self.controller.manager.site_folder / LAST_SETUP_ID).read_text()):05d}"
         except (OSError, ValueError):
             return None
+
+    def after_serve(self) -> None:
+        """Takes leave of the configuration manager."""
+        self.controller.loaded_setup.close()
+        self.control_server.unregister_as_listener(proxy=CONFIGURATION_MANAGER, listener=LISTENER)
 
     def quit(self) -> None:
         """Puts everything on disk."""
@@ -170,7 +209,8 @@ def make_controller(ctx: ServerContext) -> StorageController | DryRunStorageCont
         return DryRunStorageController()
     interval = float(ctx.settings.get("FSYNC_INTERVAL", 1.0))
     return StorageController(
-        StorageManager(get_data_storage_location(), get_site_id(), system_clock(), fsync_interval=interval)
+        StorageManager(get_data_storage_location(), get_site_id(), system_clock(), fsync_interval=interval),
+        ctx.control_server,
     )
 
 

@@ -13,6 +13,7 @@ from egse.command import CommandError
 from egse.confman import ConfigurationManagerProxy, ObservationError, read_records
 from egse.confman.failpoints import FAIL_POINTS
 from egse.confman.recordfile import check_chain
+from egse.listener import services_of
 from egse.proxy import OutcomeUnknownError
 from egse.setup import SetupError
 from egse.storage import StorageError, read_manifest
@@ -126,6 +127,11 @@ def test_client_and_configuration_manager_die_together(private_site: PrivateSite
     check_record(site, ["interrupted"])
 
 
+def listener_names(cm: ConfigurationManagerProxy) -> list[str]:
+    with services_of(lambda: cm) as services:
+        return services.get_listener_names()
+
+
 def wait_for(
     site: PrivateSite,
     look: Callable[[ConfigurationManagerProxy], Any],
@@ -164,6 +170,7 @@ def test_rows_survive_kills_of_the_storage_manager(private_site: PrivateSite) ->
 def test_the_command_lines_say_what_the_manual_shows(private_site: PrivateSite) -> None:
     site = private_site
     site.start_core()
+    wait_for(site, listener_names, lambda names: names == ["Storage CS"])
     status = site.run("cm_cs", "status").stdout.splitlines()
     assert status[:5] == [
         "Configuration manager:",
@@ -173,7 +180,7 @@ def test_the_command_lines_say_what_the_manual_shows(private_site: PrivateSite) 
         "  Setup loaded: 00084",
     ]
     assert status[6].startswith("  Monitoring port: ")
-    assert status[-1] == "  Listeners: none"
+    assert status[-1] == "  Listeners: Storage CS"
     listing = site.run("cm_cs", "list-setups").stdout
     assert listing.splitlines()[1].split() == ["00084", "CSL1", "the", "first", "one", "chimay"]
     assert site.run("cm_cs", "list-setups", "camera__ID=achel").stdout.strip() == "no Setups"

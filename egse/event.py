@@ -1,0 +1,93 @@
+"""Events: what a control server tells others that have registered as its listeners (chapter 7 of the manual).
+
+A server that listens inherits `EventInterface` in its interface (so in Controller and Proxy) and implements
+`handle_event` in its Controller. `egse.listener` holds the registrations and sends the events out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from egse.command import CommandDefinition, CommandError, commands_of, dynamic_interface
+
+
+class EVENT_ID(enum.StrEnum):
+    """What a listener registers for; the values travel."""
+
+    ALL = "all"
+    """Every event of the producer."""
+    SETUP = "setup"
+    """Another Setup is loaded: event type "new_setup", context `setup_id`."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that listeners are told about.
+
+    Attributes:
+        event_id: what kind of change.
+        context: what a listener needs to know to act, plain values; `event_type` is one of them.
+        source: name of the control server that sent it.
+        timestamp: when it was sent, UTC text.
+    """
+
+    event_id: EVENT_ID
+    context: dict[str, Any] = {}
+    source: str = ""
+    timestamp: str = ""
+
+    @property
+    def type(self) -> str:
+        """The event type, `new_setup`; the event identifier when the context names none."""
+        return str(self.context.get("event_type", self.event_id.value))
+
+
+class EventInterface:
+    """What a control server offers that listens to others."""
+
+    @dynamic_interface
+    def handle_event(self, event: Event) -> Any:
+        """Takes notice of an event, for other control servers only.
+
+        The producer waits for the answer, which acknowledges the event and is not looked at: schedule a task or start a
+        thread for anything that takes time or asks the producer for something. An event whose acknowledgement came
+        too late is sent again, so the same event may arrive twice.
+
+        Args:
+            event: what has happened.
+        """
+
+
+def as_event(value: Event | Mapping[str, Any]) -> Event:
+    """Returns an event as it came over the wire.
+
+    Raises:
+        CommandError: when it is none.
+    """
+    if isinstance(value, Event):
+        return value
+    try:
+        return msgspec.convert(value, Event)
+    except msgspec.ValidationError as exc:
+        raise CommandError(f"handle_event: `event` is no event: {exc}") from exc
+
+
+def add_event_command(
+    controller: Any, table: dict[str, tuple[CommandDefinition, Callable[..., Any]]]
+) -> None:
+    """Puts `handle_event` into the commands of a server whose Controller listens.
+
+    Args:
+        controller: any Controller; nothing happens for one without `EventInterface`.
+        table: definition and method of every command; this one turns what came over the wire into an `Event`.
+    """
+    if not isinstance(controller, EventInterface):
+        return
+
+    def handle_event(event: Event | Mapping[str, Any]) -> Any:
+        return controller.handle_event(as_event(event))
+
+    table["handle_event"] = (commands_of(EventInterface)["handle_event"], handle_event)
