@@ -45,6 +45,8 @@ class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
         block: the building block that issues the command, empty outside.
         deadline: Unix time [s] after which the command must not be started any more; 0 for none.
         schema: version of this layout.
+        session: the operator session that holds control, empty when the client does not (see `egse.authority`).
+        epoch: under which grant of control the command is sent.
     """
 
     id: str
@@ -56,6 +58,8 @@ class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
     block: str = ""
     deadline: float = 0.0
     schema: int = SCHEMA
+    session: str = ""
+    epoch: int = 0
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False):
