@@ -44,8 +44,13 @@ class LazyGroup(click.Group):
 COMMANDS = {
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
+    "new-device": (
+        "egse.cli.new_device:new_device",
+        "Make a package for an instrument: driver, simulator, server, tests.",
+    ),
     "sandbox": ("egse.cli.sandbox:sandbox", "A private site with simulators, in one folder."),
     "site": ("egse.cli.site:site", "The sites on this machine."),
+    "tunnel": ("egse.cli.tunnel:tunnel", "Reach the servers of another machine through SSH."),
     "update": ("egse.cli.update:update", "Update this software."),
     "version": ("egse.cli.version:version", "Show the versions of this software."),
 }
