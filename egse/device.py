@@ -7,6 +7,7 @@ so that housekeeping never lands between a question and its reply.
 
 from __future__ import annotations
 
+import pkgutil
 import socket
 import threading
 import time
@@ -61,11 +62,40 @@ class DeviceInterface(DeviceConnectionInterface):
 
 
 class DeviceFactoryInterface:
-    """A class that a Setup names with `factory//` to make device objects."""
+    """A class that a Setup names with `factory//` to make device objects (section 6.1.1 of the manual).
+
+    A sub-class defines `create()`. When that makes a Controller, the Setup gives the Proxy of its control server, so
+    that the device is shared and its commands are recorded; `direct: true` in `device_args` gives the Controller.
+    """
 
     def create(self, **kwargs: Any) -> Any:
         """Returns the device object for the `device_args` of the Setup."""
         raise TypeError(f"{type(self).__name__} must define create(**device_args)")
+
+    def create_proxy(self, *args: Any, **device_args: Any) -> Any:
+        """Returns the Proxy for the device that `create()` makes of the same arguments.
+
+        The Controller names its Proxy in `proxy_class` (a class, or `"package.module:Class"`). A factory whose devices
+        have control servers of their own overrides this.
+
+        Raises:
+            TypeError: when the Controller does not name its Proxy.
+        """
+        device = self.create(*args, **device_args)
+        if not isinstance(device, DeviceConnectionInterface) or hasattr(device, "connect_cs"):
+            return device  # no Controller, or a Proxy already
+        kind = getattr(device, "proxy_class", "")
+        if not kind:
+            raise TypeError(
+                f"{type(device).__name__} does not name its Proxy: give it a `proxy_class`, or set `direct: true` in "
+                "device_args to use the Controller without its control server"
+            )
+        return (pkgutil.resolve_name(kind) if isinstance(kind, str) else kind)()
+
+    def make_device(self, *args: Any, direct: bool = False, **device_args: Any) -> Any:
+        """Returns what the Setup gives: the Proxy, or with `direct` what `create()` makes; `factory//` calls this."""
+        make = self.create if direct else self.create_proxy
+        return make(*args, **device_args)
 
 
 class DeviceTransport(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 from egse.command import CommandDefinition, CommandError, commands_of
 from egse.device import DeviceTransport
@@ -14,9 +14,15 @@ class DynamicCommandMixin:
 
     The Controller provides `self.transport`. Commands with a command string are executed over it; commands declared
     with `dynamic_interface` must be methods of the Controller, which is checked when its class is defined.
+
+    Attributes:
+        transport: the way to the device.
+        proxy_class: the Proxy that a Setup gives instead of this Controller, a class or `"package.module:Class"`; see
+            `egse.device.DeviceFactoryInterface`.
     """
 
     transport: DeviceTransport
+    proxy_class: ClassVar[type | str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -3,7 +3,7 @@
 | Value | Reading it gives |
 |---|---|
 | `class//package.module.Class` | a new object, made with the sibling `device_args` (list: by position, mapping: by name) |
-| `factory//package.module.Factory` | what `Factory().create(...)` returns for the sibling `device_args` |
+| `factory//package.module.Factory` | what `Factory().create(...)` returns for the sibling `device_args`; for a Controller its Proxy, unless `direct: true` is among them (`egse.device.DeviceFactoryInterface`) |
 | `int_enum//NAME` | an `IntEnum` made from the sibling `content` |
 | `yaml//FILE` | the content of a YAML file, navigable; read only |
 | `csv//FILE` | a table of numbers as a 2-D numpy array, any other table as a list of rows of text |
@@ -124,7 +124,9 @@ def _factory(node: Node, key: str, text: str) -> Any:
     if not callable(getattr(factory, "create", None)):
         raise DirectiveError(f"{text} is no factory: it has no method create()")
     args, kwargs = _arguments(node, key)
-    return factory().create(*args, **kwargs)
+    maker = factory()
+    # A Controller gives way to its Proxy unless `direct`: egse.device.DeviceFactoryInterface, which is a floor above.
+    return getattr(maker, "make_device", maker.create)(*args, **kwargs)
 
 
 def _int_enum(node: Node, key: str, text: str) -> type[enum.IntEnum]:
