@@ -134,35 +134,34 @@ def await_connection(
         if ready.get(sock):
             return True
         if monitor is not None and monitor in ready:
-            cut_off += _look_at_handshake(monitor, endpoint, cut_off)
+            event = int(recv_monitor_message(monitor)["event"])
+            has_key = sock.getsockopt(zmq.MECHANISM) == zmq.CURVE
+            cut_off = _look_at_handshake(event, has_key, endpoint, cut_off)
         elif time.monotonic() >= deadline:
             return False
 
 
-def _look_at_handshake(monitor: zmq.Socket[Any], endpoint: str, cut_off: int) -> int:
-    event = int(recv_monitor_message(monitor)["event"])
+def _look_at_handshake(event: int, has_key: bool, endpoint: str, cut_off: int) -> int:
+    """Raises HandshakeError when the event settles it; returns how many connections were cut off by now."""
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         raise HandshakeError(
             f"the control server at {endpoint} does not accept this key: it is not authorised there, or was revoked. "
             "Ask for `cgse keys authorize` on the server's machine"
         )
-    if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+    if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and cut_off + 1 < _CUT_OFF_LIMIT:
+        return cut_off + 1
+    if not event & _FAILURES:
+        return cut_off
+    # Which of the two sides gave up first is chance, so that more than this cannot be told apart.
+    if has_key:
         raise HandshakeError(
-            f"the peer at {endpoint} is no control server that speaks CURVE, and the settings ask for that"
+            f"the peer at {endpoint} breaks off the handshake: `{SERVER}.key` in {keys_location()} is not its key, or "
+            "it takes no keys at all (SITE: CURVE in the settings that it was started with)"
         )
-    if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-        return 0
-    if cut_off + 1 >= _CUT_OFF_LIMIT:
-        raise HandshakeError(
-            f"the peer at {endpoint} breaks off the handshake: " + _cut_off_reason(is_protected(endpoint))
-        )
-    return 1
-
-
-def _cut_off_reason(protected: bool) -> str:
-    if protected:
-        return f"`{SERVER}.key` in {keys_location()} is not the key of this server"
-    return "it asks for a key (operations mode: SITE: CURVE: required) and this client uses none, or is no control server"
+    raise HandshakeError(
+        f"the peer at {endpoint} breaks off the handshake: it asks for a key and this client uses none (SITE: CURVE: "
+        "required in its settings), or it is no control server"
+    )
 
 
 # -- server ------------------------------------------------------------------------------------------------------------
