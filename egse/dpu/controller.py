@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from egse.device import DeviceConnectionError
 from egse.dpu.interface import DPUInterface
 from egse.dpu.operations import check_arguments
-from egse.h5 import format_utc
 from egse.mixin import DynamicCommandMixin
+from egse.storage.naming import utc_text
 
 
 class DPUBackend(Protocol):
@@ -103,7 +103,7 @@ class DPUController(DPUInterface, DynamicCommandMixin):
     def get_timecode(self) -> dict[str, Any]:
         status = self.backend.query("status")
         timecode = status["timecode"]
-        when = format_utc(status["timecode_timestamp"]) if timecode is not None else ""
+        when = utc_text(status["timecode_timestamp"]) if timecode is not None else ""
         return {"timecode": timecode, "timestamp": when}
 
     def get_error_flags(self) -> int:

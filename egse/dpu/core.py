@@ -17,14 +17,15 @@ from typing import Any
 
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
-from egse.dpu.slot import PULSE_PERIOD, CommandSlot
+from egse.dpu.slot import CommandSlot
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Transactions
-from egse.fee import IMAGE_MODES
-from egse.h5 import Kind, format_utc
+from egse.fee import IMAGE_MODES, READOUT_PERIOD
+from egse.h5 import Kind
 from egse.rmap import is_rmap_reply
 from egse.spw import HEADER_SIZE, HK_PACKET_SIZE, CCDSide, PacketKind, is_timecode
 from egse.spw.packets import DATA_PROTOCOL_ID
+from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger(__name__)
@@ -135,14 +136,14 @@ class DPUCore:
             self._begin_frame(None, now)
         if self.phase is Phase.READOUT and now - self._last_data > self.timeouts.data:
             self._read_hk_area(now)  # data that come later still belong to the frame
-        if self.phase is Phase.IDLE and now - self._pulse_time > PULSE_PERIOD + self.timeouts.housekeeping:
+        if self.phase is Phase.IDLE and now - self._pulse_time > READOUT_PERIOD + self.timeouts.housekeeping:
             self._open_slot(now)  # no pulses at all: nothing to keep out of the way of
         if self.phase is Phase.SLOT:
             self.slot.serve(now, timestamp)
 
     def next_event(self, now: float) -> float:
         """Returns when `step` has something to do at the latest [s], if no packet comes before."""
-        times = [now + PULSE_PERIOD]
+        times = [now + READOUT_PERIOD]
         if self._transactions.deadline is not None:
             times.append(self._transactions.deadline)
         if self.phase is Phase.HOUSEKEEPING:
@@ -150,7 +151,7 @@ class DPUCore:
         elif self.phase is Phase.READOUT:
             times.append(self._last_data + self.timeouts.data)
         elif self.phase is Phase.IDLE:
-            times.append(self._pulse_time + PULSE_PERIOD + self.timeouts.housekeeping)
+            times.append(self._pulse_time + READOUT_PERIOD + self.timeouts.housekeeping)
         return min(times)
 
     def close(self) -> None:
@@ -179,7 +180,7 @@ class DPUCore:
         self._pulse_time = now
         self.slot.on_pulse(now)
         self.phase = Phase.HOUSEKEEPING
-        self._sink.publish(MessageIdentifier.SYNC_TIMECODE, (timecode, format_utc(self._timestamp)))
+        self._sink.publish(MessageIdentifier.SYNC_TIMECODE, (timecode, utc_text(self._timestamp)))
 
     def _on_housekeeping(self, packet: bytes, now: float) -> None:
         self.counters["hk_packets"] += 1
@@ -191,7 +192,7 @@ class DPUCore:
             return
         self.state.frame_counter = int.from_bytes(packet[6:8], "big")
         self._begin_frame((packet[5] >> 2) & 3, now, packet)
-        self._sink.publish(MessageIdentifier.SYNC_HK_PACKET, (packet, format_utc(self._timestamp)))
+        self._sink.publish(MessageIdentifier.SYNC_HK_PACKET, (packet, utc_text(self._timestamp)))
         self._sink.housekeeping(packet[HEADER_SIZE:], self._timestamp)
 
     def _begin_frame(self, frame_number: int | None, now: float, packet: bytes = b"") -> None:
@@ -235,7 +236,7 @@ class DPUCore:
             return
         self._last_data = now
         self._sink.record(Kind.DATA, packet, self._timestamp)
-        self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, format_utc(self._timestamp)))
+        self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, utc_text(self._timestamp)))
         if packet[5] & 0x80:
             self._on_last_packet(packet, now)
 
@@ -307,7 +308,7 @@ class DPUCore:
         state.error_flags = int.from_bytes(area[_ERROR_FLAGS], "big")
         self._sink.record(Kind.HK_DATA, area, self._timestamp)
         self._sink.housekeeping(area, self._timestamp)
-        flags = (state.error_flags, state.frame_counter, format_utc(self._timestamp))
+        flags = (state.error_flags, state.frame_counter, utc_text(self._timestamp))
         self._sink.publish(MessageIdentifier.SYNC_ERROR_FLAGS, flags)
         self._open_slot(now)
 

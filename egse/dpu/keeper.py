@@ -17,9 +17,10 @@ from typing import Any
 from egse.channel import OutcomeUnknownError
 from egse.confman import ConfigurationManagerProxy
 from egse.fee import HKMapError, decode_hk
-from egse.h5 import format_utc, parse_utc
 from egse.h5.index import RawFileIndex
 from egse.storage import StorageError, StorageProxy
+from egse.storage.naming import utc_text
+from egse.system import unix_time
 from egse.telemetry import HousekeepingStore
 
 LOGGER = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class RecordKeeper:
             LOGGER.error("a housekeeping area cannot be decoded: %s", exc)
             return
         self.hk_rows += 1
-        self._hk.save({"timestamp": format_utc(timestamp), **values})
+        self._hk.save({"timestamp": utc_text(timestamp), **values})
 
     def _note_away(self, who: str, exc: Exception) -> None:
         if who not in self._away:
@@ -192,6 +193,6 @@ class RecordKeeper:
 def _started_by(observation: dict[str, Any], timestamp: float) -> bool:
     """Returns True when an observation had started at `timestamp`; a millisecond is what its start is rounded to."""
     try:
-        return parse_utc(str(observation["start"])) <= timestamp + 0.001
+        return unix_time(str(observation["start"])) <= timestamp + 0.001
     except (KeyError, ValueError):
         return True

@@ -14,10 +14,11 @@ from typing import Any
 from egse.dpu.errors import FEEModeError
 from egse.dpu.state import NFEEState
 from egse.fee import FEE_SENSOR_SEL, NUMBERINGS, is_legal_transition, n_fee_mode
+from egse.fee.geometry import COLUMNS_TRANSMITTED, ROWS
 from egse.reg import RegisterMap
 
-LAST_COLUMN = 2294
-DUMP_ROWS = 4510
+LAST_COLUMN = COLUMNS_TRANSMITTED - 1
+DUMP_ROWS = ROWS
 MAX_ROW = 0xFFFF
 
 

@@ -13,12 +13,10 @@ from egse.dpu.scripts import read_registers, write_registers
 from egse.dpu.sink import DPUSink
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Script, Transactions
+from egse.fee.timing import READOUT_PERIOD, internal_period
 from egse.h5 import Kind
 
 LOGGER = logging.getLogger(__name__)
-
-PULSE_PERIOD = 6.25
-"""Time between two sync pulses of a cycle in external synchronisation [s]."""
 
 INTERNAL_REQUEST = 0
 """Request number of commands that the DPU gives itself."""
@@ -138,9 +136,8 @@ class CommandSlot:
     def _is_open(self, now: float) -> bool:
         """False shortly before the next pulse; True again when it should have come and did not."""
         elapsed = now - self._pulse_time
-        period = (
-            self._state.in_effect["int_sync_period"] / 1000 if self._state.internal_sync else PULSE_PERIOD
-        )
+        internal = self._state.internal_sync
+        period = internal_period(self._state.in_effect["int_sync_period"]) if internal else READOUT_PERIOD
         return not period - self._guard <= elapsed <= period + 2 * self._guard
 
     def _look_after_cycles(self) -> None:

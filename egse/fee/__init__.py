@@ -4,7 +4,10 @@
 `camera_model`); code that has a Setup uses `ccd_numbering(setup)`.
 """
 
-from typing import Any
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from egse.fee.geometry import (
     FrameLayout,
@@ -14,9 +17,6 @@ from egse.fee.geometry import (
     readout_to_pixel,
     sides_of,
 )
-from egse.fee.hk import ERROR_FLAGS, HKMap, HKMapError, decode_hk, error_flag_names, load_hk_map
-from egse.fee.memory_link import NFEEMemoryLink
-from egse.fee.model import NFEEModel
 from egse.fee.modes import IMAGE_MODES, TRANSITIONS, is_dump_mode, is_legal_transition, n_fee_mode
 from egse.fee.numbering import (
     EM_NUMBERING,
@@ -30,7 +30,6 @@ from egse.fee.numbering import (
     encode_ccd_order,
     order_codes,
 )
-from egse.fee.readout import ReadoutConfig
 from egse.fee.timing import (
     CYCLE_TIMES,
     FRAMES_PER_CYCLE,
@@ -39,6 +38,12 @@ from egse.fee.timing import (
     SHORT_PULSE,
     readout_time,
 )
+
+if TYPE_CHECKING:
+    from egse.fee.hk import ERROR_FLAGS, HKMap, HKMapError, decode_hk, error_flag_names, load_hk_map
+    from egse.fee.memory_link import NFEEMemoryLink
+    from egse.fee.model import NFEEModel
+    from egse.fee.readout import ReadoutConfig
 
 __all__ = [
     "CYCLE_TIMES",
@@ -87,7 +92,23 @@ _NUMBERING_NAMES = {
 }
 
 
+# Loaded when they are used: whoever only needs numbers and geometry (raw files, proxies) loads no model and no YAML.
+_MODULES = {
+    "ERROR_FLAGS": "hk",
+    "HKMap": "hk",
+    "HKMapError": "hk",
+    "NFEEMemoryLink": "memory_link",
+    "NFEEModel": "model",
+    "ReadoutConfig": "readout",
+    "decode_hk": "hk",
+    "error_flag_names": "hk",
+    "load_hk_map": "hk",
+}
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     attribute = _NUMBERING_NAMES.get(name)
     if attribute is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

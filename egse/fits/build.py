@@ -13,12 +13,12 @@ from astropy.io import fits
 from egse.archive import Observation
 from egse.fits.camera import CameraFacts
 from egse.fits.cube import CubeWriter
-from egse.fits.headers import date_obs
 from egse.fits.plan import MAX_CYCLES, CubePlan, plan_cubes
 from egse.h5.index import RawFileIndex
 from egse.setup import SetupError
 from egse.storage import StorageError
 from egse.storage.archive_files import ArchiveFiles
+from egse.storage.naming import parse_filename, utc_day
 from egse.system import format_datetime
 
 LOGGER = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ STAGING = "fits"
 Deliver = Callable[[Observation, str, Path], Path]
 """Moves a finished file into an observation: observation, name without prefix, where the file is; returns its path."""
 
-_CUBE = re.compile(r"_N-FEE_CCD_(?P<number>\d{5})_\d{8}_cube\.fits$")
+_MNEMONIC = "N-FEE_CCD"
 
 
 def make_cubes(observation: Observation, deliver: Deliver, max_cycles: int = MAX_CYCLES) -> list[Path]:
@@ -72,8 +72,7 @@ def _raw_files(observation: Observation) -> list[Path]:
 def _make_cube(
     observation: Observation, plan: CubePlan, camera: CameraFacts, number: int, deliver: Deliver
 ) -> Path:
-    day = date_obs(plan.first.timestamp)[:10].replace("-", "")
-    name = f"N-FEE_CCD_{number:05d}_{day}_cube.fits"
+    name = f"{_MNEMONIC}_{number:05d}_{utc_day(plan.first.timestamp)}_cube.fits"
     staged = observation.site_folder / STAGING / f"{observation.prefix}_{name}"
     site = observation.name.site_id or ""
     CubeWriter(plan, camera, site, observation.obsid).write(staged)
@@ -86,15 +85,20 @@ def existing_cubes(observation: Observation) -> dict[Path, tuple[str, str]]:
     """Returns the cubes that an observation has, each with the names of the first and last raw file in it."""
     found: dict[Path, tuple[str, str]] = {}
     for path in observation.fits_files:
-        if _CUBE.search(path.name):
+        if _number(path):
             header = fits.getheader(path)
             found[path] = (str(header.get("RAWFIRST", "")), str(header.get("RAWLAST", "")))
     return found
 
 
 def _number(path: Path) -> int:
-    match = _CUBE.search(path.name)
-    return int(match["number"]) if match else 0
+    """Returns the running number of a cube, from 1; 0 for any other file."""
+    try:
+        name = parse_filename(path.name)
+    except ValueError:
+        return 0
+    is_cube = name.mnemonic == _MNEMONIC and name.kind == "cube"
+    return (name.number or 0) if is_cube else 0
 
 
 def _is_covered(path: Path, ranges: Iterable[tuple[str, str]]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from egse.fee import camera_model, ccd_numbering
+from egse.fee import FM_NUMBERING, camera_model, ccd_numbering
 from egse.fee.geometry import LEFT_SIDE, PIXEL_SIZE
 
 _ORIENTATION = (180.0, 270.0, 0.0, 90.0)
@@ -32,7 +32,7 @@ class CameraFacts:
 
     camera_id: str = ""
     setup_id: int | None = None
-    bin_to_id: tuple[int, ...] = (1, 2, 3, 4)
+    bin_to_id: tuple[int, ...] = FM_NUMBERING.bin_to_id
     right_side: str = "E"
     twos_complement: bool = False
     pixel_size: float = PIXEL_SIZE

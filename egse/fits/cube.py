@@ -17,11 +17,11 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from egse.fee.geometry import COLUMNS_SIDE, ROWS, SERIAL_OVERSCAN, SERIAL_PRESCAN
+from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
 from egse.fits import headers as make
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
-from egse.h5 import SideImage, get_file, read_images
+from egse.h5 import SideImage, frame_layout, get_file, read_images
 from egse.h5.writer import sync_path
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
@@ -170,18 +170,15 @@ class CubeWriter:
 
 def _shapes(exposure: Exposure) -> dict[str, tuple[int, int]]:
     """Returns rows and columns of each product of an exposure."""
-    fields = exposure.attributes
-    start, end, width = fields["v_start"], fields["v_end"], fields["h_end"] + 1
-    image_rows = max(0, min(end, ROWS - 1) - start + 1)
-    overscan_rows = max(0, end - max(start, ROWS) + 1)
-    rows = image_rows + overscan_rows
+    layout = frame_layout(exposure.attributes)
+    width, rows = layout.columns, layout.image_rows + layout.overscan_rows
     columns = min(COLUMNS_SIDE, max(0, width - SERIAL_PRESCAN))
     overscan_columns = min(SERIAL_OVERSCAN, max(0, width - SERIAL_PRESCAN - COLUMNS_SIDE))
     return {
         "SPRE": (rows, min(SERIAL_PRESCAN, width)),
         "SOVER": (rows, overscan_columns),
-        "POVER": (overscan_rows, columns),
-        "IMAGE": (image_rows, columns),
+        "POVER": (layout.overscan_rows, columns),
+        "IMAGE": (layout.image_rows, columns),
     }
 
 

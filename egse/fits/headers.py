@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from astropy.io import fits
@@ -12,6 +11,7 @@ from egse.fee.geometry import COLUMNS
 from egse.fee.timing import internal_period
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
+from egse.storage.naming import utc_text
 from egse.version import VERSION
 
 LEVEL = 2
@@ -21,8 +21,7 @@ NOMINAL_CYCLE_TIME = 25.0
 
 def date_obs(timestamp: float) -> str:
     """Formats a Unix time [s] as FITS dates are, in UTC: `YYYY-mm-ddTHH:MM:SS.mmm`."""
-    when = datetime.fromtimestamp(timestamp, UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}"
+    return utc_text(timestamp).removesuffix("+0000")
 
 
 def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -> fits.Header:

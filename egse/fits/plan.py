@@ -18,7 +18,6 @@ import numpy as np
 
 from egse.fee import n_fee_mode
 from egse.h5 import (
-    decode_headers,
     frame_numbers,
     get_attribute_value,
     get_attributes,
@@ -26,6 +25,7 @@ from egse.h5 import (
     get_timestamp,
     packet_count,
 )
+from egse.spw import HEADER_SIZE, CCDSide, decode_headers
 
 LOGGER = logging.getLogger(__name__)
 
@@ -138,9 +138,10 @@ def _exposure(file: h5py.File, path: Path, frame: int) -> Exposure | None:
     if not count or attributes.get("ccd_mode_config") not in _MODES or not set(CRUCIAL) <= set(attributes):
         return None
     # Sides alternate from packet to packet; a few of them tell CCD and sides, also when one was lost.
-    sample = [np.asarray(file[f"{frame}/data/{number}"][:10]) for number in range(min(count, 6))]
-    headers = decode_headers([header for header in sample if header.size == 10])
-    if not headers.ccd.size:
+    sample = [np.asarray(file[f"{frame}/data/{number}"][:HEADER_SIZE]) for number in range(min(count, 6))]
+    headers = decode_headers([header.data for header in sample if header.size == HEADER_SIZE])
+    if not headers.size:
         return None
-    sides = "".join(sorted("EF"[side] for side in set(headers.side.tolist())))
-    return Exposure(path, frame, int(headers.ccd[0]), sides, get_timestamp(file, frame), attributes)
+    sides = "".join(sorted(CCDSide(side).name for side in set(headers["ccd_side"].tolist())))
+    code = int(headers["ccd_number"][0])
+    return Exposure(path, frame, code, sides, get_timestamp(file, frame), attributes)

@@ -1,6 +1,6 @@
 """Raw camera data: the HDF5 files of the ICD (format 2.6), the spool they are made from, and images out of them."""
 
-from egse.h5.images import CCD_BIN_TO_ID, Headers, SideImage, decode_headers, read_images, sides_in_frame
+from egse.h5.images import SideImage, frame_layout, read_images, sides_in_frame
 from egse.h5.index import RawFileIndex
 from egse.h5.names import (
     DATA_ATTRIBUTES,
@@ -8,10 +8,8 @@ from egse.h5.names import (
     MNEMONIC,
     daily_path,
     file_name,
-    format_utc,
     highest_number,
     parse_file_name,
-    parse_utc,
 )
 from egse.h5.project import CycleFacts, SpoolProjector, project_spool, recover_spools
 from egse.h5.reader import (
@@ -32,14 +30,12 @@ from egse.h5.spool import Kind, Record, SpoolError, SpoolReader, SpoolWriter
 from egse.h5.writer import CycleWriter, FrameWriter
 
 __all__ = [
-    "CCD_BIN_TO_ID",
     "DATA_ATTRIBUTES",
     "FORMAT_VERSION",
     "MNEMONIC",
     "CycleFacts",
     "CycleWriter",
     "FrameWriter",
-    "Headers",
     "Kind",
     "RawFileIndex",
     "Record",
@@ -49,9 +45,8 @@ __all__ = [
     "SpoolReader",
     "SpoolWriter",
     "daily_path",
-    "decode_headers",
     "file_name",
-    "format_utc",
+    "frame_layout",
     "frame_numbers",
     "get_attribute_value",
     "get_attributes",
@@ -63,7 +58,6 @@ __all__ = [
     "packet_count",
     "packets",
     "parse_file_name",
-    "parse_utc",
     "project_spool",
     "read_images",
     "recover_spools",

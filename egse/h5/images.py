@@ -11,84 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from egse.fee.geometry import (
+    COLUMNS_SIDE,
+    COLUMNS_TRANSMITTED,
+    SERIAL_OVERSCAN,
+    SERIAL_PRESCAN,
+    FrameLayout,
+    sides_of,
+)
+from egse.fee.numbering import FM_NUMBERING
 from egse.h5.reader import get_attributes, packets
-
-PRESCAN_COLUMNS = 25
-IMAGE_COLUMNS = 2255
-OVERSCAN_COLUMNS = 15
-TRANSMITTED_COLUMNS = PRESCAN_COLUMNS + IMAGE_COLUMNS + OVERSCAN_COLUMNS
-IMAGE_ROWS = 4510
-HEADER_LENGTH = 10
-PACKET_SIZE = 32140
-"""Size of a full packet with header [byte] (register field packet_size); a packet carries whole rows only."""
-
-CCD_BIN_TO_ID = (1, 2, 3, 4)
-"""CCD code of the FEE (0..3) to the CGSE's number (1..4) for PFM and FM; the EM has (3, 4, 1, 2)."""
-
-TYPE_DATA, TYPE_OVERSCAN, TYPE_HK = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Headers:
-    """The packet headers of a frame as arrays, one element per packet.
-
-    Attributes:
-        length: length of the data field as the header states it [byte].
-        packet_type: 0 data, 1 overscan, 2 housekeeping.
-        frame_number: 0..3.
-        ccd: CCD code of the FEE, 0..3.
-        side: 0 for E, 1 for F.
-        last: True for the last packet.
-        mode: FEE mode id.
-        frame_counter: 16 bit counter of frames.
-        sequence_counter: 16 bit counter of packets.
-    """
-
-    length: NDArray[np.uint16]
-    packet_type: NDArray[np.uint16]
-    frame_number: NDArray[np.uint16]
-    ccd: NDArray[np.uint16]
-    side: NDArray[np.uint16]
-    last: NDArray[np.bool_]
-    mode: NDArray[np.uint16]
-    frame_counter: NDArray[np.uint16]
-    sequence_counter: NDArray[np.uint16]
-
-
-def decode_headers(payloads: Sequence[NDArray[np.uint8]]) -> Headers:
-    """Decodes the 10-byte headers of packets.
-
-    Args:
-        payloads: whole packets, uint8, at least 10 bytes each.
-
-    Returns:
-        Arrays of shape (number of packets,).
-    """
-    raw = np.empty((len(payloads), HEADER_LENGTH), dtype=np.uint8)
-    for index, payload in enumerate(payloads):
-        raw[index] = payload[:HEADER_LENGTH]
-    words = raw.view(">u2").astype(np.uint16)
-    kind = words[:, 2]
-    return Headers(
-        length=words[:, 1],
-        packet_type=_bits(kind, 0, 0x3),
-        frame_number=_bits(kind, 2, 0x3),
-        ccd=_bits(kind, 4, 0x3),
-        side=_bits(kind, 6, 0x1),
-        last=_bits(kind, 7, 0x1).astype(np.bool_),
-        mode=_bits(kind, 8, 0xF),
-        frame_counter=words[:, 3],
-        sequence_counter=words[:, 4],
-    )
-
-
-def _bits(words: NDArray[np.uint16], shift: int, mask: int) -> NDArray[np.uint16]:
-    return ((words >> np.uint16(shift)) & np.uint16(mask)).astype(np.uint16)
+from egse.spw import HEADER_SIZE, CCDSide, PacketKind, decode_headers
 
 
 @dataclass(frozen=True)
@@ -123,22 +62,22 @@ class SideImage:
     @property
     def serial_prescan(self) -> NDArray[np.uint16]:
         """Serial prescan, shape (rows, 25), image and parallel overscan rows."""
-        return self.pixels[:, self._columns(0, PRESCAN_COLUMNS)]
+        return self.pixels[:, self._columns(0, SERIAL_PRESCAN)]
 
     @property
     def image(self) -> NDArray[np.uint16]:
         """Image area, shape (image rows, 2255)."""
-        return self.pixels[: self.image_row_count, self._columns(PRESCAN_COLUMNS, IMAGE_COLUMNS)]
+        return self.pixels[: self.image_row_count, self._columns(SERIAL_PRESCAN, COLUMNS_SIDE)]
 
     @property
     def serial_overscan(self) -> NDArray[np.uint16]:
         """Serial overscan, shape (rows, 15), image and parallel overscan rows."""
-        return self.pixels[:, self._columns(PRESCAN_COLUMNS + IMAGE_COLUMNS, OVERSCAN_COLUMNS)]
+        return self.pixels[:, self._columns(SERIAL_PRESCAN + COLUMNS_SIDE, SERIAL_OVERSCAN)]
 
     @property
     def parallel_overscan(self) -> NDArray[np.uint16]:
         """Parallel overscan, shape (overscan rows, 2255)."""
-        return self.pixels[self.image_row_count :, self._columns(PRESCAN_COLUMNS, IMAGE_COLUMNS)]
+        return self.pixels[self.image_row_count :, self._columns(SERIAL_PRESCAN, COLUMNS_SIDE)]
 
     def in_ccd_frame(self, right_side: str = "E") -> SideImage:
         """Returns the same image with columns running along +x of the CCD.
@@ -154,7 +93,7 @@ class SideImage:
 def sides_in_frame(
     payloads: Sequence[NDArray[np.uint8]],
     attributes: Mapping[str, int],
-    ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID,
+    ccd_bin_to_id: Sequence[int] = FM_NUMBERING.bin_to_id,
     twos_complement: bool = False,
 ) -> list[SideImage]:
     """Reconstructs the images in the packets of one frame.
@@ -162,98 +101,101 @@ def sides_in_frame(
     Args:
         payloads: data and overscan packets, whole, in the order of arrival.
         attributes: register fields in effect: `v_start`, `v_end`, `h_end`.
-        ccd_bin_to_id: CCD code of the FEE to the CGSE's number, from the Setup's `camera.fee.ccd_numbering`.
+        ccd_bin_to_id: CCD code of the FEE to the CGSE's number, from the Setup's `camera.fee.ccd_numbering`; by default that of PFM and FM.
         twos_complement: True for the EM, whose samples are signed; they are shifted to 0..65535.
 
     Returns:
         One image per CCD and side, sides in the order E, F; empty without packets.
     """
-    payloads = [payload for payload in payloads if payload.size >= HEADER_LENGTH]
+    payloads = [payload for payload in payloads if payload.size >= HEADER_SIZE]
     if not payloads:
         return []
-    headers = decode_headers(payloads)
-    keys = sorted(set(zip(headers.ccd.tolist(), headers.side.tolist(), strict=True)))
-    images = [_side(payloads, headers, ccd, side, attributes, ccd_bin_to_id) for ccd, side in keys]
+    headers = decode_headers([payload.data for payload in payloads])
+    keys = sorted(set(zip(headers["ccd_number"].tolist(), headers["ccd_side"].tolist(), strict=True)))
+    layout = frame_layout(attributes)
+    images = [_side(payloads, headers, ccd_bin_to_id[code], (code, side), layout) for code, side in keys]
     if twos_complement:
         images = [replace(image, pixels=image.pixels ^ np.uint16(0x8000)) for image in images]
     return images
 
 
+def frame_layout(attributes: Mapping[str, int]) -> FrameLayout:
+    """Returns how a readout was cut into packets.
+
+    Args:
+        attributes: register fields in effect: `v_start`, `v_end`, `h_end`, `sensor_sel`; those of whole rows of one side
+            where they lack.
+    """
+    return FrameLayout(
+        attributes.get("v_start", 0),
+        attributes.get("v_end", 0),
+        attributes.get("h_end", COLUMNS_TRANSMITTED - 1),
+        sides_of(attributes.get("sensor_sel", 0)) or (CCDSide.E,),
+    )
+
+
 def _side(
     payloads: Sequence[NDArray[np.uint8]],
-    headers: Headers,
+    headers: NDArray[Any],
     ccd: int,
-    side: int,
-    attributes: Mapping[str, int],
-    ccd_bin_to_id: Sequence[int],
+    key: tuple[int, int],
+    layout: FrameLayout,
 ) -> SideImage:
-    """Reconstructs one half of one CCD."""
-    width = attributes.get("h_end", TRANSMITTED_COLUMNS - 1) + 1
-    chosen = (headers.ccd == ccd) & (headers.side == side)
-    rows_per_packet = max(1, (PACKET_SIZE - HEADER_LENGTH) // (2 * width))
-    sides = 2 if attributes.get("sensor_sel") == 3 else 1
-    layout = (width, rows_per_packet, sides)
-    image_rows, overscan_rows = _image_rows(attributes), _overscan_rows(attributes)
-    image = chosen & (headers.packet_type == TYPE_DATA)
-    overscan = chosen & (headers.packet_type == TYPE_OVERSCAN)
-    area, lost = _rows(payloads, headers, image, image_rows, 0, layout)
-    first = -(-image_rows // rows_per_packet)
-    over, over_lost = _rows(payloads, headers, overscan, overscan_rows, first, layout)
+    """Reconstructs one half of one CCD; `key` is what the headers say, CCD code and side."""
+    chosen = (headers["ccd_number"] == key[0]) & (headers["ccd_side"] == key[1])
+    image = chosen & (headers["packet_type"] == PacketKind.DATA)
+    overscan = chosen & (headers["packet_type"] == PacketKind.OVERSCAN)
+    area, lost = _rows(payloads, headers, image, layout.image_rows, 0, layout)
+    first = -(-layout.image_rows // _rows_per_packet(layout))
+    over, over_lost = _rows(payloads, headers, overscan, layout.overscan_rows, first, layout)
     return SideImage(
-        ccd=ccd_bin_to_id[ccd],
-        side="EF"[side],
-        frame=int(headers.frame_number[chosen][0]),
-        row_start=attributes.get("v_start", 0),
+        ccd=ccd,
+        side=CCDSide(key[1]).name,
+        frame=int(headers["frame_number"][chosen][0]),
+        row_start=layout.v_start,
         image_row_count=area.shape[0],
         pixels=np.concatenate([area, over]),
         missing_rows=np.concatenate([lost, over_lost + area.shape[0]]),
     )
 
 
-def _image_rows(attributes: Mapping[str, int]) -> int:
-    start, end = attributes.get("v_start", 0), attributes.get("v_end", 0)
-    return max(0, min(end, IMAGE_ROWS - 1) - start + 1)
-
-
-def _overscan_rows(attributes: Mapping[str, int]) -> int:
-    start, end = attributes.get("v_start", 0), attributes.get("v_end", 0)
-    return max(0, end - max(start, IMAGE_ROWS) + 1)
+def _rows_per_packet(layout: FrameLayout) -> int:
+    return max(1, layout.rows_per_packet)
 
 
 def _rows(
     payloads: Sequence[NDArray[np.uint8]],
-    headers: Headers,
+    headers: NDArray[Any],
     chosen: NDArray[np.bool_],
     expected: int,
     first_slot: int,
-    layout: tuple[int, int, int],
+    layout: FrameLayout,
 ) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
-    """Returns the rows of the chosen packets, shape (expected, width), and the indices of those that are missing."""
-    width, rows_per_packet, sides = layout
+    """Returns the rows of the chosen packets, shape (expected, columns), and the indices of those that are missing."""
     indices = np.flatnonzero(chosen)
     nothing = np.empty(0, dtype=np.intp)
     if not indices.size:
-        return np.zeros((0, width), dtype=np.uint16), nothing
-    parts = [payloads[index][HEADER_LENGTH:] for index in indices.tolist()]
+        return np.zeros((0, layout.columns), dtype=np.uint16), nothing
+    parts = [payloads[index][HEADER_SIZE:] for index in indices.tolist()]
     whole = np.concatenate(parts)
-    if whole.size == expected * width * 2:
-        return whole.view(">u2").astype(np.uint16).reshape(expected, width), nothing
-    slots = headers.sequence_counter[indices].astype(np.intp) // sides - first_slot
-    return _place_rows(parts, slots, expected, width, rows_per_packet)
+    if whole.size == expected * layout.columns * 2:
+        return whole.view(">u2").astype(np.uint16).reshape(expected, layout.columns), nothing
+    slots = headers["sequence_counter"][indices].astype(np.intp) // len(layout.sides) - first_slot
+    return _place_rows(parts, slots, expected, layout)
 
 
 def _place_rows(
     parts: Sequence[NDArray[np.uint8]],
     slots: NDArray[np.intp],
     expected: int,
-    width: int,
-    rows_per_packet: int,
+    layout: FrameLayout,
 ) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
     """Puts packets in their rows when some are missing, repeated or cut short.
 
     The sequence counter counts all packets of the readout, sides alternating, image before overscan; so it tells the slot of a
     packet (its number within its side). One that points outside is not placed.
     """
+    width, rows_per_packet = layout.columns, _rows_per_packet(layout)
     pixels = np.zeros((expected, width), dtype=np.uint16)
     present = np.zeros(expected, dtype=np.bool_)
     for part, slot in zip(parts, slots, strict=True):
@@ -267,7 +209,10 @@ def _place_rows(
 
 
 def read_images(
-    file: h5py.File, frame: int, ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID, twos_complement: bool = False
+    file: h5py.File,
+    frame: int,
+    ccd_bin_to_id: Sequence[int] = FM_NUMBERING.bin_to_id,
+    twos_complement: bool = False,
 ) -> list[SideImage]:
     """Reconstructs the images of one frame of a raw file.
 

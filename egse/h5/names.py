@@ -6,9 +6,9 @@ Source: ICD of the storage formats, sections 2, 5 and 8 (format 2.6).
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, datetime
 from pathlib import Path
+
+from egse.storage.naming import parse_filename, utc_day
 
 FORMAT_VERSION = (2, 6)
 """Major and minor number of the layout that is written."""
@@ -36,27 +36,7 @@ HK_PACKET_LENGTH = 154
 HK_DATA_LENGTH = 144
 REGISTER_LENGTH = 2048
 
-_FILE_NAME = re.compile(
-    r"^(?P<day>\d{8})_(?P<site>.+)_(?P<mnemonic>N-FEE_SPW|F-FEE_SPW)_(?P<number>\d{5})\.hdf5$"
-)
-
-
-def format_utc(timestamp: float) -> str:
-    """Formats a Unix time [s] as all files do: `YYYY-mm-ddTHH:MM:SS.mmm+0000`."""
-    when = datetime.fromtimestamp(timestamp, UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}+0000"
-
-
-def parse_utc(text: str) -> float:
-    """Reads a time written by `format_utc`.
-
-    Returns:
-        Unix time [s].
-
-    Raises:
-        ValueError: when the text is not such a time.
-    """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+_MNEMONICS = (MNEMONIC, "F-FEE_SPW")
 
 
 def file_name(timestamp: float, site: str, number: int, mnemonic: str = MNEMONIC) -> str:
@@ -68,8 +48,7 @@ def file_name(timestamp: float, site: str, number: int, mnemonic: str = MNEMONIC
         number: running number of the day, 1..99999.
         mnemonic: storage mnemonic.
     """
-    day = datetime.fromtimestamp(timestamp, UTC).strftime("%Y%m%d")
-    return f"{day}_{site}_{mnemonic}_{number:05d}.hdf5"
+    return f"{utc_day(timestamp)}_{site}_{mnemonic}_{number:05d}.hdf5"
 
 
 def daily_path(root: Path, name: str) -> Path:
@@ -83,8 +62,13 @@ def parse_file_name(name: str) -> tuple[str, str, int] | None:
     Returns:
         Day (YYYYMMDD), site id and running number, or None when it is not the name of a raw file.
     """
-    match = _FILE_NAME.match(name)
-    return (match["day"], match["site"], int(match["number"])) if match else None
+    try:
+        parsed = parse_filename(name)
+    except ValueError:
+        return None
+    if parsed.mnemonic not in _MNEMONICS or parsed.extension != "hdf5" or parsed.number is None:
+        return None
+    return parsed.date or "", parsed.site_id or "", parsed.number
 
 
 def highest_number(folder: Path) -> int:

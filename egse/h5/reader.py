@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from egse.h5.names import parse_utc
+from egse.system import unix_time
 
 
 def get_file(filename: str | Path, mode: str = "r") -> h5py.File:
@@ -70,7 +70,7 @@ def get_timestamp(file: h5py.File, frame: int) -> float:
     Raises:
         KeyError: when the frame has no timecode.
     """
-    return parse_utc(get_attribute_value(file[f"{frame}/timecode"], "timestamp"))
+    return unix_time(get_attribute_value(file[f"{frame}/timecode"], "timestamp"))
 
 
 def get_attributes(file: h5py.File, frame: int) -> dict[str, int]:

@@ -33,7 +33,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, REGISTER_LENGTH, format_utc
+from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, REGISTER_LENGTH
+from egse.storage.naming import utc_text
 
 PART_SUFFIX = ".part"
 
@@ -79,7 +80,7 @@ class FrameWriter:
     def timecode(self, timecode: int, timestamp: float) -> None:
         """Stores the timecode 0..63 and its time of reception (Unix time [s])."""
         dataset = self._group.create_dataset("timecode", data=np.int64(timecode))
-        dataset.attrs["timestamp"] = format_utc(timestamp)
+        dataset.attrs["timestamp"] = utc_text(timestamp)
 
     def hk(self, packet: Buffer) -> None:
         """Stores the housekeeping packet (154 bytes)."""
@@ -114,7 +115,7 @@ class FrameWriter:
         self._store.write(commands, str(self._commands), request)
         attributes = commands[str(self._commands)].attrs
         attributes["name"] = name
-        attributes["timestamp"] = format_utc(timestamp)
+        attributes["timestamp"] = utc_text(timestamp)
         self._commands += 1
 
 

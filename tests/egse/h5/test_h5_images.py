@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egse.h5 import CycleWriter, decode_headers, get_file, read_images, sides_in_frame
+from egse.h5 import CycleWriter, frame_layout, get_file, read_images, sides_in_frame
 
 RNG = np.random.default_rng(4)
 ROWS = RNG.integers(0, 65536, (20, 2295), dtype=np.uint16)
@@ -18,17 +18,12 @@ def as_arrays(packets: list[bytes]) -> list[np.ndarray]:
     return [np.frombuffer(packet, dtype=np.uint8) for packet in packets]
 
 
-def test_headers_of_the_icd() -> None:
-    header = np.frombuffer(bytes.fromhex("50f0 0090 0582 0001 0002"), dtype=np.uint8)
-    data = np.frombuffer(bytes.fromhex("50f0 7d82 053c 0001 0003"), dtype=np.uint8)
-    headers = decode_headers([header, data])
-    assert headers.packet_type.tolist() == [2, 0]
-    assert headers.mode.tolist() == [5, 5]
-    assert headers.last.tolist() == [True, False]
-    assert headers.ccd.tolist() == [0, 3]
-    assert headers.side.tolist() == [0, 0]
-    assert headers.frame_number.tolist() == [0, 3]
-    assert headers.length.tolist() == [144, 32130]
+def test_layout_follows_the_registers(attributes: dict[str, int]) -> None:
+    layout = frame_layout(attributes)
+    assert (layout.image_rows, layout.overscan_rows, layout.columns) == (10, 10, 2295)
+    assert (layout.rows_per_packet, len(layout.sides)) == (7, 2)
+    assert len(frame_layout({**attributes, "sensor_sel": 1}).sides) == 1
+    assert len(frame_layout({}).sides) == 1
 
 
 def test_both_sides(make_side: Callable[..., list[bytes]], attributes: dict[str, int]) -> None:
