@@ -349,5 +349,5 @@ def test_names_that_do_not_exist_are_noticed() -> None:
 
 
 def test_every_page_is_listed() -> None:
-    listed = set(re.findall(r"\]\((\w+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
+    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
     assert listed == {page.name for page in PAGES if page.parent.name == "docs" and page.name != "README.md"}

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,3 +178,39 @@ def test_the_example_is_what_is_generated() -> None:
     """Made with: cgse new-device bench_psu --dir examples/device --port 9221 --server-port 30200 --site LAB"""
     kept = files(REPOSITORY / "examples" / "device")
     assert kept == EXAMPLE.files(), "examples/device differs from the templates: make it again (see above)"
+
+
+def test_the_example_is_a_device_like_any_other_once_installed(tmp_path: Path) -> None:
+    """With the metadata that an installation would leave."""
+    folder = REPOSITORY / "examples" / "device"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    metadata = tmp_path / f"{project['name']}-{project['version']}.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    groups = {**project["entry-points"], "console_scripts": project["scripts"]}
+    sections = (
+        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in entries.items())
+        for group, entries in groups.items()
+    )
+    (metadata / "entry_points.txt").write_text("\n".join(sections))
+    code = (
+        "from importlib.metadata import entry_points\n"
+        "from egse.setup import Setup\n"
+        "from egse.site.programs import device_entry\n"
+        "print(device_entry('bench_psu'))\n"
+        "print(*(point.load().__name__ for point in entry_points(group='console_scripts') if 'bench' in point.name))\n"
+        "setup = Setup.from_yaml_string('Setup: {gse: {bench_psu: {device: class//bench_psu.BenchPsuProxy}}}')\n"
+        "print(type(setup.gse.bench_psu.device).__name__)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(folder / "src")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path, "PLATO_LOCAL_SETTINGS": str(folder / "settings.yaml")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    entry, scripts, proxy = done.stdout.splitlines()
+    assert "settings='BENCH_PSU Control Server'" in entry
+    assert (scripts, proxy) == ("main main", "BenchPsuProxy")
