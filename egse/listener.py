@@ -123,10 +123,14 @@ class EventProxy(DynamicProxy, EventInterface):
 class _Notifier(threading.Thread):
     """Sends events to one listener, in order, each until it is acknowledged or the listener counts as dead."""
 
-    def __init__(self, listener: Listener, drop: Callable[[_Notifier, Listener], bool]) -> None:
+    def __init__(
+        self, listener: Listener, drop: Callable[[_Notifier, Listener], bool], timeout: float, pause: float
+    ) -> None:
         super().__init__(name=f"notify-{listener.name}", daemon=True)
         self.listener = listener
         self._drop = drop
+        self._timeout = timeout
+        self._pause = pause
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._failures = 0
@@ -150,7 +154,7 @@ class _Notifier(threading.Thread):
     def _deliver(self, event: Event) -> None:
         while not self._ending.is_set():
             listener = self.listener
-            problem, again = _send(listener, event)
+            problem, again = _send(listener, event, self._timeout)
             if not problem:
                 self._failures = 0
                 return
@@ -163,12 +167,12 @@ class _Notifier(threading.Thread):
                 self._failures = 0  # it has registered again meanwhile
             if not again:
                 return
-            self._ending.wait(RETRY_PAUSE)
+            self._ending.wait(self._pause)
 
 
-def _send(listener: Listener, event: Event) -> tuple[str, bool]:
+def _send(listener: Listener, event: Event, timeout: float) -> tuple[str, bool]:
     """Sends one event; returns what went wrong (empty when it was acknowledged) and whether to try again."""
-    with closing(EventProxy(endpoint=listener.endpoint, timeout=ACKNOWLEDGE_TIMEOUT)) as proxy:
+    with closing(EventProxy(endpoint=listener.endpoint, timeout=timeout)) as proxy:
         try:
             proxy.handle_event(event)
         except (ConnectionError, TimeoutError) as exc:
@@ -183,10 +187,16 @@ class ListenerRegistry:
 
     Args:
         source: name of the producer.
+        timeout: how long a listener may take to acknowledge an event [s].
+        pause: before an event is sent again that was not acknowledged [s].
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(
+        self, source: str, *, timeout: float = ACKNOWLEDGE_TIMEOUT, pause: float = RETRY_PAUSE
+    ) -> None:
         self.source = source
+        self._timeout = timeout
+        self._pause = pause
         self._notifiers: dict[tuple[str, EVENT_ID], _Notifier] = {}
         self._lock = threading.Lock()
 
@@ -207,7 +217,7 @@ class ListenerRegistry:
                 known.listener = listener
             else:
                 moved = True
-                self._notifiers[key] = notifier = _Notifier(listener, self._drop)
+                self._notifiers[key] = notifier = _Notifier(listener, self._drop, self._timeout, self._pause)
                 notifier.start()
         if moved:
             logger.info("%s at %s listens to %s events", listener.name, listener.endpoint, listener.event_id)
@@ -271,6 +281,7 @@ class Registration(threading.Thread):
         tries: after so many failed tries an error is logged; tried on after `renewal` then.
         delay: between two tries [s].
         renewal: how often the registration is renewed [s].
+        timeout: how long the producer may take to answer [s].
         on_registered: called after the first registration (and after every one that ends a failure), for what may have
             been missed before.
     """
@@ -283,6 +294,7 @@ class Registration(threading.Thread):
         tries: int = TRIES,
         delay: float = DELAY,
         renewal: float = RENEWAL,
+        timeout: float = SERVICE_TIMEOUT,
         on_registered: Callable[[], object] | None = None,
     ) -> None:
         super().__init__(name=f"register-{listener.name}", daemon=True)
@@ -292,6 +304,7 @@ class Registration(threading.Thread):
         self._tries = tries
         self._delay = delay
         self._renewal = renewal
+        self._timeout = timeout
         self._on_registered = on_registered
         self._ending = threading.Event()
         self._talk = threading.Lock()
@@ -337,7 +350,7 @@ class Registration(threading.Thread):
         return self._delay if self._failures < self._tries else self._renewal
 
     def _register(self) -> None:
-        with services_of(self._producer) as services:
+        with services_of(self._producer, self._timeout) as services:
             services.add_listener(msgspec.to_builtins(self.listener))
 
     def withdraw(self) -> bool:
