@@ -36,6 +36,39 @@ def write_atomically(path: Path, data: bytes, mode: int | None = 0o640, *, durab
         fsync_folder(path.parent)
 
 
+def create_file(path: Path, mode: int = 0o640) -> int:
+    """Makes a new file with exactly these permissions, whatever the umask of the process.
+
+    Returns:
+        Its descriptor, open for writing.
+
+    Raises:
+        FileExistsError: when it is there already.
+        OSError: when it cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    os.fchmod(descriptor, mode)
+    return descriptor
+
+
+def make_folder(folder: Path, mode: int = 0o750) -> None:
+    """Makes a folder and what is missing above it, all with these permissions; one that is there stays as it is.
+
+    Raises:
+        OSError: when it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode)
+    try:
+        folder.mkdir(mode)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        folder.chmod(mode)
+
+
 def fsync_folder(folder: Path) -> None:
     """Puts the names in `folder` on disk (new, renamed or removed files)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

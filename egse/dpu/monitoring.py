@@ -109,16 +109,37 @@ class DPUMonitoring:
         return None
 
     def wait_for_timecode(self, timeout: float | None = None) -> tuple[int, str] | None:
-        """Waits for the next timecode; returns (timecode, timestamp), None when none came within `timeout` [s]."""
+        """Waits for the next timecode.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            Timecode 0..63 and its time of reception (UTC text); None when none came in time.
+        """
         timecode: tuple[int, str] | None = self.wait_for(MessageIdentifier.SYNC_TIMECODE, timeout)
         return timecode
 
     def wait_for_long_pulse(self, timeout: float | None = None) -> HousekeepingPacket | None:
-        """Waits for the next cycle to begin; returns its first housekeeping packet, None when it did not in time."""
+        """Waits for the next cycle to begin.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            The first housekeeping packet of the cycle; None when none began in time.
+        """
         return self._wait_for_pulse(lambda frame: frame == 0, timeout)
 
     def wait_for_short_pulse(self, timeout: float | None = None) -> HousekeepingPacket | None:
-        """Waits for the next pulse within a cycle; returns the housekeeping packet, None when none came in time."""
+        """Waits for the next pulse within a cycle.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            Its housekeeping packet; None when none came in time.
+        """
         return self._wait_for_pulse(lambda frame: frame != 0, timeout)
 
     def _wait_for_pulse(
@@ -131,16 +152,38 @@ class DPUMonitoring:
         return None if payload is None else payload[0]
 
     def wait_for_num_cycles(self, num_cycles: int, timeout: float | None = None) -> bool:
-        """Waits until the counter of image cycles reaches `num_cycles`; returns False when it did not in time."""
+        """Waits until the counter of image cycles reaches `num_cycles`.
+
+        Args:
+            num_cycles: image cycles still to come, the running one included.
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            False when it did not in time.
+        """
         wanted = self.wait_for(MessageIdentifier.NUM_CYCLES, timeout, lambda counter: counter == num_cycles)
         return wanted is not None
 
     def wait_for_hdf5_filenames(self, timeout: float | None = None) -> list[str]:
-        """Waits for finished raw files; returns their paths, empty when there were none in time."""
+        """Waits for finished raw files.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            Their paths; empty when there were none in time.
+        """
         return self.wait_for(MessageIdentifier.HDF5_FILENAMES, timeout) or []
 
     def wait_for_error_flags(self, timeout: float | None = None) -> tuple[int, int, str] | None:
-        """Waits for error flags that are not 0; returns (error flags, frame counter, timestamp), None when all was well."""
+        """Waits for error flags that are not 0.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            Error flags, frame counter (16 bits) and time of the readout (UTC text); None when all was well.
+        """
         flags: tuple[int, int, str] | None = self.wait_for(
             MessageIdentifier.SYNC_ERROR_FLAGS, timeout, lambda payload: payload[0] != 0
         )

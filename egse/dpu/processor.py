@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
 from egse.dpu.queues import COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
-from egse.dpu.recorder import CycleRecorder, RecorderBusyError
+from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
 from egse.fee import NUMBERINGS
@@ -30,6 +29,7 @@ from egse.h5 import CycleFacts, Kind
 from egse.logger.handler import setup_logging
 from egse.reg import RegisterMap
 from egse.response import describe_error
+from egse.signals import on_signals
 from egse.spw import (
     NoBytesReceivedError,
     SpaceWireInterface,
@@ -122,7 +122,7 @@ class DPUProcessor:
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def stop(self, *_: object) -> None:
+    def stop(self) -> None:
         """Ends the loop; may be called from a signal handler."""
         self._stopping = True
 
@@ -282,7 +282,7 @@ def _open_recorder(config: ProcessorConfig, on_file: Any) -> CycleRecorder:
     while True:
         try:
             return CycleRecorder(Path(config.data_root), config.site, on_file, config.obsid_wait)
-        except RecorderBusyError:
+        except BlockingIOError:
             if clock.monotonic() > deadline:
                 raise
             clock.sleep(0.1)
@@ -301,9 +301,8 @@ def main(arguments: list[str]) -> int:
     setup_logging("dpu_processor", endpoint=config.log_endpoint or None)
     link = SpaceWireOverZeroMQ(config.spw_endpoint, config.spw_identity)
     processor = DPUProcessor(config, link, RealClock(config.speed))
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, processor.stop)
-    processor.run()
+    with on_signals(processor.stop):
+        processor.run()
     return 0
 
 

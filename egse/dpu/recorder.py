@@ -6,9 +6,7 @@ from the spool, which the operating system still has in memory, so that no queue
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from egse.decorators import fail_point
+from egse.files import make_folder
 from egse.h5 import (
     CycleFacts,
     Kind,
@@ -33,6 +32,7 @@ from egse.h5 import (
     recover_spools,
 )
 from egse.h5.spool import SUFFIX
+from egse.storage.files import FolderLock
 
 LOGGER = logging.getLogger(__name__)
 
@@ -40,10 +40,6 @@ SPOOL_FOLDER = Path("spool", "dpu")
 """Where the spools are, below the site's data folder."""
 
 OnFile = Callable[[Path, CycleFacts], None]
-
-
-class RecorderBusyError(RuntimeError):
-    """Another process writes the raw data of this site."""
 
 
 class _Cycle:
@@ -75,7 +71,7 @@ class CycleRecorder:
         failed_cycles: cycles whose HDF5 file could not be made; their spools stay and are tried again at the next start.
 
     Raises:
-        RecorderBusyError: when another process holds the spool folder.
+        BlockingIOError: when another process writes the raw data of this site.
     """
 
     def __init__(self, root: Path, site: str, on_file: OnFile, obsid_wait: float = 2.0) -> None:
@@ -86,7 +82,8 @@ class CycleRecorder:
         self._on_file = on_file
         self._obsid_wait = obsid_wait
         self._folder = root / SPOOL_FOLDER
-        self._lock = _lock_folder(self._folder)
+        make_folder(self._folder)
+        self._lock = FolderLock(self._folder, "dpu_processor")
         self._numbers: dict[str, int] = {}
         self._cycle: _Cycle | None = None
         self._unfinished: dict[int, _Cycle] = {}
@@ -188,7 +185,7 @@ class CycleRecorder:
         self._thread.join(timeout)
         done = not self._thread.is_alive()
         if done:
-            os.close(self._lock)
+            self._lock.release()
         return done
 
     def __enter__(self) -> Self:
@@ -281,14 +278,3 @@ class CycleRecorder:
             cycle.writer.close()
         if cycle.reader is not None:
             cycle.reader.close()
-
-
-def _lock_folder(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        os.close(descriptor)
-        raise RecorderBusyError(f"another process writes the raw camera data in {folder}") from exc
-    return descriptor

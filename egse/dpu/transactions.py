@@ -12,6 +12,7 @@ failed, was not answered in time, or could not be sent.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -19,6 +20,11 @@ from typing import Any, TypeAlias, TypeVar
 
 from egse.rmap import RMAPCommand, RMAPDecodeError, RMAPError, RMAPReply, RMAPTimeoutError, decode_reply
 from egse.spw import SpaceWireLinkError
+
+LOGGER = logging.getLogger(__name__)
+
+EXPECTED = (RMAPError, SpaceWireLinkError)
+"""What ends a script when the FEE or the link has a problem; anything else is logged with its trace."""
 
 T = TypeVar("T")
 Script: TypeAlias = Generator[RMAPCommand, RMAPReply, T]
@@ -128,6 +134,8 @@ class Transactions:
                 work.done(stop.value, now)
                 break
             except Exception as exc:
+                if not isinstance(exc, EXPECTED):
+                    LOGGER.exception("an error in what was to be done with the FEE; the link goes on")
                 self._current = None
                 work.failed(exc, now)
                 break

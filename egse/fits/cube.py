@@ -18,11 +18,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
+from egse.files import create_file, fsync_folder, make_folder
 from egse.fits import headers as make
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
 from egse.h5 import SideImage, frame_layout, get_file, read_images
-from egse.h5.writer import sync_path
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
 
@@ -70,9 +70,10 @@ class CubeWriter:
         Raises:
             OSError: when a raw file cannot be read, or the cube not be written; nothing is left then.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         part = path.with_name(f".{path.name}.part")
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        part.unlink(missing_ok=True)
+        descriptor = create_file(part)
         try:
             self._lay_out(descriptor)
             self._write_exposures(descriptor)
@@ -84,7 +85,7 @@ class CubeWriter:
             raise
         os.close(descriptor)
         os.replace(part, path)
-        sync_path(path.parent)
+        fsync_folder(path.parent)
         return path
 
     # -- layout ---------------------------------------------------------------------------------------------------

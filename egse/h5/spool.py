@@ -29,6 +29,8 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from egse.files import create_file, make_folder
+
 MAGIC = b"EGSESPL1"
 SUFFIX = ".spool"
 
@@ -95,10 +97,10 @@ class SpoolWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         self.records: list[Record] = []
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._fd = create_file(path)
         self._size = os.write(self._fd, MAGIC)
 
     @property

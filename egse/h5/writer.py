@@ -33,6 +33,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from egse.files import create_file, fsync_folder, make_folder
 from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, REGISTER_LENGTH
 from egse.storage.naming import utc_text
 
@@ -131,7 +132,7 @@ class CycleWriter:
     """
 
     def __init__(self, path: Path, fee_type: str = "N-FEE") -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         self.part = path.with_name(path.name + PART_SUFFIX)
         self.obsid = ""
@@ -140,6 +141,8 @@ class CycleWriter:
         self.register: Buffer = b""
         self._fee_type = fee_type
         self._store = _PacketStore()
+        self.part.unlink(missing_ok=True)
+        os.close(create_file(self.part))  # HDF5 keeps the permissions of a file that is there
         self._file: h5py.File | None = h5py.File(self.part, "w")
 
     def frame(self, number: int) -> FrameWriter:
@@ -184,9 +187,10 @@ class CycleWriter:
             self._write_cycle(file)
         finally:
             file.close()
-        sync_path(self.part)
+        with self.part.open("rb") as part:
+            os.fsync(part.fileno())
         os.replace(self.part, self.path)
-        sync_path(self.path.parent)
+        fsync_folder(self.path.parent)
         return self.path
 
     def abandon(self) -> None:
@@ -213,12 +217,3 @@ def _register_bytes(register: Buffer) -> NDArray[np.uint8]:
     known = np.frombuffer(register, dtype=np.uint8)[:REGISTER_LENGTH]
     memory[: known.size] = known
     return memory
-
-
-def sync_path(path: Path) -> None:
-    """Makes a file or folder durable on disk (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

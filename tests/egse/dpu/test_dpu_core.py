@@ -10,10 +10,11 @@ import pytest
 
 from egse.dpu.core import Phase
 from egse.dpu.errors import FEEModeError
+from egse.dpu.transactions import Script, Transactions
 from egse.fee import NUMBERINGS, n_fee_mode
 from egse.h5 import Kind, sides_in_frame
 from egse.reg import RegisterMap
-from egse.rmap import RMAPError, decode_command
+from egse.rmap import RMAPError, decode_command, read_command
 from egse.zmq import MessageIdentifier
 
 SMALL = {
@@ -315,3 +316,17 @@ def test_engineering_model(make_bench: Callable[..., Any]) -> None:
     images = sides_in_frame(packets, attributes, NUMBERINGS["em"].bin_to_id, twos_complement=True)
     assert sorted({image.ccd for image in images}) == [1, 2, 3, 4]
     assert bench.state.is_dump_mode
+
+
+def test_a_mistake_in_a_script_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    failures: list[Exception] = []
+    transactions = Transactions(lambda packet: None, timeout=1.0)
+
+    def mistake() -> Script[None]:
+        raise ZeroDivisionError("a mistake")
+        yield read_command(0, 4)
+
+    transactions.run(mistake(), 0.0, lambda value, at: None, lambda exc, at: failures.append(exc))
+    assert isinstance(failures[0], ZeroDivisionError)
+    assert "in mistake" in caplog.text
+    assert not transactions.busy

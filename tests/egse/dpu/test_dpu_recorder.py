@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import h5py
 import pytest
 
-from egse.dpu.recorder import SPOOL_FOLDER, CycleRecorder, RecorderBusyError
+from egse.dpu.recorder import SPOOL_FOLDER, CycleRecorder
 from egse.h5 import CycleFacts, Kind, SpoolError
 
 T0 = 1_700_000_000.0
@@ -68,8 +70,27 @@ def test_obsid_that_never_comes(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    with CycleRecorder(tmp_path, "LAB", Files().add), pytest.raises(RecorderBusyError):
+    with (
+        CycleRecorder(tmp_path, "LAB", Files().add),
+        pytest.raises(BlockingIOError, match="another dpu_processor"),
+    ):
         CycleRecorder(tmp_path, "LAB", Files().add)
+
+
+def test_files_are_for_owner_and_group_whatever_the_umask(tmp_path: Path) -> None:
+    site, files = tmp_path / "site", Files()
+    before = os.umask(0)
+    try:
+        with CycleRecorder(site, "LAB", files.add) as recorder:
+            record(recorder, 1)
+            (spool,) = (site / SPOOL_FOLDER).glob("*.spool")
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in (spool, *site.glob("spool/dpu/.*.lock"))}
+    finally:
+        os.umask(before)
+    path = files[0][0]
+    assert modes | {stat.S_IMODE(path.stat().st_mode)} == {0o640}
+    folders = [site, site / "spool", site / "spool" / "dpu", path.parent, path.parent.parent]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o750}
 
 
 def test_full_disk_is_counted_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

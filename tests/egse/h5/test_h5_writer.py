@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -54,6 +55,22 @@ def test_layout_of_the_icd(tmp_path: Path, attributes: dict[str, int]) -> None:
         assert "commands" not in file["0"]
         assert bytes(file["3/commands/0"][()]) == b"\x51\x01\x7c\xd1"
         assert file["3/commands/0"].attrs["name"] == "n_fee_set_dump_mode"
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_unfinished_and_finished_file_are_for_owner_and_group(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "daily" / "20231114" / "x.hdf5"
+    part = path.with_name("x.hdf5.part")
+    path.parent.mkdir(parents=True)
+    part.write_bytes(b"left by somebody who died")
+    part.chmod(0o666)
+    before = os.umask(umask)
+    try:
+        with CycleWriter(path):
+            assert part.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_obsid_is_empty_bytes_without_observation(tmp_path: Path) -> None:
