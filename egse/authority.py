@@ -28,7 +28,7 @@ import msgspec
 from egse.command import CommandDefinition, dynamic_interface
 from egse.proxy import DynamicProxy, command_origin
 from egse.response import register_error
-from egse.security.keys import is_required
+from egse.security.keys import SERVER, is_required
 from egse.security.roles import ANYBODY, Caller, Role, is_under_control, observe, role_of, set_current_caller
 from egse.security.token import clear_token, current_token, new_session, session_digest, set_token
 from egse.wire import Request
@@ -341,10 +341,10 @@ class Gate:
             self._rules[definition.name] = rule
         role, controlled = rule
         check_role(definition.name, role, caller)
-        if controlled and self._required:
+        if controlled and self._required and not (caller.authenticated and caller.person == SERVER):
             self._check_control(definition.name, request, caller)
 
-    def admit_service(self, definition: CommandDefinition, caller: Caller) -> None:
+    def admit_service(self, definition: CommandDefinition, request: Request, caller: Caller) -> None:
         """The same for a service command: control is never needed, the role is."""
         if caller is not ANYBODY:
             set_current_caller(caller)

@@ -8,6 +8,7 @@ import time
 import zmq
 
 from egse.response import register_error
+from egse.security.curve import await_connection, monitor_events, secure_client
 from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_reply, encode
 
 CONNECT_TIMEOUT = 2.0
@@ -55,7 +56,12 @@ class Channel:
         sock.setsockopt(zmq.RCVTIMEO, int(PATIENCE * 1000))
         sock.setsockopt(zmq.RECONNECT_IVL, 20)
         sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-        self._monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            secure_client(sock, self.endpoint)
+        except ConnectionError:
+            sock.close(0)
+            raise
+        self._monitor = sock.get_monitor_socket(monitor_events())
         sock.connect(self.endpoint)
         self._socket = sock
         return sock
@@ -74,9 +80,17 @@ class Channel:
             self._socket = self._monitor = None
 
     def wait_connected(self, timeout: float) -> bool:
-        """Returns True when the connection to the server stands, waiting at most `timeout` [s]."""
+        """Returns True when the connection to the server stands, waiting at most `timeout` [s].
+
+        Raises:
+            HandshakeError: the server is there and the keys do not match.
+        """
         with self._lock:
-            return bool(self._open().poll(int(timeout * 1000), zmq.POLLOUT))
+            try:
+                return await_connection(self._open(), self._monitor, self.endpoint, timeout)
+            except ConnectionError:
+                self._close()
+                raise
 
     def exchange(self, request: Request, timeout: float) -> Reply:
         """Sends a request and returns its reply.
@@ -121,7 +135,7 @@ class Channel:
 
     def _send_when_connected(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
         wait = min(timeout, CONNECT_TIMEOUT)
-        if not sock.poll(int(wait * 1000), zmq.POLLOUT):
+        if not await_connection(sock, self._monitor, self.endpoint, wait):
             raise ConnectionError(
                 f"no control server answers at {self.endpoint} (waited {wait:g} s).{self.help_text}"
             )

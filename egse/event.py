@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from egse.command import CommandDefinition, CommandError, commands_of, dynamic_interface
+from egse.security.roles import always_allowed
 
 
 class EVENT_ID(enum.StrEnum):
@@ -48,6 +49,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class EventInterface:
     """What a control server offers that listens to others."""
 
+    @always_allowed
     @dynamic_interface
     def handle_event(self, event: Event) -> Any:
         """Takes notice of an event, for other control servers only.

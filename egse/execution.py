@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from egse.authority import AuthorityError
 from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
 from egse.journal import Journal
 from egse.outcomes import Outcomes
 from egse.proxy import command_context
 from egse.response import Failure, Message, Success, describe_error, register_error
+from egse.security.roles import ANYBODY, Caller
 from egse.wire import Reply, Request, encode
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ class CommandExecutor:
         dispatcher: finds the commands.
         journal: where begin and end of each command are recorded; None for a core service.
         incarnation: which life of the server answers.
-        inline: commands of the server itself, by name.
+        inline: commands of the server itself, by name; everybody who may connect may send them.
+        admit: raises AuthorityError for a command that its caller may not send now.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class CommandExecutor:
         journal: Journal | None,
         incarnation: str,
         inline: dict[str, Callable[[], Any]],
+        admit: Callable[[CommandDefinition, Request, Caller], None] | None = None,
     ) -> None:
         self.commands = dispatcher
         self.counters = {
@@ -69,8 +73,9 @@ class CommandExecutor:
         self._journal = journal
         self._incarnation = incarnation
         self._inline = inline
+        self._admit = admit
 
-    def answer(self, request: Request) -> bytes | None:
+    def answer(self, request: Request, caller: Caller = ANYBODY) -> bytes | None:
         """Executes a request and returns the encoded reply: the one place where errors become data.
 
         Returns:
@@ -80,27 +85,30 @@ class CommandExecutor:
             self.counters["repeated"] += 1
             return self.outcomes.answer(request.id)
         try:
-            answer = encode(Reply(request.id, self._incarnation, self._execute(request)))
+            answer = encode(Reply(request.id, self._incarnation, self._execute(request, caller)))
         except Exception as exc:
-            self._count_failure(request, exc)
+            self._count_failure(request, exc, caller)
             answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
         if request.name not in self._inline:
             self.outcomes.end(request.id, answer)
         return answer
 
-    def _count_failure(self, request: Request, exc: Exception) -> None:
-        if isinstance(exc, (CommandError, ExpiredCommandError)):
+    def _count_failure(self, request: Request, exc: Exception, caller: Caller) -> None:
+        origin = caller.origin(request.origin)
+        if isinstance(exc, (CommandError, ExpiredCommandError, AuthorityError)):
             self.counters["refused"] += 1
-            logger.warning("%s refused for %s: %s", request.name, request.origin, exc)
+            logger.warning("%s refused for %s: %s", request.name, origin, exc)
         else:
             self.counters["failures"] += 1
-            logger.error("%s failed for %s: %s", request.name, request.origin, exc, exc_info=exc)
+            logger.error("%s failed for %s: %s", request.name, origin, exc, exc_info=exc)
 
-    def _execute(self, request: Request) -> Any:
+    def _execute(self, request: Request, caller: Caller) -> Any:
         inline = self._inline.get(request.name)
         if inline is not None:
             return inline()
         definition, method = self.commands.find(request.name)
+        if self._admit is not None:
+            self._admit(definition, request, caller)
         if 0 < request.deadline < time.time():
             self.counters["expired"] += 1
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
@@ -111,17 +119,22 @@ class CommandExecutor:
             return plain_result(method(**arguments))
         if request.obsid or request.block:
             with command_context(obsid=request.obsid, block=request.block, setup=request.setup):
-                return self._journalled(self._journal, request, method, arguments)
-        return self._journalled(self._journal, request, method, arguments)
+                return self._journalled(self._journal, request, caller, method, arguments)
+        return self._journalled(self._journal, request, caller, method, arguments)
 
     def _journalled(
-        self, journal: Journal, request: Request, method: Callable[..., Any], arguments: dict[str, Any]
+        self,
+        journal: Journal,
+        request: Request,
+        caller: Caller,
+        method: Callable[..., Any],
+        arguments: dict[str, Any],
     ) -> Any:
         journal.begin(
             request.id,
             request.name,
             arguments,
-            request.origin,
+            caller.origin(request.origin),
             request.setup,
             request.obsid,
             request.block,

@@ -26,6 +26,7 @@ from typing import Any
 
 import zmq
 
+from egse.authority import Gate
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.device import DeviceError
 from egse.env import get_data_storage_location
@@ -37,6 +38,9 @@ from egse.ports import PortInUseError
 from egse.process import ProcessStatus
 from egse.protocol import hook_device_methods
 from egse.proxy import endpoint_from_settings
+from egse.security.curve import Guard
+from egse.security.keys import KeysError
+from egse.security.roles import ANYBODY, Caller
 from egse.server_services import ServiceController
 from egse.services import ServiceInterface
 from egse.settings import Settings
@@ -83,6 +87,7 @@ class ControlServer(EventParticipant):
         self._publish_lock = threading.Lock()
         self.process_status = ProcessStatus()
         self._context = zmq.Context()
+        self.guard = Guard(self.name, self._context)
         self._bind()
         self.start_events()
         self.journal = self._open_journal() if app.device else None
@@ -93,9 +98,12 @@ class ControlServer(EventParticipant):
         dispatcher = Dispatcher(app.interface, self.controller)
         add_event_command(self.controller, dispatcher.table)
         hook_device_methods(self.protocol, dispatcher.table)
-        self.executor = CommandExecutor(dispatcher, self.journal, self.incarnation, inline)
+        self._gate = Gate(device=app.device, ask=getattr(self.controller, "get_control", None))
+        self.executor = CommandExecutor(dispatcher, self.journal, self.incarnation, inline, self._gate.admit)
         services = Dispatcher(ServiceInterface, ServiceController(self))
-        self._service_executor = CommandExecutor(services, None, self.incarnation, inline)
+        self._service_executor = CommandExecutor(
+            services, None, self.incarnation, inline, self._gate.admit_service
+        )
         self._make_lanes()
 
     # -- set-up --------------------------------------------------------------------------------------------------
@@ -120,10 +128,14 @@ class ControlServer(EventParticipant):
         if kind == zmq.ROUTER:
             sock.setsockopt(zmq.RCVTIMEO, IDLE_SLICE)
         try:
+            self.guard.secure(sock, self.endpoints[role])
             sock.bind(self.endpoints[role])
-        except zmq.ZMQError as exc:
+        except (zmq.ZMQError, KeysError) as exc:
+            self.guard.close()
             sock.close(0)
             self._context.destroy(linger=0)
+            if isinstance(exc, KeysError):
+                raise
             raise PortInUseError(self.name, role, self.endpoints[role]) from exc
         return sock
 
@@ -204,6 +216,8 @@ class ControlServer(EventParticipant):
             self._store.close()
         if self.journal is not None:
             self.journal.close()
+        self._gate.close()
+        self.guard.close()
         self._command_socket.close(LAST_WORDS)
         self._context.destroy(linger=0)
         if self._hard_end is not None:
@@ -215,13 +229,13 @@ class ControlServer(EventParticipant):
     def _serve_commands(self) -> None:
         sock = self._command_socket
         urgent = self.executor.commands.urgent
-        waiting: deque[tuple[bytes, Request]] = deque()
+        waiting: deque[tuple[bytes, Request, Caller]] = deque()
         while not self._stop.is_set():
             try:
                 if waiting:
-                    client, request = waiting.popleft()
+                    client, request, caller = waiting.popleft()
                 else:
-                    client, request = self._receive(sock)
+                    client, request, caller = self._receive(sock)
             except zmq.Again:
                 self._run_tasks()
                 continue
@@ -229,14 +243,14 @@ class ControlServer(EventParticipant):
                 continue
             except zmq.ContextTerminated:
                 return
-            self._send(sock, client, request, self.executor.answer(request))
+            self._send(sock, client, request, self.executor.answer(request, caller))
             if urgent:
                 self._sort_waiting(sock, waiting, urgent)
             if self._tasks:
                 self._run_tasks()
 
     def _sort_waiting(
-        self, sock: zmq.Socket[bytes], waiting: deque[tuple[bytes, Request]], urgent: frozenset[str]
+        self, sock: zmq.Socket[bytes], waiting: deque[tuple[bytes, Request, Caller]], urgent: frozenset[str]
     ) -> None:
         """Takes in what came during a command; urgent commands go before the others."""
         arrived = 0
@@ -246,7 +260,7 @@ class ControlServer(EventParticipant):
                 arrived += 1
             except WireError:
                 continue
-        if arrived and any(request.name in urgent for _, request in waiting):
+        if arrived and any(request.name in urgent for _, request, _ in waiting):
             ordered = sorted(waiting, key=lambda item: item[1].name not in urgent)
             waiting.clear()
             waiting.extend(ordered)
@@ -255,19 +269,26 @@ class ControlServer(EventParticipant):
         sock = self._service_socket
         while not self._stop.is_set():
             try:
-                client, request = self._receive(sock)
+                client, request, caller = self._receive(sock)
             except (zmq.Again, WireError):
                 continue
             except zmq.ContextTerminated:
                 break
-            self._send(sock, client, request, self._service_executor.answer(request))
+            self._send(sock, client, request, self._service_executor.answer(request, caller))
         sock.close(LAST_WORDS)
 
-    def _receive(self, sock: zmq.Socket[bytes]) -> tuple[bytes, Request]:
-        """Returns client identity and request of the next message; counts what is none and raises WireError."""
-        client, data = receive_frames(sock)
+    def _receive(self, sock: zmq.Socket[bytes]) -> tuple[bytes, Request, Caller]:
+        """Returns client identity, request and caller of the next message; raises WireError for one to be dropped."""
+        caller = ANYBODY
+        if self.guard.active:
+            client, data, known = self.guard.receive(sock)
+            if known is None:
+                raise WireError("not authorised")
+            caller = known
+        else:
+            client, data = receive_frames(sock)
         try:
-            return client, decode_request(data)
+            return client, decode_request(data), caller
         except WireError:
             self.executor.counters["malformed"] += 1
             raise

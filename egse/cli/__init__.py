@@ -44,6 +44,7 @@ class LazyGroup(click.Group):
 COMMANDS = {
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
+    "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
     "new-device": (
         "egse.cli.new_device:new_device",
         "Make a package for an instrument: driver, simulator, server, tests.",

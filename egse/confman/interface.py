@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from egse.authority import ControlInterface
 from egse.command import Range, Unit, dynamic_interface
 from egse.proxy import DynamicProxy, command_origin
 from egse.response import register_error
@@ -12,8 +13,8 @@ from egse.setup import SetupError
 register_error(SetupError)  # clients get it as itself
 
 
-class ConfigurationManagerInterface:
-    """Commands of the configuration manager: Setups and observations of a site."""
+class ConfigurationManagerInterface(ControlInterface):
+    """Commands of the configuration manager: Setups and observations of a site, and who has control of it."""
 
     # -- observations --------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.confman.active_setup import ActiveSetup, frozen_files
+from egse.confman.control_token import ControlCommands, ControlToken
 from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.life import ObservationLife
 from egse.confman.observations import ObservationBook, ObservationError, ObservationRecord
@@ -24,7 +25,7 @@ from egse.version import VERSION
 LOGGER = logging.getLogger(__name__)
 
 
-class ConfigurationManager(ConfigurationManagerInterface):
+class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
     """Executes the commands of the configuration manager.
 
     Args:
@@ -53,6 +54,7 @@ class ConfigurationManager(ConfigurationManagerInterface):
         self.repository = repository
         self._storage = storage
         self._folder_lock = FolderLock(site_folder, "cm")
+        self.control = ControlToken(site_folder, clock)
         for problem in repository.recover():
             LOGGER.warning("%s", problem)
         self.setups = ActiveSetup(repository, site_folder)

@@ -249,6 +249,20 @@ class Guard:
             self.report(str(frame.get("Peer-Address")), f"a command under a key that was revoked ({key})")
         return caller
 
+    def receive(self, sock: zmq.Socket[bytes]) -> tuple[bytes, bytes, Caller | None]:
+        """Returns client identity, message and caller (None for a message to be dropped) of the next request.
+
+        An empty message stands for one with a wrong number of frames, as in an unprotected server.
+        """
+        client = sock.recv()
+        frame = sock.recv(copy=False)
+        caller = self.caller(frame)
+        data = frame.bytes
+        while sock.getsockopt(zmq.RCVMORE):
+            sock.recv()
+            data = b""
+        return client, data, caller
+
     def report(self, address: str, reason: str) -> None:
         """Counts and logs a rejection."""
         self.rejections += 1
