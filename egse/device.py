@@ -16,6 +16,7 @@ from typing import Any
 
 from egse.command import dynamic_interface
 from egse.response import register_error
+from egse.security.roles import observe
 
 
 @register_error
@@ -48,6 +49,7 @@ class DeviceConnectionInterface:
     def disconnect(self) -> None:
         """Terminates the connection to the device; nothing happens when there is none."""
 
+    @observe
     @dynamic_interface
     def is_connected(self) -> bool:
         """Returns True if there is a working connection to the device."""
@@ -56,6 +58,7 @@ class DeviceConnectionInterface:
 class DeviceInterface(DeviceConnectionInterface):
     """What every device offers."""
 
+    @observe
     @dynamic_interface
     def is_simulator(self) -> bool:
         """Returns True when a simulator answers instead of the instrument."""

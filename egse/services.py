@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from egse.command import Range, Unit, dynamic_interface
+from egse.security.roles import observe
 
 Frequency = Annotated[float, Range(0.001, 100.0), Unit("Hz")]
 
@@ -15,10 +16,12 @@ Frequency = Annotated[float, Range(0.001, 100.0), Unit("Hz")]
 class ServiceInterface:
     """What every control server offers on its service port."""
 
+    @observe
     @dynamic_interface
     def get_process_status(self) -> dict[str, Any]:
         """Returns timestamp, delay [ms], PID, Up [s], UUID, RSS, USS [bytes], CPU User, CPU System [s], CPU count, CPU%."""
 
+    @observe
     @dynamic_interface
     def get_server_status(self) -> dict[str, Any]:
         """Returns name, incarnation, endpoints, simulator flag, counters and what the device protocol adds."""
@@ -60,14 +63,17 @@ class ServiceInterface:
             The name of the level now set.
         """
 
+    @observe
     @dynamic_interface
     def get_cs_module(self) -> str:
         """Returns the name of the module in which the control server is declared."""
 
+    @observe
     @dynamic_interface
     def get_commands(self) -> list[dict[str, Any]]:
         """Returns the command catalogue: name, signature, documentation, type and units of every command."""
 
+    @observe
     @dynamic_interface
     def get_outcome(self, command_id: str) -> dict[str, Any]:
         """Returns what became of a command: its `status`, and `value` or `error` as far as they are known.
@@ -101,6 +107,7 @@ class ServiceInterface:
             listener: `name`; anything else is not looked at.
         """
 
+    @observe
     @dynamic_interface
     def get_listener_names(self) -> list[str]:
         """Returns the names of the registered listeners."""

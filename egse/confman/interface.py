@@ -8,6 +8,7 @@ from egse.authority import ControlInterface
 from egse.command import Range, Unit, dynamic_interface
 from egse.proxy import DynamicProxy, command_origin
 from egse.response import register_error
+from egse.security.roles import needs_control, observe
 from egse.setup import SetupError
 
 register_error(SetupError)  # clients get it as itself
@@ -18,6 +19,7 @@ class ConfigurationManagerInterface(ControlInterface):
 
     # -- observations --------------------------------------------------------------------------------------------
 
+    @needs_control
     @dynamic_interface
     def start_observation(
         self,
@@ -74,24 +76,29 @@ class ConfigurationManagerInterface(ControlInterface):
             ObservationError: when this run is not open any more; the text says how it ended.
         """
 
+    @observe
     @dynamic_interface
     def get_observation(self) -> dict[str, Any] | None:
         """Returns the observation that is running (or being closed), None when there is none."""
 
+    @observe
     @dynamic_interface
     def get_obsid(self) -> str | None:
         """Returns the full obsid of the running observation, None when there is none."""
 
+    @observe
     @dynamic_interface
     def find_observation(self, run_id: str) -> dict[str, Any] | None:
         """Returns the observation of a run, None when there is none."""
 
+    @observe
     @dynamic_interface
     def list_observations(self, last: int | None = None) -> list[dict[str, Any]]:
         """Returns the last observations, oldest first; all of them for None."""
 
     # -- Setups --------------------------------------------------------------------------------------------------
 
+    @needs_control
     @dynamic_interface
     def load_setup(self, setup_id: int) -> dict[str, Any]:
         """Makes a Setup the loaded one and returns it, see `get_setup`.
@@ -101,6 +108,7 @@ class ConfigurationManagerInterface(ControlInterface):
             SetupError: when there is no such Setup or it is not valid.
         """
 
+    @observe
     @dynamic_interface
     def get_setup(self, setup_id: int | None = None) -> dict[str, Any]:
         """Returns a Setup, the loaded one for None; nothing changes.
@@ -112,6 +120,7 @@ class ConfigurationManagerInterface(ControlInterface):
             SetupError: when there is no such Setup, it is not valid, or none is loaded.
         """
 
+    @needs_control
     @dynamic_interface
     def submit_setup(self, yaml: str, description: str, author: str = "") -> dict[str, Any]:
         """Saves a Setup under the next id, commits it, makes it the loaded one and returns it, see `get_setup`.
@@ -126,6 +135,7 @@ class ConfigurationManagerInterface(ControlInterface):
             SetupError: when it is not valid or cannot be committed.
         """
 
+    @observe
     @dynamic_interface
     def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
         """Returns `[id, site, description, camera]` of every Setup that fits.
@@ -134,6 +144,7 @@ class ConfigurationManagerInterface(ControlInterface):
             filters: wanted values by place, `{"camera__ID": "achel"}`; all must fit.
         """
 
+    @observe
     @dynamic_interface
     def get_site_id(self) -> str:
         """Returns the site id."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
+from egse.security.roles import observe
 
 CCDSideName = Literal["E", "F", "BOTH"]
 Row = Annotated[int, Range(0, 65535), Unit("row")]
@@ -25,26 +26,32 @@ class DPUInterface(DeviceInterface):
 
     # -- questions, answered from the mirror ---------------------------------------------------------------------
 
+    @observe
     @dynamic_interface
     def n_fee_get_mode(self) -> int:
         """Returns the mode in effect, see `egse.fee.n_fee_mode`."""
 
+    @observe
     @dynamic_interface
     def n_fee_is_dump_mode(self) -> bool:
         """Returns True in DUMP mode: full-image mode, dump gate high, nothing digitised."""
 
+    @observe
     @dynamic_interface
     def n_fee_get_sync_mode(self) -> int:
         """Returns 0 for external and 1 for internal synchronisation (register field `sync_sel`, in effect)."""
 
+    @observe
     @dynamic_interface
     def n_fee_get_frame_number(self) -> int:
         """Returns the number of the running frame in its cycle, 0..3."""
 
+    @observe
     @dynamic_interface
     def n_fee_get_register_map(self) -> NDArray[np.uint8]:
         """Returns the mirror of the register memory: uint8, shape (2048,); read it with `egse.reg.RegisterMap`."""
 
+    @observe
     @dynamic_interface
     def n_fee_get_register_value(self, name: str) -> int:
         """Returns the value of one register field in the mirror: as last written, perhaps not yet in effect.
@@ -56,26 +63,32 @@ class DPUInterface(DeviceInterface):
             KeyError: when there is no such field.
         """
 
+    @observe
     @dynamic_interface
     def get_num_cycles(self) -> int:
         """Returns how many image cycles are still to come, the running one included; 0 when they are not counted."""
 
+    @observe
     @dynamic_interface
     def get_cycle_count(self) -> int:
         """Returns the number of long pulses (readout cycles) seen since the DPU Processor started."""
 
+    @observe
     @dynamic_interface
     def get_timecode(self) -> dict[str, Any]:
         """Returns `timecode` (0..63, None before the first) and `timestamp`, the UTC text of its reception."""
 
+    @observe
     @dynamic_interface
     def get_error_flags(self) -> int:
         """Returns the error flags of the last readout; `egse.fee.error_flag_names` tells their meaning."""
 
+    @observe
     @dynamic_interface
     def get_status_summary(self) -> dict[str, Any]:
         """Returns the whole state: mode, synchronisation, position in the cycle, counters, backlog, processor."""
 
+    @observe
     @dynamic_interface
     def get_hdf5_files(self, obsid: str) -> list[str]:
         """Returns the paths of the finished raw files of an observation, in the order of time.
@@ -84,6 +97,7 @@ class DPUInterface(DeviceInterface):
             obsid: full obsid, SITE_SETUP_TEST.
         """
 
+    @observe
     @dynamic_interface
     def get_unfinished_files(self) -> int:
         """Returns how many cycles have ended whose raw file is not on disk yet; 0 when everything is written."""

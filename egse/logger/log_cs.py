@@ -20,6 +20,7 @@ from egse.logger.handler import receiver_endpoint
 from egse.logger.receiver import LogReceiver, RotatingLog
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
+from egse.security.roles import observe
 
 LOGGER = logging.getLogger(__name__)
 
@@ -27,10 +28,12 @@ LOGGER = logging.getLogger(__name__)
 class LogManagerInterface:
     """Commands of the log manager."""
 
+    @observe
     @dynamic_interface
     def get_log_file(self) -> str:
         """Returns the path of the current log file."""
 
+    @observe
     @dynamic_interface
     def get_statistics(self) -> dict[str, Any]:
         """Returns how many records were received, malformed, missing and not written, and how many of each level."""

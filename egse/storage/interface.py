@@ -7,6 +7,7 @@ from typing import Any
 from egse.command import dynamic_interface
 from egse.event import EventInterface
 from egse.proxy import DynamicProxy
+from egse.security.roles import observe
 
 
 class StorageInterface(EventInterface):
@@ -61,6 +62,7 @@ class StorageInterface(EventInterface):
             OSError: when the disk is full; no row is half written.
         """
 
+    @observe
     @dynamic_interface
     def read(self, item: dict[str, Any]) -> Any:
         """Returns what the current file of a producer holds.
@@ -70,22 +72,27 @@ class StorageInterface(EventInterface):
                 (timestamps as text), for HDF5 `names`.
         """
 
+    @observe
     @dynamic_interface
     def get_filenames(self, item: dict[str, Any]) -> list[str]:
         """Returns the paths of the files of the producer `item["origin"]`: the daily one and that of the observation."""
 
+    @observe
     @dynamic_interface
     def get_registry_names(self) -> list[str]:
         """Returns the names of all producers."""
 
+    @observe
     @dynamic_interface
     def get_storage_location(self) -> str:
         """Returns the data folder of the site."""
 
+    @observe
     @dynamic_interface
     def get_obsid(self) -> str | None:
         """Returns the full obsid of the open observation, None when there is none."""
 
+    @observe
     @dynamic_interface
     def get_disk_usage(self) -> dict[str, Any]:
         """Returns `total`, `used`, `free` [bytes] and `percent` used of the data disk."""
