@@ -33,11 +33,11 @@ from egse.env import get_data_storage_location
 from egse.event import add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
-from egse.listener import EventParticipant
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
 from egse.protocol import hook_device_methods
 from egse.proxy import endpoint_from_settings
+from egse.registration import EventParticipant
 from egse.security.curve import Guard
 from egse.security.keys import KeysError
 from egse.security.roles import ANYBODY, Caller

@@ -21,7 +21,8 @@ import pytest
 from egse.command import CommandError
 from egse.confman import ConfigurationManagerProxy
 from egse.event import EVENT_ID, Event, as_event
-from egse.listener import Listener, ListenerRegistry, Registration, services_of
+from egse.listener import Listener, ListenerRegistry
+from egse.registration import Registration, services_of
 from egse.settings import Settings
 
 SOURCE = Path(__file__).with_name("events_bench.py")

@@ -13,8 +13,8 @@ from egse.command import CommandError
 from egse.confman import ConfigurationManagerProxy, ObservationError, read_records
 from egse.confman.failpoints import FAIL_POINTS
 from egse.confman.recordfile import check_chain
-from egse.listener import services_of
 from egse.proxy import OutcomeUnknownError
+from egse.registration import services_of
 from egse.setup import SetupError
 from egse.storage import StorageError, read_manifest
 from egse.storage.files import sha256_of

@@ -17,8 +17,8 @@ import pytest
 
 from egse.confman import ConfigurationManagerProxy
 from egse.dummy import DummyProxy
-from egse.listener import services_of
 from egse.proxy import Proxy
+from egse.registration import services_of
 from egse.settings import Settings
 from egse.storage import StorageProxy
 
