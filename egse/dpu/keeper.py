@@ -28,6 +28,10 @@ LOGGER = logging.getLogger(__name__)
 HK_MNEMONIC = "N-FEE-HK"
 TIMEOUT = 2.0
 RETRY_INTERVAL = 1.0
+RECENT = 20
+"""How many observations are looked through for the one that was running when a cycle began."""
+MOST_UNSURE = 100
+"""So many cycles are remembered while the configuration manager is away."""
 
 SetObsid = Callable[[int, str], None]
 
@@ -96,6 +100,7 @@ class RecordKeeper:
         self._storage = StorageProxy(timeout=TIMEOUT)
         self._hk = HousekeepingStore(HK_MNEMONIC)
         self._last_obsid = ""
+        self._unsure: deque[tuple[int, float]] = deque(maxlen=MOST_UNSURE)
         self._away: set[str] = set()
         self._observations = _Worker("dpu-observations", self._follow, self._configuration.close)
         self._deliveries = _Worker("dpu-deliveries", self._deliver, self._end_deliveries)
@@ -129,21 +134,45 @@ class RecordKeeper:
     # -- observations --------------------------------------------------------------------------------------------
 
     def _follow(self, name: str, values: dict[str, Any]) -> None:
-        if name == "cycle":
-            self._set_obsid(values["cycle"], self._obsid_at(values["timestamp"]))
+        if name != "cycle" or self._stamp(values["cycle"], values["timestamp"]):
+            self._settle()
 
-    def _obsid_at(self, timestamp: float) -> str:
-        """Returns the observation that was running at a moment just past; the last known one while nobody can tell."""
+    def _stamp(self, cycle: int, timestamp: float) -> bool:
+        """Tells the observation that is running now that a cycle has just begun.
+
+        While nobody can tell, the last known one is assumed, and the question is asked again (`_settle`).
+
+        Returns:
+            False when nobody could tell.
+        """
         try:
             observation = self._configuration.get_observation()
         except (ConnectionError, OutcomeUnknownError) as exc:
             self._note_away("configuration manager", exc)
-            return self._last_obsid
+            self._unsure.append((cycle, timestamp))
+            self._set_obsid(cycle, self._last_obsid)
+            return False
         self._away.discard("configuration manager")
         self._last_obsid = ""
         if observation is not None and _started_by(observation, timestamp):
             self._last_obsid = str(observation["obsid"])
-        return self._last_obsid
+        self._set_obsid(cycle, self._last_obsid)
+        return True
+
+    def _settle(self) -> None:
+        """Asks about the cycles that began while the configuration manager was away; their files may still be open."""
+        if not self._unsure:
+            return
+        try:
+            observations = self._configuration.list_observations(last=RECENT)
+        except (ConnectionError, OutcomeUnknownError) as exc:
+            self._note_away("configuration manager", exc)
+            return
+        self._away.discard("configuration manager")
+        while self._unsure:
+            cycle, timestamp = self._unsure.popleft()
+            running = [item for item in observations if _was_running(item, timestamp)]
+            self._set_obsid(cycle, str(running[-1]["obsid"]) if running else "")
 
     # -- files and housekeeping ----------------------------------------------------------------------------------
 
@@ -195,4 +224,14 @@ def _started_by(observation: dict[str, Any], timestamp: float) -> bool:
     try:
         return unix_time(str(observation["start"])) <= timestamp + 0.001
     except (KeyError, ValueError):
+        return True
+
+
+def _was_running(observation: dict[str, Any], timestamp: float) -> bool:
+    """Returns True when an observation had started at `timestamp` and not ended; see `_started_by`."""
+    if not _started_by(observation, timestamp):
+        return False
+    try:
+        return not observation.get("end") or timestamp <= unix_time(str(observation["end"]))
+    except ValueError:
         return True
