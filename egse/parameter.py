@@ -166,7 +166,8 @@ def _check_for(hint: Any) -> Check | None:
     if hint is dict or origin is dict:
         return _check_mapping
     if origin is typing.Annotated:
-        return _check_for(args[0])
+        unit, limits, bare = split_annotation(hint)
+        return _check_for(bare) if limits is None else _ranged(_check_for(bare), limits, unit)
     return None
 
 
@@ -198,10 +199,7 @@ class ParameterDefinition:
     def of(cls, parameter: inspect.Parameter, hint: Any) -> ParameterDefinition:
         """Reads name, type, unit, range and default off a parameter with its resolved type hint."""
         unit, limits, bare = split_annotation(hint)
-        check = _check_for(bare)
-        if limits is not None:
-            check = _ranged(check, limits, unit)
-        return cls(parameter.name, bare, unit, limits, parameter.default, check)
+        return cls(parameter.name, bare, unit, limits, parameter.default, _check_for(hint))
 
     @property
     def required(self) -> bool:

@@ -8,10 +8,45 @@ from collections.abc import Callable, Iterable
 from camtest.core.exec import Abort
 from camtest.state import GlobalState
 from egse import timing
+from egse.clock import system_clock
 from egse.device import DeviceError
 from egse.proxy import Proxy
 
 LOGGER = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""How long a question may stay without answer in one stretch [s of the wall]: a supervised restart takes a few seconds."""
+
+
+class _Question:
+    """A condition that is asked again and again.
+
+    A server that is being restarted does not end a wait: questions may be asked again, whatever became of the last one.
+    """
+
+    def __init__(self, condition: Callable[[], bool], what: str) -> None:
+        self._condition = condition
+        self._what = what
+        self._silent_since: float | None = None
+
+    def ask(self) -> bool:
+        """Returns the answer, False when there is none for a while.
+
+        Raises:
+            ConnectionError, TimeoutError: when nobody has answered for too long; in a dry run at once.
+        """
+        try:
+            answer = self._condition()
+        except (ConnectionError, TimeoutError) as exc:
+            now = system_clock().monotonic()
+            if self._silent_since is None:
+                self._silent_since = now
+                LOGGER.warning("No answer while waiting for %s, asking again: %s", self._what, exc)
+            if GlobalState.dry_run or now - self._silent_since > PATIENCE:
+                raise
+            return False
+        self._silent_since = None
+        return answer
 
 
 def wait_until(
@@ -20,7 +55,8 @@ def wait_until(
     """Waits until `condition()` is true; in a dry run the time is virtual.
 
     Args:
-        condition: asked again and again; a question to a device, for instance.
+        condition: asked again and again; a question to a device, for instance. When it gets no answer because a server
+            is being restarted, waiting goes on.
         timeout: longest time to wait [s of the session's clock].
         interval: time between two questions [s].
         what: what is waited for, for the error and the log.
@@ -30,11 +66,13 @@ def wait_until(
 
     Raises:
         TimeoutError: when it did not become true in time.
+        ConnectionError, TimeoutError: when nobody answered for `PATIENCE` seconds.
     """
+    question = _Question(condition, what)
     clock = GlobalState.clock
     started = clock.monotonic()
     LOGGER.info("Waiting for %s (at most %g s)", what, timeout)
-    if timing.wait_until(condition, timeout=timeout, interval=interval, clock=clock):
+    if timing.wait_until(question.ask, timeout=timeout, interval=interval, clock=clock):
         raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
     return clock.monotonic() - started
 

@@ -194,3 +194,21 @@ def test_signature_and_documentation_are_kept() -> None:
 
     assert str(inspect.signature(StageController.goto)).startswith("(self, axis: int, position:")
     assert StageInterface.goto.__doc__ == "Moves an axis."
+
+
+def test_ranges_inside_other_types_hold_too() -> None:
+    class Interface:
+        @dynamic_interface
+        def read_out(
+            self,
+            order: list[Annotated[int, Range(1, 4)]],
+            dump: Annotated[int, Range(0, 9), Unit("row")] | None,
+        ) -> None:
+            """Reads CCDs."""
+
+    command = commands_of(Interface)["read_out"]
+    assert command.bind(([1, 4], None), {}) == {"order": [1, 4], "dump": None}
+    with pytest.raises(CommandError, match=r"`order` must be in \[1, 4\], got \[0, 1\]"):
+        command.bind(([0, 1], 3), {})
+    with pytest.raises(CommandError, match=r"`dump` must be in \[0, 9\] row, got 10"):
+        command.bind(([1], 10), {})
