@@ -14,6 +14,8 @@ from egse.env import EnvError
 from egse.logger.handler import close_all_zmq_handlers, set_context_source, setup_logging
 from egse.ports import PortInUseError
 from egse.proxy import OutcomeUnknownError, ServiceProxy, get_command_context
+from egse.security.curve import act_as
+from egse.security.keys import SERVER
 from egse.server import END_LIMIT, ControlServer
 from egse.settings import SettingsError
 from egse.system import raise_open_files_limit
@@ -39,6 +41,7 @@ def make_command_line(app: ServerDeclaration) -> click.Group:
 def _start(app: ServerDeclaration) -> click.Command:
     @click.command("start", help=f"Starts {app.name} in the foreground. Example: {app.name} start")
     def start(simulator: bool = False) -> None:
+        act_as(SERVER)
         setup_logging(app.name)
         set_context_source(_log_context)
         raise_open_files_limit()

@@ -17,6 +17,7 @@ import zmq
 from egse.dpu.messages import MONITORING_STREAM, decode_message
 from egse.fee.hk import decode_hk
 from egse.proxy import endpoint_from_settings
+from egse.security.curve import HandshakeError, secure_client
 from egse.spw import HousekeepingPacket
 from egse.zmq import MessageIdentifier
 
@@ -50,6 +51,11 @@ class DPUMonitoring:
             self._socket.linger = 0
             for identifier in self._identifiers:
                 self._socket.subscribe(identifier.frame)
+            try:
+                secure_client(self._socket, self._endpoint)
+            except HandshakeError:
+                self.disconnect()
+                raise
             self._socket.connect(self._endpoint)
 
     def disconnect(self) -> None:

@@ -29,6 +29,7 @@ from egse.h5 import CycleFacts, Kind
 from egse.logger.handler import setup_logging
 from egse.reg import RegisterMap
 from egse.response import describe_error
+from egse.security.curve import Guard
 from egse.signals import on_signals
 from egse.spw import (
     NoBytesReceivedError,
@@ -98,6 +99,7 @@ class DPUProcessor:
         self._errors = 0
         self._files: SimpleQueue[tuple[Path, CycleFacts]] = SimpleQueue()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._guard = Guard("DPU processor", self._context)
         self._queues = ProcessorQueues(config.queues, self._context)
         self._streams = [
             (DATA_STREAM, self._bind(config.data_endpoint)),
@@ -110,6 +112,7 @@ class DPUProcessor:
     def _bind(self, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.PUB)
         socket.linger = 0
+        self._guard.secure(socket, endpoint)
         deadline = time.monotonic() + TAKE_OVER_TIME
         while True:
             try:
@@ -177,6 +180,7 @@ class DPUProcessor:
             LOGGER.warning("not all files were finished in time; they are recovered at the next start")
         self._tell_files()
         self._queues.close()
+        self._guard.close()
         self._context.destroy(linger=200)
 
     # -- queues ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import msgspec
 import zmq
 
 from egse.logger.records import LogMessage, console_text, from_record
+from egse.security.curve import HandshakeError, secure_client
 from egse.settings import Settings
 
 SETTINGS_NAME = "Logging Control Server"
@@ -76,6 +77,7 @@ class ZeroMQHandler(logging.Handler):
         self._socket.setsockopt(zmq.LINGER, LINGER)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        secure_client(self._socket, self.endpoint)
         self._socket.connect(self.endpoint)
         return self._socket
 
@@ -93,6 +95,9 @@ class ZeroMQHandler(logging.Handler):
         except zmq.Again:
             self.dropped += 1
             self.dropped_total += 1
+        except HandshakeError as exc:
+            self.close()
+            sys.stderr.write(f"log records of {self.process} are not sent: {exc}\n")
         except Exception:
             self.handleError(record)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import zmq
 
 from egse.logger.records import LogMessage, console_text, decode, file_text
+from egse.security.curve import Guard
+from egse.security.keys import KeysError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -116,9 +118,12 @@ class LogReceiver(threading.Thread):
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_MESSAGE)
         self._socket.setsockopt(zmq.RCVHWM, 100_000)
         self._socket.setsockopt(zmq.RCVTIMEO, POLL)
+        self._guard = Guard("log receiver", self._context)
         try:
+            self._guard.secure(self._socket, endpoint)
             self._socket.bind(endpoint)
-        except zmq.ZMQError:
+        except (zmq.ZMQError, KeysError):
+            self._guard.close()
             self._socket.close(0)
             self._context.term()
             raise
@@ -130,6 +135,7 @@ class LogReceiver(threading.Thread):
         self._socket.setsockopt(zmq.RCVTIMEO, 50)
         while self._receive(0):
             pass
+        self._guard.close()
         self._socket.close(0)
         self._context.term()
         self._log.close()
