@@ -1,4 +1,4 @@
-"""The side channel of the N-FEE simulator: JSON lines on a port of its own, one answer per request.
+"""What can be asked on the side channel of the N-FEE simulator (JSON lines, see `egse.simulator.sidechannel`).
 
 {"do": "state"}                                          mode, counters, configuration in effect, link
 {"do": "set", "light_level": 0.1}                        light from outside, 0..1
@@ -10,19 +10,16 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from egse.fee.faults import FAULTS, PacketFaults
 from egse.fee.model import NFEEModel
+from egse.simulator.sidechannel import AdminConsole
 
-_MAX_LINE: Final = 65_536
 
-
-class FEEConsole:
+class FEEConsole(AdminConsole):
     """Executes requests of the side channel.
 
     Args:
@@ -38,15 +35,8 @@ class FEEConsole:
         self._faults = faults
         self._link_state = link_state
 
-    def execute(self, line: bytes) -> bytes:
-        """Executes one request; returns `{"ok": true, "result": ...}` or `{"ok": false, "error": ...}` and LF."""
-        try:
-            answer = {"ok": True, "result": self._dispatch(json.loads(line))}
-        except (ValueError, TypeError, KeyError) as error:
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-        return json.dumps(answer).encode() + b"\n"
-
-    def _dispatch(self, request: dict[str, Any]) -> Any:
+    def dispatch(self, request: dict[str, Any]) -> Any:
+        """Executes one request and returns its result."""
         match request:
             case {"do": "state"}:
                 return self._state()
@@ -94,72 +84,3 @@ class FEEConsole:
             "active": asdict(model.active),
             "link": self._link_state(),
         }
-
-
-class AdminServer:
-    """JSON lines on a loopback port, polled by the loop of the simulator: one request line, one answer line.
-
-    Args:
-        console: executes the requests.
-        port: port; 0 lets the system choose.
-    """
-
-    def __init__(self, console: FEEConsole, port: int) -> None:
-        self._console = console
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=4)
-        self._listener.setblocking(False)
-        self._clients: dict[socket.socket, bytearray] = {}
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port."""
-        host, port = self._listener.getsockname()[:2]
-        return str(host), int(port)
-
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """The sockets to be polled for input."""
-        return [self._listener, *self._clients]
-
-    def serve(self) -> None:
-        """Accepts who is waiting and answers what has arrived; never blocks."""
-        try:
-            client, _ = self._listener.accept()
-        except BlockingIOError:
-            pass
-        else:
-            client.setblocking(False)
-            self._clients[client] = bytearray()
-        for client in list(self._clients):
-            self._read(client)
-
-    def _read(self, client: socket.socket) -> None:
-        try:
-            data = client.recv(_MAX_LINE)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        buffer = self._clients[client]
-        buffer += data
-        if not data or len(buffer) > _MAX_LINE:
-            self._forget(client)
-            return
-        while b"\n" in buffer:
-            line, _, rest = bytes(buffer).partition(b"\n")
-            buffer[:] = rest
-            try:
-                client.sendall(self._console.execute(line))
-            except OSError:
-                self._forget(client)
-                return
-
-    def _forget(self, client: socket.socket) -> None:
-        client.close()
-        self._clients.pop(client, None)
-
-    def close(self) -> None:
-        """Closes all sockets."""
-        for client in list(self._clients):
-            self._forget(client)
-        self._listener.close()

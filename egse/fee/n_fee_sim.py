@@ -13,13 +13,14 @@ import click
 
 from egse.clock import RealClock
 from egse.declaration import site_clock
-from egse.fee.admin import AdminServer, FEEConsole
+from egse.fee.admin import FEEConsole
 from egse.fee.faults import PacketFaults
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
 from egse.fee.scene import SceneError, load_scene
 from egse.signals import on_signals
+from egse.simulator.sidechannel import AdminServer
 from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
 from egse.spw.server import LinkServer, default_endpoint
 

@@ -1,6 +1,6 @@
-"""The administrative side channel of a simulator: JSON lines on a port of its own.
+"""What can be asked on the side channel of a device's simulator (JSON lines, see `egse.simulator.sidechannel`).
 
-One request per line, one answer per line. It is how tests and trainers break things; a driver never sees it.
+It is how tests and trainers break things; a driver never sees it.
 
     {"do": "faults"}                                          what can be injected
     {"do": "inject", "fault": "delay", "seconds": 2}          on the line, for the next reply (count: n for n replies)
@@ -13,27 +13,32 @@ One request per line, one answer per line. It is how tests and trainers break th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from egse.clock import Clock
 from egse.simulator.faults import LINE_FAULTS, LineFaults
 from egse.simulator.model import DeviceModel, FaultError
+from egse.simulator.sidechannel import AdminConsole
 
 
-class AdminConsole:
+class DeviceConsole(AdminConsole):
     """Executes requests of the side channel.
 
     Args:
         model: the device.
         faults: faults of the line.
         drop_clients: cuts all clients of the device off and returns how many there were.
+        clock: time of the model.
     """
 
-    def __init__(self, model: DeviceModel, faults: LineFaults, drop_clients: Callable[[], int]) -> None:
+    def __init__(
+        self, model: DeviceModel, faults: LineFaults, drop_clients: Callable[[], int], clock: Clock
+    ) -> None:
         self._model = model
         self._faults = faults
         self._drop_clients = drop_clients
+        self._clock = clock
         self._requests: dict[str, Callable[[dict[str, Any], float], Any]] = {
             "faults": self._list_faults,
             "inject": self._inject,
@@ -43,18 +48,11 @@ class AdminConsole:
             "state": lambda arguments, now: self._model.describe(),
         }
 
-    def execute(self, line: bytes, now: float) -> bytes:
-        """Executes one request; returns `{"ok": true, "result": ...}` or `{"ok": false, "error": ...}` and LF."""
-        try:
-            answer = {"ok": True, "result": self._dispatch(line, now)}
-        except (ValueError, TypeError, KeyError) as exc:
-            answer = {"ok": False, "error": f"{type(exc).__name__}: {exc}"}
-        return json.dumps(answer).encode() + b"\n"
-
-    def _dispatch(self, line: bytes, now: float) -> Any:
-        request = json.loads(line)
-        if not isinstance(request, dict) or request.get("do") not in self._requests:
+    def dispatch(self, request: dict[str, Any]) -> Any:
+        """Executes one request and returns its result."""
+        if request.get("do") not in self._requests:
             raise FaultError(f'a request is {{"do": one of {", ".join(self._requests)}, ...}}')
+        now = self._clock.monotonic()
         self._model.step(now)
         return self._requests[request.pop("do")](request, now)
 

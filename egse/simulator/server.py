@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from egse.clock import Clock, system_clock
-from egse.simulator.admin import AdminConsole
-from egse.simulator.faults import Action, LineFaults, Send
-from egse.simulator.framing import LineFramer
+from egse.simulator.admin import DeviceConsole
+from egse.simulator.faults import Action, LineFaults
 from egse.simulator.line import Outbox
 from egse.simulator.model import DeviceModel
 from egse.simulator.session import Session
+from egse.simulator.sidechannel import AdminServer
 
 LOGGER = logging.getLogger("egse.simulator")
 
@@ -36,17 +36,18 @@ class Busy(enum.Enum):
     REFUSE = "refuse"  # disconnected at once
 
 
-class _Connection:
-    """One accepted socket with its handlers; base of device clients and administrators."""
+class _Client:
+    """A client of the device port."""
 
     def __init__(self, server: SimulatorServer, sock: socket.socket) -> None:
         self.server = server
         self.socket = sock
         self.outbox = Outbox(sock)
+        self._session = Session(server.model, server.faults)
         self._finished_reading = False
 
     def start(self) -> None:
-        self._put(self._greeting())
+        self._put(self._session.open(self.server.clock.monotonic()))
 
     def handle(self, events: int) -> None:
         """Serves the socket as the selector reported it."""
@@ -75,6 +76,7 @@ class _Connection:
 
     def close(self) -> None:
         if self.socket.fileno() >= 0:
+            self._session.close(self.server.clock.monotonic())
             self.server.forget(self)
             self.socket.close()
 
@@ -88,7 +90,7 @@ class _Connection:
         except BlockingIOError:
             return
         if data:
-            self._put(self._actions(data))
+            self._put(self._session.feed(data, self.server.clock.monotonic()))
         else:  # the client has sent all it had; it may still be reading
             self._finished_reading = True
 
@@ -96,43 +98,6 @@ class _Connection:
         for action in actions:
             self.outbox.put(action, self.server.clock.monotonic())
         self.flush()
-
-    def _greeting(self) -> list[Action]:
-        return []
-
-    def _actions(self, data: bytes) -> Iterable[Action]:
-        raise TypeError(f"{type(self).__name__} must define _actions")
-
-
-class _Client(_Connection):
-    """A client of the device port."""
-
-    def __init__(self, server: SimulatorServer, sock: socket.socket) -> None:
-        super().__init__(server, sock)
-        self._session = Session(server.model, server.faults)
-
-    def _greeting(self) -> list[Action]:
-        return self._session.open(self.server.clock.monotonic())
-
-    def _actions(self, data: bytes) -> Iterable[Action]:
-        return self._session.feed(data, self.server.clock.monotonic())
-
-    def close(self) -> None:
-        if self.socket.fileno() >= 0:
-            self._session.close(self.server.clock.monotonic())
-        super().close()
-
-
-class _Administrator(_Connection):
-    """A client of the administrative side channel."""
-
-    def __init__(self, server: SimulatorServer, sock: socket.socket) -> None:
-        super().__init__(server, sock)
-        self._framer = LineFramer(max_length=65536)
-
-    def _actions(self, data: bytes) -> Iterable[Action]:
-        now = self.server.clock.monotonic()
-        return [Send(self.server.console.execute(line, now)) for line in self._framer.feed(data)]
 
 
 class SimulatorServer:
@@ -168,15 +133,14 @@ class SimulatorServer:
         self.model = model
         self.clock = clock or system_clock()
         self.faults = LineFaults(seed)
-        self.console = AdminConsole(model, self.faults, self._drop_clients)
+        self._console = DeviceConsole(model, self.faults, self._drop_clients, self.clock)
         self._wanted = (host, port, admin_port)
         self._max_clients = max_clients
         self._busy = busy
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
-        self._admin_listener: socket.socket | None = None
+        self._admin: AdminServer | None = None
         self._clients: set[_Client] = set()
-        self._administrators: set[_Administrator] = set()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -192,15 +156,16 @@ class SimulatorServer:
     @property
     def admin_address(self) -> tuple[str, int]:
         """Host and port of the administrative side channel."""
-        return _address(self._admin_listener)
+        if self._admin is None:
+            raise RuntimeError("the simulator has not opened this port")
+        return self._admin.address
 
     def open(self) -> None:
         """Binds the ports; clients that connect from now on are served by `serve`."""
         host, port, admin_port = self._wanted
         self._listener = _listen(host, port)
         if admin_port is not None:
-            self._admin_listener = _listen("127.0.0.1", admin_port)
-            self.watch(self._admin_listener, selectors.EVENT_READ, self._accept_administrator)
+            self._admin = AdminServer(self._console, admin_port, self._watch_admin, self._forget_admin)
         self.watch(self._listener, selectors.EVENT_READ, self._accept_client)
         self.watch(self._wake_out, selectors.EVENT_READ, self._drain_wake_up)
 
@@ -224,9 +189,11 @@ class SimulatorServer:
 
     def close(self) -> None:
         """Closes all sockets."""
-        for connection in [*self._clients, *self._administrators]:
-            connection.close()
-        for sock in (self._listener, self._admin_listener, self._wake_in, self._wake_out):
+        for client in list(self._clients):
+            client.close()
+        if self._admin is not None:
+            self._admin.close()
+        for sock in (self._listener, self._wake_in, self._wake_out):
             if sock is not None:
                 sock.close()
         self._selector.close()
@@ -249,15 +216,22 @@ class SimulatorServer:
         else:
             self._selector.register(sock, events, handler)
 
-    def forget(self, connection: _Connection) -> None:
+    def _watch_admin(self, sock: socket.socket) -> None:
+        self.watch(sock, selectors.EVENT_READ, self._serve_admin)
+
+    def _forget_admin(self, sock: socket.socket) -> None:
+        self.watch(sock, 0, self._serve_admin)
+
+    def _serve_admin(self, _: int) -> None:
+        if self._admin is not None:
+            self._admin.serve()
+
+    def forget(self, client: _Client) -> None:
         """A connection is about to be closed."""
-        self.watch(connection.socket, 0, connection.handle)
-        if isinstance(connection, _Administrator):
-            self._administrators.discard(connection)
-        elif isinstance(connection, _Client):
-            self._clients.discard(connection)
-            if self._listener is not None and self._listener.fileno() >= 0:
-                self.watch(self._listener, selectors.EVENT_READ, self._accept_client)
+        self.watch(client.socket, 0, client.handle)
+        self._clients.discard(client)
+        if self._listener is not None and self._listener.fileno() >= 0:
+            self.watch(self._listener, selectors.EVENT_READ, self._accept_client)
 
     def _accept_client(self, _: int) -> None:
         sock = _accept(self._listener)
@@ -276,13 +250,6 @@ class SimulatorServer:
             and len(self._clients) >= self._max_clients
         ):
             self.watch(self._listener, 0, self._accept_client)
-
-    def _accept_administrator(self, _: int) -> None:
-        sock = _accept(self._admin_listener)
-        if sock is not None:
-            administrator = _Administrator(self, sock)
-            self._administrators.add(administrator)
-            administrator.start()
 
     def _drop_clients(self) -> int:
         dropped = len(self._clients)
@@ -303,7 +270,7 @@ class SimulatorServer:
             return
 
     def _time_to_wait(self) -> float:
-        due = [c.outbox.next_due for c in [*self._clients, *self._administrators]]
+        due = [client.outbox.next_due for client in self._clients]
         first = min([self._next_step, *(time for time in due if time is not None)])
         return max(0.0, first - self.clock.monotonic()) / self.clock.speed
 
@@ -313,9 +280,9 @@ class SimulatorServer:
             self._signals.popleft()
             self.model.step(now)
             self.model.user_signal(now)
-        for connection in [*self._clients, *self._administrators]:
-            if connection.outbox.next_due is not None:
-                connection.flush()
+        for client in list(self._clients):
+            if client.outbox.next_due is not None:
+                client.flush()
         if now >= self._next_step:
             self.model.step(now)
             self._next_step = now + max(self.model.step_interval, SHORTEST_STEP * self.clock.speed)

@@ -127,6 +127,7 @@ def test_server_starts_while_the_device_is_away(
         with pytest.raises(ConnectionError, match=str(port)):
             ogse.get_power()
         start_simulator("ogse_sim", "--port", str(port))
+        ogse.connect()  # tries at once; a command waits for the next attempt
         assert ogse.get_power() == "power: OFF"
 
 
