@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, get_origin
 
@@ -231,8 +231,9 @@ class DryRun(ExecutionContext):
         return controller
 
 
+@cache
 def find_app(server: str) -> ControlServerApp:
-    """Returns the declaration of a control server by its name.
+    """Returns the declaration of a control server by its name; looked up once, for each command asks for it.
 
     Raises:
         DryRunError: when no installed package declares it.
