@@ -49,7 +49,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class EventInterface:
     """What a control server offers that listens to others."""
 
-    @always_allowed
+    @always_allowed  # the producer holds no control of the site, and a notice commands nothing
     @dynamic_interface
     def handle_event(self, event: Event) -> Any:
         """Takes notice of an event, for other control servers only.

@@ -28,8 +28,8 @@ DELAY = 10.0
 """How long to wait between two tries [s] (section 7.2 of the manual)."""
 RENEWAL = 60.0
 """How often a listener makes sure that its producer still knows it, and goes on trying after a failure [s]."""
-SERVICE_TIMEOUT = 1.0
-"""How long a producer's services may take to answer [s]."""
+SERVICE_TIMEOUT = 2.0
+"""How long a producer's services may take to come up, and to answer [s]."""
 FAREWELL_TIMEOUT = 0.5
 """The same at the end of a server, which has little time [s]."""
 

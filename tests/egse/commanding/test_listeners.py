@@ -18,11 +18,12 @@ from typing import Any
 import psutil
 import pytest
 
-from egse.command import CommandError
+from egse.command import CommandError, commands_of
 from egse.confman import ConfigurationManagerProxy
-from egse.event import EVENT_ID, Event, as_event
+from egse.event import EVENT_ID, Event, EventInterface, as_event
 from egse.listener import Listener, ListenerRegistry
 from egse.registration import Registration, services_of
+from egse.security.roles import Role, is_under_control, role_of
 from egse.settings import Settings
 
 SOURCE = Path(__file__).with_name("events_bench.py")
@@ -340,6 +341,13 @@ def test_a_listener_ends_although_its_producer_is_gone_or_hangs(
     assert duration < 4.0
 
 
+def test_a_listener_ends_although_its_producer_never_came(servers: Bench, listener: Any) -> None:
+    assert listener.get_events() == []
+    code, duration = servers.end("listener", signal.SIGTERM)
+    assert code == 0
+    assert duration < 3.0
+
+
 def test_a_producer_ends_although_its_listener_hangs(servers: Bench, producer: Any, listener: Any) -> None:
     wait_until(lambda: servers.names() == NAMES)
     servers.processes["listener"].send_signal(signal.SIGSTOP)
@@ -347,6 +355,12 @@ def test_a_producer_ends_although_its_listener_hangs(servers: Bench, producer: A
     code, duration = servers.end("producer", signal.SIGTERM)
     assert code == 0
     assert duration < 4.0
+
+
+def test_events_pass_although_the_producer_holds_no_control_of_the_site() -> None:
+    definition = commands_of(EventInterface)["handle_event"]
+    assert role_of(definition) is Role.COMMAND
+    assert not is_under_control(definition, device=True)
 
 
 def test_an_event_names_its_type() -> None:
