@@ -41,8 +41,6 @@ RETRY = 5.0
 """The same while the configuration manager is away [s]; what was known last stays true meanwhile."""
 PATIENCE = 0.3
 """How long a command waits for that answer [s]."""
-HASTE = 0.02
-"""Commands under an epoch that is not known have the server ask at most this often [s]."""
 
 
 @register_error
@@ -273,13 +271,16 @@ class ControlWatch:
 
     Args:
         ask: returns what `get_control` returns; raises OSError when nobody answers.
+        stale: how long an answer is good for [s].
     """
 
-    def __init__(self, ask: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, ask: Callable[[], dict[str, Any]], stale: float = STALE) -> None:
         self._ask = ask
+        self._stale = stale
         self._state: ControlState | None = None
         self._lock = threading.Lock()
-        self._asked = self._next = 0.0
+        self._away = False
+        self._next = 0.0
 
     def state(self, epoch: int) -> ControlState | None:
         """Returns who has control; None when nobody could ever tell.
@@ -289,13 +290,13 @@ class ControlWatch:
         """
         with self._lock:
             now = time.monotonic()
-            newer = self._state is not None and epoch > self._state.epoch and now >= self._asked + HASTE
+            newer = self._state is not None and epoch > self._state.epoch and not self._away
             if now >= self._next or newer:
                 self._refresh()
             return self._state
 
     def _refresh(self) -> None:
-        away = False
+        self._away = False
         try:
             state = msgspec.convert(self._ask(), ControlState)
             # Epochs only grow: an older answer comes from a configuration manager that has lost its memory.
@@ -304,10 +305,9 @@ class ControlWatch:
             else:
                 logger.error("configuration manager tells epoch %d after %d", state.epoch, self._state.epoch)
         except (OSError, KeyError, msgspec.ValidationError) as exc:
-            away = True
+            self._away = True
             logger.warning("who has control is not known: %s", exc)
-        self._asked = time.monotonic()
-        self._next = self._asked + (RETRY if away else STALE)
+        self._next = time.monotonic() + (RETRY if self._away else self._stale)
 
 
 class Gate:
@@ -315,14 +315,14 @@ class Gate:
 
     Args:
         device: they are commands of a device; those of a core service need control only where marked.
-        ask: where to ask who has control; the configuration manager when None.
+        ask: where to ask who has control, for the server that knows it itself; the configuration manager when None.
     """
 
     def __init__(self, *, device: bool, ask: Callable[[], dict[str, Any]] | None = None) -> None:
         self._device = device
         self._required = is_required("CONTROL")
         self._proxy = ControlProxy(timeout=PATIENCE)
-        self._watch = ControlWatch(ask or self._proxy.get_control)
+        self._watch = ControlWatch(ask, 0.0) if ask else ControlWatch(self._proxy.get_control)
         self._rules: dict[str, tuple[Role, bool]] = {}
 
     def admit(self, definition: CommandDefinition, request: Request, caller: Caller) -> None:

@@ -296,7 +296,9 @@ class _Gatekeeper(threading.Thread):
 
     def watch(self, sock: zmq.Socket[Any]) -> None:
         """Reports the failed handshakes of this socket too."""
-        monitor = sock.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        monitor = sock.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        )
         with self._lock:
             self._monitors.append((sock, monitor))
             self._new.append(monitor)
@@ -357,8 +359,11 @@ class _Gatekeeper(threading.Thread):
         self._socket.send_multipart([client, empty, version, request, *answer])
 
     def _report_failure(self, monitor: zmq.Socket[Any]) -> None:
-        value = int(recv_monitor_message(monitor)["value"])
-        if value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+        message = recv_monitor_message(monitor)
+        value = int(message["value"])
+        if int(message["event"]) == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+            reason = "it broke off the handshake: it uses no key, or has the wrong key of this server"
+        elif value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
             reason = "it uses no key"
         elif value == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
             reason = "it has the wrong key of this server"

@@ -103,7 +103,8 @@ class Bench:
         self.clock = VirtualClock()
         self.token = ControlToken(folder, self.clock)
         self.away = False
-        self.gate = Gate(device=True, ask=self.ask)
+        self.gate = Gate(device=True)
+        self.gate._watch = ControlWatch(self.ask)  # instead of a configuration manager
 
     def ask(self) -> dict[str, Any]:
         if self.away:
@@ -196,7 +197,6 @@ def test_forced_take_over_needs_a_reason_and_fences_the_older_holder(
     new = bench.take(BOB, OTHER, "alice has gone home", force=True)
     assert new == old + 1
     assert "control taken over by bob (authenticated) u@h:1: alice has gone home" in caplog.text
-    bench.gate._watch._asked = 0.0
     bench.send(BOB, "transact", OTHER, new)  # the server learns of the new epoch from this command
     with pytest.raises(ControlError, match=r"held by bob .*gone home"):
         bench.send(ALICE, "transact", SESSION, old)
@@ -268,7 +268,7 @@ def test_what_is_known_is_not_asked_for_each_command(bench: Bench) -> None:
         asked.append(1)
         return bench.ask()
 
-    bench.gate = Gate(device=True, ask=ask)
+    bench.gate._watch = ControlWatch(ask)
     epoch = bench.take(ALICE, SESSION)
     for _ in range(100):
         bench.send(ALICE, "transact", SESSION, epoch)
