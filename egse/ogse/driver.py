@@ -5,11 +5,11 @@ from __future__ import annotations
 from egse.clock import Clock, system_clock
 from egse.declaration import ServerContext
 from egse.device import DeviceTransport, TCPTransport
+from egse.deviceprotocol import device_address
 from egse.mixin import DynamicCommandMixin
 from egse.ogse.interface import OGSEInterface
-from egse.ogse.model import OGSEModel
+from egse.ogse.model import PORT, OGSEModel
 from egse.proxy import DynamicProxy
-from egse.settings import Settings
 from egse.simulator import MemoryTransport
 
 SETTINGS = "OGSE Control Server"
@@ -24,13 +24,8 @@ class OGSEEthernetInterface(TCPTransport):
     """
 
     def __init__(self, hostname: str | None = None, port: int | None = None, *, timeout: float = 5.0) -> None:
-        block = Settings.load(SETTINGS)
-        super().__init__(
-            hostname or str(block.get("DEVICE_HOSTNAME", "localhost")),
-            port or int(block.get("DEVICE_PORT", 4181)),
-            timeout=timeout,
-            banner=True,
-        )
+        address = device_address(SETTINGS, hostname, port, default_port=PORT)
+        super().__init__(*address, timeout=timeout, banner=True)
 
 
 class OGSEController(OGSEInterface, DynamicCommandMixin):

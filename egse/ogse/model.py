@@ -17,6 +17,8 @@ from egse.simulator import DeviceModel, FaultError, HangUpError
 
 BANNER = "This is PLATO RT-OGSE 2.1.sim"
 VERSION = "PLATO-RT-OGSE (v2.1.sim)"
+PORT = 4181
+"""TCP port when the settings name none."""
 IGNITION_TIME = 5.0
 """From `operate on` to light [s, own proposal]."""
 LAMP_POWER = 2.5e-3

@@ -1,6 +1,6 @@
 """The OGSE simulator as a process: `ogse_sim start`; SIGUSR1 toggles the interlock."""
 
-from egse.ogse.model import OGSEModel
+from egse.ogse.model import PORT, OGSEModel
 from egse.simulator import Busy, SimulatorApp
 
 SIM = SimulatorApp(
@@ -8,7 +8,7 @@ SIM = SimulatorApp(
     title="OGSE",
     model=OGSEModel,
     settings="OGSE Control Server",
-    port=4181,
+    port=PORT,
     max_clients=1,
     busy=Busy.QUEUE,
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from egse.device import DeviceError
+from egse.deviceprotocol import DeviceProtocol
 from egse.ogse.driver import SETTINGS, OGSEController
 from egse.ogse.messages import flags
-from egse.protocol import Protocol
 from egse.settings import Settings
 
 _FLAG_COLUMNS = {
@@ -22,7 +21,7 @@ _FLAG_COLUMNS = {
 }
 
 
-class OGSEProtocol(Protocol):
+class OGSEProtocol(DeviceProtocol):
     """One row: all flags, both power meters, attenuation.
 
     `GOGSE_LDLS_*` are booleans (INTERLOCK True: open), `GOGSE_PM_CH{1,2}_PWR` [W], `..._TEMP` [deg C], `..._STATUS`
@@ -31,13 +30,6 @@ class OGSEProtocol(Protocol):
     """
 
     controller: OGSEController
-
-    def start(self) -> None:
-        """Connects to the OGSE; the server also starts while it is away."""
-        try:
-            self.controller.connect()
-        except DeviceError:
-            return  # each command and each housekeeping row tries again
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row."""
@@ -52,11 +44,3 @@ class OGSEProtocol(Protocol):
         hk["GOGSE_ATT_LVL"] = level["att_factor"]
         hk["GOGSE_ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
         return hk
-
-    def get_status(self) -> dict[str, Any]:
-        """Returns whether the OGSE is connected; no message is sent for it."""
-        return {"device_connected": self.controller.is_connected()}
-
-    def quit(self) -> None:
-        """Disconnects from the OGSE; the light stays as it is."""
-        self.controller.disconnect()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from egse.declaration import ServerContext
 from egse.device import DeviceConnectionError, DeviceTransport, TCPTransport
+from egse.deviceprotocol import device_address
 from egse.mixin import DynamicCommandMixin
 from egse.proxy import DynamicProxy
-from egse.settings import Settings
 from egse.simulator import MemoryTransport
 from egse.tempcontrol.lsci336.interface import LakeShore336Interface
-from egse.tempcontrol.lsci336.model import LakeShore336Model
+from egse.tempcontrol.lsci336.model import PORT, LakeShore336Model
 
 SETTINGS = "LSCI336 Control Server"
 MIN_INTERVAL = 0.05
@@ -26,10 +26,8 @@ class LakeShore336EthernetInterface(TCPTransport):
     """
 
     def __init__(self, hostname: str | None = None, port: int | None = None, *, timeout: float = 5.0) -> None:
-        block = Settings.load(SETTINGS)
         super().__init__(
-            hostname or str(block.get("DEVICE_HOSTNAME", "localhost")),
-            port or int(block.get("DEVICE_PORT", 7777)),
+            *device_address(SETTINGS, hostname, port, default_port=PORT),
             timeout=timeout,
             command_terminator=b"\n",
             reply_terminator=b"\r\n",

@@ -25,6 +25,8 @@ from egse.tempcontrol.lsci336.status import Event, StatusRegisters
 LOGGER = logging.getLogger("egse.tempcontrol.lsci336")
 
 IDENTIFICATION = "LSCI,MODEL336,LSASIM1/LSOSIM1,2.9"
+PORT = 7777
+"""TCP port when the settings name none."""
 BLOCK_TEMPERATURE = 295.0
 """Of the thermocouple terminals [K]."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from egse.device import DeviceError
+from egse.deviceprotocol import DeviceProtocol
 from egse.env import EnvError, get_site_id
-from egse.protocol import Protocol
 from egse.tempcontrol.lsci336.driver import LakeShore336Controller
 
 
@@ -19,7 +18,7 @@ def site_prefix() -> str:
         return "GLAB_"
 
 
-class LakeShore336Protocol(Protocol):
+class LakeShore336Protocol(DeviceProtocol):
     """One row: temperatures of the four inputs, set points, heater outputs and ranges of the two heaters.
 
     Names: `G<SITE>_LSCI336_TEMP_A..D` [K] (nan without a valid reading), `..._STATUS_A..D`, `..._SETPOINT_1..2`,
@@ -28,13 +27,6 @@ class LakeShore336Protocol(Protocol):
 
     controller: LakeShore336Controller
 
-    def start(self) -> None:
-        """Connects to the instrument; the server also starts while it is away."""
-        try:
-            self.controller.connect()
-        except DeviceError:
-            return  # each command and each housekeeping row tries again
-
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row."""
         prefix, overview = f"{site_prefix()}LSCI336_", self.controller.get_overview()
@@ -42,11 +34,3 @@ class LakeShore336Protocol(Protocol):
             if overview[f"status_{channel}"]:
                 overview[f"temp_{channel}"] = math.nan
         return {f"{prefix}{name.upper()}": value for name, value in overview.items()}
-
-    def get_status(self) -> dict[str, Any]:
-        """Returns whether the instrument is connected; no message is sent for it."""
-        return {"device_connected": self.controller.is_connected()}
-
-    def quit(self) -> None:
-        """Disconnects from the instrument; outputs stay as they are."""
-        self.controller.disconnect()
