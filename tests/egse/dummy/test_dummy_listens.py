@@ -15,10 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from egse.authority import ControlError, control
 from egse.confman import ConfigurationManagerProxy
 from egse.dummy import DummyProxy
 from egse.proxy import Proxy
 from egse.registration import services_of
+from egse.security import KeyFolder, Role
 from egse.settings import Settings
 from egse.storage import StorageProxy
 
@@ -196,6 +198,29 @@ def test_a_storage_manager_that_starts_later_loads_the_setup_that_is_loaded(lab:
     lab.start("sm_cs")
     wait_until(lambda: "Setup 00052 fetched" in (lab.folder / "sm_cs.err").read_text())
     assert lab.status("sm_cs")["setup"] == "00052"
+
+
+def test_events_in_operations_mode(lab: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CURVE on loopback and control required: servers tell each other with the key of the servers, without control."""
+    keys = KeyFolder(lab.folder / "keys")
+    for name in ("server", "alice"):
+        keys.create(name)
+    keys.authorize("alice", Role.COMMAND)
+    monkeypatch.setenv("PLATO_KEYS_LOCATION", str(keys.path))
+    monkeypatch.setenv("PLATO_KEY_NAME", "alice")
+    settings = lab.folder / "local.yaml"
+    settings.write_text(
+        settings.read_text().replace("  ID: LAB\n", "  ID: LAB\n  CURVE: required\n  CONTROL: required\n")
+    )
+    Settings.load(force=True)
+    lab.start("sm_cs", "cm_cs", "dummy_cs")
+    wait_until(lambda: lab.listeners() == ["Dummy CS", "Storage CS"])
+    with ConfigurationManagerProxy() as cm, control(reason="a test"):
+        cm.load_setup(53)
+    wait_until(lambda: lab.status("dummy_cs")["events"] == 1)
+    wait_until(lambda: lab.status("sm_cs")["setup"] == "00053")
+    with DummyProxy() as dummy, pytest.raises(ControlError, match="needs control of the site"):
+        dummy.set_voltage(1.0)
 
 
 def test_the_servers_end_in_any_order(lab: Site) -> None:
