@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from egse.archive import find_raw_files
-from egse.h5 import CCD_BIN_TO_ID, SideImage, frame_numbers, get_file, packet_count, read_images
+from egse.fee import camera_model, ccd_numbering
+from egse.h5 import SideImage, frame_numbers, get_file, packet_count, read_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,15 +52,22 @@ def _has_images(path: Path) -> bool:
         return any(packet_count(file, frame) for frame in frame_numbers(file))
 
 
-def read_cycle(path: Path, ccd_bin_to_id: Sequence[int] = CCD_BIN_TO_ID) -> list[SideImage]:
+def read_cycle(path: Path, ccd_bin_to_id: Sequence[int] | None = None) -> list[SideImage]:
     """Returns the images of all frames of one raw file, one per CCD side.
 
     Args:
         path: the HDF5 file.
-        ccd_bin_to_id: CCD code of the FEE to the CGSE's number (Setup: `camera.fee.ccd_numbering`).
+        ccd_bin_to_id: CCD code of the FEE to the CGSE's number (Setup: `camera.fee.ccd_numbering`); None for that of
+            the camera model (`PLATO_CAMERA_IS_EM`), which also says how pixels are coded.
     """
+    bin_to_id = ccd_numbering().bin_to_id if ccd_bin_to_id is None else ccd_bin_to_id
+    twos_complement = camera_model() == "em"
     with get_file(path) as file:
-        return [image for frame in frame_numbers(file) for image in read_images(file, frame, ccd_bin_to_id)]
+        return [
+            image
+            for frame in frame_numbers(file)
+            for image in read_images(file, frame, bin_to_id, twos_complement)
+        ]
 
 
 def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:
