@@ -53,6 +53,8 @@ IDLE_SLICE = 100
 """How long the threads wait for a message before they look at the stop flag and at scheduled tasks [ms]."""
 LAST_WORDS = 200
 """How long the end of a server waits for its last answers to be taken [ms]."""
+LONG_TASK = 1.0
+"""A scheduled task that takes longer is complained about [s]."""
 END_LIMIT = 4.5
 """A server that has not ended this long after it was told to is ended the hard way [s]."""
 
@@ -177,6 +179,10 @@ class ControlServer(EventParticipant):
             self._serve_commands()
         finally:
             self._shut_down(services)
+
+    def serve(self) -> None:
+        """Serves until `stop()`; `after_serve` follows (names of the manual, chapter 7)."""
+        self.run()
 
     @property
     def stopping(self) -> bool:
@@ -356,9 +362,11 @@ class ControlServer(EventParticipant):
         """Has `function` called from the event loop, outside any command (section 7.5 of the manual).
 
         Args:
-            function: what to do; it should be quick. Exceptions are logged.
+            function: what to do; it should be quick, as commands wait meanwhile, or start a thread. Its result (other
+                than None) and its exceptions are logged.
             after: not before this many seconds have passed.
-            when: not before this returns True.
+            when: not before this returns True; looked at from then on, at least ten times a second while the server is
+                idle. When it raises an exception the task is given up.
         """
         with self._task_lock:
             self._tasks.append(_Task(function, time.monotonic() + after, when))
@@ -374,9 +382,24 @@ class ControlServer(EventParticipant):
                     with self._task_lock:
                         self._tasks.append(task)
                     continue
-                task.function()
+                started = time.monotonic()
+                result = task.function()
+                if result is not None:
+                    logger.info("scheduled task %s: %s", _name_of(task.function), result)
+                if (duration := time.monotonic() - started) > LONG_TASK:
+                    logger.warning(
+                        "scheduled task %s kept commands waiting for %.1f s",
+                        _name_of(task.function),
+                        duration,
+                    )
             except Exception:
-                logger.exception("%s: a scheduled task failed", self.name)
+                logger.exception("%s: the scheduled task %s failed", self.name, _name_of(task.function))
+
+
+def _name_of(function: Callable[[], Any]) -> str:
+    """Returns a name for messages, also of a `functools.partial`."""
+    bare = getattr(function, "func", function)
+    return getattr(bare, "__qualname__", repr(bare))
 
 
 _FIRST_FRAME = zmq.NOBLOCK | zmq.SNDMORE
