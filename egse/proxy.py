@@ -12,10 +12,9 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from copy import copy
 from typing import Any, ClassVar, Protocol, Self
 
@@ -28,6 +27,7 @@ from egse.response import restore_error
 from egse.security.token import current_token
 from egse.services import ServiceInterface
 from egse.settings import Settings
+from egse.submission import Submitter
 from egse.wire import SCHEMA, Request
 
 __all__ = [
@@ -352,35 +352,6 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface):
     def get_service_proxy(self) -> ServiceProxy:
         """Returns a proxy for the services of the control server (section 6.4 of the manual)."""
         return ServiceProxy.for_proxy(self)
-
-
-class Submitter:
-    """Sends the commands of a proxy from a thread of its own; see `Proxy.submit`."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = copy(proxy)
-        self._proxy._channel = None  # waiting for one command must not block the others
-        self._proxy._submitter = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"submit-{proxy.server_name}")
-
-    def __getattr__(self, name: str) -> Callable[..., Future[Any]]:
-        method = getattr(self._proxy, name)
-        if not callable(method) or name.startswith("_"):
-            raise AttributeError(f"{name!r} is no command of {self._proxy!r}")
-
-        def submit(*args: Any, **kwargs: Any) -> Future[Any]:
-            context = copy_context()
-            return self._thread.submit(context.run, method, *args, **kwargs)
-
-        return submit
-
-    def __dir__(self) -> list[str]:
-        return [name for name in dir(self._proxy) if not name.startswith("_")]
-
-    def close(self) -> None:
-        """Cancels what is not sent yet, waits for what is, and closes the connection."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        self._proxy.disconnect_cs()
 
 
 class DynamicProxy(Proxy):
