@@ -68,6 +68,7 @@ class ConfigurationManagerProtocol(Protocol):
             "repository": str(controller.repository.root),
             "push": controller.pusher.problem or ("pending" if controller.pusher.pending else "done"),
             "listeners": self.control_server.get_listener_names(),
+            "control": str(controller.control.state()),
             "record problems": controller.life.book.problems,
             **controller.life.summary(),
         }
@@ -109,6 +110,7 @@ def status_lines(status: dict[str, Any], full: bool) -> list[str]:
             f"Setup file: {status['setup file'] or 'none'}",
             f"Configuration repository: {status['repository']}",
             f"Push to the remote: {status['push']}",
+            f"Control: {status['control']}",
             f"Observations closed: {status['closed']}",
             *(f"DAMAGED: {problem}" for problem in status["record problems"]),
         ]
