@@ -204,7 +204,8 @@ def take_control(reason: str = "", *, force: bool = False) -> Grant:
         if _grant is not None and not _grant.lost:
             _grant.depth += 1
             return _grant
-        _inherited = current_token()
+        if _grant is None:
+            _inherited = current_token()
         session = _inherited[0] or new_session()
         member = f"{command_origin()}-{secrets.token_hex(4)}"
         proxy = ControlProxy(timeout=5.0)

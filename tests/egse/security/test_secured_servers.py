@@ -21,6 +21,7 @@ from egse.confman import ConfigurationManagerProxy
 from egse.journal import read_journal
 from egse.security import HandshakeError, KeyFolder, Role
 from egse.security.curve import act_as
+from egse.security.token import current_token
 from egse.settings import Settings
 from egse.site.layout import SiteLayout
 from egse.site.localsettings import read_local_settings, write_local_settings
@@ -178,10 +179,13 @@ def test_two_operators(lab: SiteLayout, servers: Servers, connect: Callable[[], 
         assert as_bob("force")[-1] == f"acted 2 under epoch {grant.epoch + 1}"
         with pytest.raises(ControlError, match=r"needs control of the site|held by bob|is over"):
             device.act()
+    assert current_token() == ("", 0)
     assert not get_control().holder
-    with control(reason="again") as later:
+    with control(reason="again") as later, control() as inner:
+        assert inner is later
         assert later.epoch > grant.epoch + 1
         assert device.act() == 3
+    assert current_token() == ("", 0)
     origins = [
         record.origin
         for path in (lab.data / "journal" / "secured_cs").glob("*.journal")
