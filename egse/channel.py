@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -17,6 +18,8 @@ CONNECT_TIMEOUT = 2.0
 
 PATIENCE = 0.5
 """How long a call waits for its answer before it looks whether the server is still there [s]."""
+
+_numbers = itertools.count()
 
 
 @register_error
@@ -61,7 +64,8 @@ class Channel:
         except ConnectionError:
             sock.close(0)
             raise
-        self._monitor = sock.get_monitor_socket(monitor_events())
+        # An address of its own: pyzmq's is made of the file descriptor, which may be in use again before it is free.
+        self._monitor = sock.get_monitor_socket(monitor_events(), f"inproc://channel-{next(_numbers)}")
         sock.connect(self.endpoint)
         self._socket = sock
         return sock

@@ -83,7 +83,11 @@ def test_no_setup_no_device(site: SiteLayout) -> None:
 def test_devices_of_the_setup(site: SiteLayout) -> None:
     (path,) = site.conf.glob("SETUP_*.yaml")
     GlobalState.setup = Setup.from_yaml_file(path)
-    assert device("camera.dpu").server_name == "dpu_cs"
+    camera = device("camera.dpu")
+    assert camera.server_name == "dpu_cs"
+    assert device("camera.dpu") is camera, "one connection, however often it is asked"
+    GlobalState.setup = Setup.from_yaml_file(path)
+    assert device("camera.dpu") is not camera
     with pytest.raises(Abort, match=r"no `gse.laser.device` \(nothing called `laser`\)"):
         device("gse.laser")
     # Nothing runs in this site.
