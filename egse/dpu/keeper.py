@@ -32,6 +32,8 @@ RECENT = 20
 """How many observations are looked through for the one that was running when a cycle began."""
 MOST_UNSURE = 100
 """So many cycles are remembered while the configuration manager is away."""
+PATIENCE = 5
+"""The files of so many cycles wait for it to come back when no observation is known; later ones are written without."""
 
 SetObsid = Callable[[int, str], None]
 
@@ -140,7 +142,8 @@ class RecordKeeper:
     def _stamp(self, cycle: int, timestamp: float) -> bool:
         """Tells the observation that is running now that a cycle has just begun.
 
-        While nobody can tell, the last known one is assumed, and the question is asked again (`_settle`).
+        While nobody can tell, the last known one is assumed, and the question is asked again (`_settle`); a file without
+        an assumption waits a moment for the answer (`ProcessorConfig.obsid_wait`).
 
         Returns:
             False when nobody could tell.
@@ -150,7 +153,8 @@ class RecordKeeper:
         except (ConnectionError, OutcomeUnknownError) as exc:
             self._note_away("configuration manager", exc)
             self._unsure.append((cycle, timestamp))
-            self._set_obsid(cycle, self._last_obsid)
+            if self._last_obsid or len(self._unsure) > PATIENCE:
+                self._set_obsid(cycle, self._last_obsid)
             return False
         self._away.discard("configuration manager")
         self._last_obsid = ""

@@ -79,7 +79,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
     camera: str = "fm"
     parent: int = 0
     log_endpoint: str = ""
-    obsid_wait: float = 2.0
+    obsid_wait: float = 5.0
 
 
 class DPUProcessor:

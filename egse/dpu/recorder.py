@@ -180,6 +180,9 @@ class CycleRecorder:
             True when all files are finished.
         """
         self._obsid_wait = min(self._obsid_wait, 0.5)
+        for cycle in list(self._unfinished.values()):
+            if cycle is not self._cycle:
+                cycle.obsid_known.set()  # it has waited since its end; this is no time to wait longer
         self.end_cycle()
         self._jobs.put(None)
         self._thread.join(timeout)

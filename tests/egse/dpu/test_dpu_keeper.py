@@ -24,6 +24,7 @@ class Manager:
 
     def __init__(self) -> None:
         self.away = False
+        self.refused = threading.Semaphore(0)
         self.records: list[dict[str, Any]] = []
 
     def start(self, obsid: str, start: float) -> None:
@@ -34,6 +35,7 @@ class Manager:
 
     def _answer(self) -> None:
         if self.away:
+            self.refused.release()
             raise ConnectionError("cm_cs does not answer")
 
     def get_observation(self) -> dict[str, Any] | None:
@@ -117,11 +119,20 @@ def test_manager_killed_right_after_the_start_of_the_observation(bench: Bench, m
     manager.start("LAB_00001_00007", T0)
     manager.away = True
     bench.begin_cycle(1, T0 + 1)
-    bench.wait_told(1)
+    assert manager.refused.acquire(timeout=LIMIT)
+    bench.recorder.end_cycle()
     manager.away = False
-    bench.wait_told(2)
-    assert bench.obsids == [(1, ""), (1, "LAB_00001_00007")]
+    bench.wait_told(1)
+    assert bench.obsids == [(1, "LAB_00001_00007")]
     assert bench.end() == ["LAB_00001_00007"]
+
+
+def test_files_do_not_pile_up_when_there_is_no_manager(bench: Bench, manager: Manager) -> None:
+    manager.away = True
+    for cycle in range(1, module.PATIENCE + 3):
+        bench.keeper.on_event("cycle", {"cycle": cycle, "timestamp": T0 + cycle})
+    bench.wait_told(2)
+    assert bench.obsids == [(module.PATIENCE + 1, ""), (module.PATIENCE + 2, "")]
 
 
 def test_cycle_belongs_to_the_observation_of_its_start(bench: Bench, manager: Manager) -> None:
@@ -148,4 +159,5 @@ def test_no_observation_is_made_up_for_a_cycle_after_its_end(bench: Bench, manag
     bench.wait_told(2)
     manager.away = False
     bench.wait_told(3)
+    assert bench.obsids[1:] == [(2, "LAB_00001_00007"), (2, "")]
     assert bench.end() == ["LAB_00001_00007", ""]

@@ -69,6 +69,15 @@ def test_obsid_that_never_comes(tmp_path: Path) -> None:
         assert file["obsid"][()] == b""
 
 
+def test_end_does_not_wait_for_an_obsid(tmp_path: Path) -> None:
+    files = Files()
+    recorder = CycleRecorder(tmp_path, "LAB", files.add, obsid_wait=60.0)
+    record(recorder, 1, obsid=None)
+    recorder.end_cycle()
+    assert recorder.close(timeout=5.0)
+    assert files[0][1].obsid == ""
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with (
         CycleRecorder(tmp_path, "LAB", Files().add),
