@@ -141,6 +141,23 @@ def test_killed_processor_is_started_again_and_goes_on_counting(camera: Camera) 
     camera.wait(lambda: dpu.get_status_summary()["known"] and dpu.n_fee_is_dump_mode())
 
 
+def test_killed_configuration_manager_costs_no_obsid(
+    camera: Camera, observation: dict[str, Any], in_sandbox: Any
+) -> None:
+    dpu, obsid = camera.dpu, observation["obsid"]
+    dpu.n_fee_set_full_image_mode(num_cycles=3, **FEW_ROWS)
+    camera.wait(lambda: not dpu.n_fee_is_dump_mode())
+    in_sandbox.kill("cm_cs")
+    camera.wait(dpu.n_fee_is_dump_mode)
+    camera.wait(lambda: dpu.get_unfinished_files() == 0)
+    in_sandbox.wait_for("cm_cs")
+    numbers = [int(Path(path).stem[-5:]) for path in dpu.get_hdf5_files(obsid)]
+    assert len(numbers) >= 3
+    assert numbers == [*range(numbers[0], numbers[0] + len(numbers))]
+    with ConfigurationManagerProxy() as manager:
+        assert manager.get_obsid() == obsid
+
+
 def answers(dpu: DPUProxy, restarts: int) -> bool:
     try:
         return bool(dpu.get_status_summary()["processor_restarts"] > restarts)
