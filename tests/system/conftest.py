@@ -192,6 +192,12 @@ class Site:
             return False
         return self.camera.n_fee_get_mode() == FULL_IMAGE_MODE and not self.camera.n_fee_is_dump_mode()
 
+    def to_rest(self) -> None:
+        """Ends the taking of images that an earlier test has left."""
+        if self.camera.n_fee_get_mode() == FULL_IMAGE_MODE and not self.camera.n_fee_is_dump_mode():
+            self.camera.n_fee_set_dump_mode()
+            eventually(self.camera.n_fee_is_dump_mode, what="DUMP mode")
+
     def as_after_power_on(self) -> None:
         """Brings camera and light source into the state after power-on, in which a dry run begins."""
         assert self.manager.get_observation() is None, "an observation is running"

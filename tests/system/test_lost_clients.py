@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -44,9 +43,7 @@ def acquiring(
         return runner
 
     yield start
-    if lab.camera.n_fee_get_mode() == 5:
-        lab.camera.n_fee_set_dump_mode()
-        wait(lab.camera.n_fee_is_dump_mode, what="DUMP mode")
+    lab.to_rest()
 
 
 def check_record(lab: Any, folder: Path, status: str) -> dict[str, Any]:
@@ -103,11 +100,7 @@ def test_the_runner_is_told_to_stop(lab: Any, shell: Any, acquiring: Callable[[]
 
 
 def test_runner_and_kernel_are_killed_together(
-    lab: Any,
-    shell: Any,
-    acquiring: Callable[[], Any],
-    wait: Callable[..., Any],
-    write_notebook: Callable[..., Path],
+    lab: Any, shell: Any, acquiring: Callable[[], Any], wait: Callable[..., Any]
 ) -> None:
     runner = acquiring()
     obsid = lab.manager.get_obsid()
@@ -125,10 +118,3 @@ def test_runner_and_kernel_are_killed_together(
     assert record.raw_files
     commands = [command["command"] for command in record.lines("commands.jsonl")]
     assert commands.count("n_fee_set_full_image_mode") == 1
-
-    # The next run can start, and brings the events that waited.
-    assert shell.run("camtest", "run", write_notebook("next.ipynb", "1"))[0] == 0
-    (late,) = (entry for entry in record.supplements if "late-events" in entry["path"])
-    events = [json.loads(line) for line in (record.folder / late["path"]).read_text().splitlines()]
-    assert any(event.get("block", "").endswith("n_cam_acquire_and_dump") for event in events)
-    assert verify(Observation(obsid, lab.folder)) == []

@@ -21,20 +21,14 @@ RAISING = (
 ENGINE = ("--engine", "camtest", "--no-progress-bar")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("num_cyles", "3", "`num_cyles` is not a parameter of this notebook. Did you mean `num_cycles`?"),
-        ("attenuation", "strong", "`attenuation` expected a number, got 'strong'"),
-    ],
-)
-def test_a_wrong_parameter_is_refused_before_anything_starts(
-    lab: Any, shell: Any, name: str, value: str, message: str
-) -> None:
+def test_wrong_parameters_are_refused_before_anything_starts(lab: Any, shell: Any) -> None:
+    """All of them at once: an unknown name, text for a number."""
     before = len(lab.manager.list_observations())
-    code, output = shell.run("papermill", *ENGINE, PROCEDURE, "out.ipynb", "-p", name, value)
+    wrong = ("-p", "num_cyles", 3, "-p", "attenuation", "strong")
+    code, output = shell.run("papermill", *ENGINE, PROCEDURE, "out.ipynb", *wrong)
     assert code == 2
-    assert message in output
+    assert "`num_cyles` is not a parameter of this notebook. Did you mean `num_cycles`?" in output
+    assert "`attenuation` expected a number, got 'strong'" in output
     assert "Traceback" not in output
     assert len(lab.manager.list_observations()) == before
     assert lab.manager.get_observation() is None
