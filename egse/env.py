@@ -20,6 +20,8 @@ LOCAL_SETTINGS = "PLATO_LOCAL_SETTINGS"
 INSTALL_LOCATION = "PLATO_INSTALL_LOCATION"
 COMMON_EGSE_PATH = "PLATO_COMMON_EGSE_PATH"
 CAMERA_IS_EM = "PLATO_CAMERA_IS_EM"
+KEYS_LOCATION = "PLATO_KEYS_LOCATION"
+KEY_NAME = "PLATO_KEY_NAME"
 
 VARIABLES: dict[str, tuple[str, str]] = {
     SITE_ID: ("the site, in upper case", "CSL1"),
@@ -30,6 +32,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     LOCAL_SETTINGS: ("settings file of this site", "/cgse/local_settings.yaml"),
     INSTALL_LOCATION: ("target of an operational installation", "/cgse"),
     COMMON_EGSE_PATH: ("git checkout of this software", "~/git/plato-common-egse"),
+    KEYS_LOCATION: ("folder with the keys of people and servers", "~/.config/camtest/keys"),
+    KEY_NAME: ("whose key this process uses", "alice"),
     CAMERA_IS_EM: ("True when the camera is the engineering model", "False"),
 }
 """All variables, with their meaning and an example."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 
 from camtest.core import services
+from camtest.core.variables import LEASE_VARIABLE
 from egse.confman import ObservationError
 
 LOGGER = logging.getLogger(__name__)
@@ -15,6 +17,24 @@ INTERACTIVE_LEASE = 60.0
 """Lease of an observation that a person opened in a kernel [s]: a busy kernel is not a dead one."""
 SUPERVISED_LEASE = 12.0
 """Lease of an observation held by a runner [s]: when runner and kernel die, it is closed within 15 s."""
+
+
+def supervised_lease() -> float:
+    """Returns the lease of a run [s]: `CAMTEST_LEASE` when that is set, else 12 s.
+
+    Raises:
+        ValueError: when the variable holds no number of at least 1.
+    """
+    text = os.environ.get(LEASE_VARIABLE, "").strip()
+    if not text:
+        return SUPERVISED_LEASE
+    try:
+        lease = float(text)
+    except ValueError:
+        lease = 0.0
+    if not lease >= 1.0:
+        raise ValueError(f"{LEASE_VARIABLE} must be a number of seconds, at least 1; it is {text!r}")
+    return lease
 
 
 class LeaseKeeper:

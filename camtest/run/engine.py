@@ -25,7 +25,7 @@ from papermill.log import logger as papermill_logger
 
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
-from camtest.core.lease import SUPERVISED_LEASE
+from camtest.core.lease import supervised_lease
 from camtest.core.values import call_text, plain
 from camtest.core.variables import DRY_RUN_VARIABLE, OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
 from camtest.run.client import Outcome, RunClient
@@ -246,7 +246,7 @@ class _Run:
         }
         try:
             handle = open_observation(
-                function, description, supervised=True, lease=SUPERVISED_LEASE, details=details
+                function, description, supervised=True, lease=supervised_lease(), details=details
             )
         except ObservationError as exc:
             raise RunError(f"{label} was not started: {exc}") from exc

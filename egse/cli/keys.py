@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from egse.cli.common import tells_errors
-from egse.security.keys import KEYS_LOCATION, SERVER, KeyFolder
+from egse.env import KEYS_LOCATION
+from egse.security.keys import SERVER, KeyFolder
 from egse.security.roles import Role
 
 _KEYS_OPTION = click.option(
@@ -32,6 +33,8 @@ def keys() -> None:
     Each person, on their machine:   cgse keys create alice
     Give alice.key to the servers:   cgse keys authorize alice --role command --file alice.key
     Give server.key to each person:  copy it into their key folder
+
+    Example: cgse keys create alice
     """
 
 

@@ -27,13 +27,11 @@ from pathlib import Path
 
 import zmq
 
-from egse.env import EnvError
+from egse.env import KEY_NAME, KEYS_LOCATION, EnvError
 from egse.files import fsync_folder, write_atomically
 from egse.security.roles import Caller, Role
 from egse.settings import Settings, SettingsError
 
-KEYS_LOCATION = "PLATO_KEYS_LOCATION"
-KEY_NAME = "PLATO_KEY_NAME"
 """The environment variable that says whose key this process uses; the user's login name when it is not set."""
 
 SERVER = "server"

@@ -273,7 +273,7 @@ def test_signals_are_given_back(core: FakeCore, tmp_path: Path) -> None:
 def test_lost_observation_ends_the_run(
     core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("camtest.run.engine.SUPERVISED_LEASE", 1.0)
+    monkeypatch.setattr("camtest.run.engine.supervised_lease", lambda: 1.0)
     thread = when_running(tmp_path, lambda: core.end_observation(core.last["run_id"], "orphaned"))
     result = run(tmp_path, SLOW, "2")
     thread.join()

@@ -245,7 +245,7 @@ def test_runner_and_kernel_killed_together(
     site: Sandbox, environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
 ) -> None:
     notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, BLOCK, SLOW)
-    process = start(papermill(notebook), environment, tmp_path)
+    process = start(papermill(notebook), environment | {"CAMTEST_LEASE": "3"}, tmp_path)
     kernel = kernel_pid(tmp_path, process)
     obsid = manager.get_obsid()
     process.kill()
