@@ -44,7 +44,8 @@ def outcome(lab: Any, executed: Path) -> dict[str, Any]:
     commands = record.lines("commands.jsonl")
     return {
         **{key: observation[key] for key in ("status", "reason", "function", "supervised", "setup_id")},
-        "files": sorted(name for name in files if not name.endswith(".csv")),
+        # Housekeeping and late raw files depend on the moment.
+        "files": sorted(name for name in files if not name.endswith((".csv", "supplements.jsonl"))),
         "events": [event["event"] for event in record.lines("events.jsonl")],
         "sources": [cell.source for cell in notebook.cells],
         "cells": cell_statuses(notebook),
