@@ -30,9 +30,6 @@ from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger(__name__)
 
-LONGEST_GAP = 1000
-"""More readouts than this are not missed in a row (1.7 hours): the frame counter has started anew."""
-
 _ERROR_FLAGS = slice(138, 140)
 """Where the error flags are in the housekeeping area (storage ICD, section 8.6)."""
 
@@ -193,19 +190,10 @@ class DPUCore:
         if self.phase is not Phase.HOUSEKEEPING:
             self.counters["orphan_packets"] += 1
             return
-        self._follow_counter(int.from_bytes(packet[6:8], "big"))
+        self.state.frame_counter = int.from_bytes(packet[6:8], "big")
         self._begin_frame((packet[5] >> 2) & 3, now, packet)
         self._sink.publish(MessageIdentifier.SYNC_HK_PACKET, (packet, utc_text(self._timestamp)))
         self._sink.housekeeping(packet[HEADER_SIZE:], self._timestamp)
-
-    def _follow_counter(self, counter: int) -> None:
-        """Follows the FEE's frame counter; a jump means another life of the FEE, whose registers are read anew."""
-        state = self.state
-        if state.known and (counter - state.frame_counter) & 0xFFFF > LONGEST_GAP:
-            LOGGER.warning("the N-FEE was restarted (readout %d after %d)", counter, state.frame_counter)
-            state.known = False
-            state.num_cycles = 0
-        state.frame_counter = counter
 
     def _begin_frame(self, frame_number: int | None, now: float, packet: bytes = b"") -> None:
         """A frame starts: the mirror follows the pulse. Without housekeeping packet its number is a guess."""

@@ -12,7 +12,6 @@ from egse.dpu.core import Phase
 from egse.dpu.errors import FEEModeError
 from egse.dpu.transactions import Script, Transactions
 from egse.fee import NUMBERINGS, n_fee_mode
-from egse.fee.model import NFEEModel
 from egse.h5 import Kind, sides_in_frame
 from egse.reg import RegisterMap
 from egse.rmap import RMAPError, decode_command, read_command
@@ -261,18 +260,6 @@ def test_dead_link(make_bench: Callable[..., Any]) -> None:
     bench.run(30.0)
     assert bench.state.known
     bench.command("n_fee_set_standby_mode")
-
-
-def test_a_restarted_camera_is_noticed(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
-    bench.run(20.0)
-    bench.core.submit(1, "n_fee_set_standby_mode", {})
-    bench.run(60.0)
-    assert bench.state.mode == n_fee_mode.STANDBY_MODE
-    bench.model = NFEEModel(start=bench.now + 1.0)
-    bench.run(15.0)
-    assert "was restarted" in caplog.text
-    assert bench.state.known
-    assert bench.state.mode == n_fee_mode.ON_MODE
 
 
 def test_rubbish_is_counted(bench: Any) -> None:
