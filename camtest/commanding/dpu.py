@@ -167,6 +167,7 @@ def n_cam_acquire_and_dump(
         timeout=(num_cycles + 3) * LONGEST_CYCLE,
         interval=POLL_INTERVAL,
         what=f"the end of {num_cycles} cycles",
+        progress=lambda: dpu().get_num_cycles(),
     )
     wait_until(
         lambda: dpu().get_unfinished_files() == 0,

@@ -52,7 +52,12 @@ class _Question:
 
 
 def wait_until(
-    condition: Callable[[], bool], *, timeout: float, interval: float = 0.5, what: str = "the condition"
+    condition: Callable[[], bool],
+    *,
+    timeout: float,
+    interval: float = 0.5,
+    what: str = "the condition",
+    progress: Callable[[], object] | None = None,
 ) -> float:
     """Waits until `condition()` is true; in a dry run the time is virtual.
 
@@ -62,6 +67,8 @@ def wait_until(
         timeout: longest time to wait [s of the session's clock].
         interval: time between two questions [s].
         what: what is waited for, for the error and the log.
+        progress: a figure that moves while there is hope; when it has moved by the time-out, waiting goes on. A camera
+            that is late on a busy machine is not a camera that stands still.
 
     Returns:
         How long it took [s].
@@ -74,8 +81,13 @@ def wait_until(
     clock = GlobalState.clock
     started = clock.monotonic()
     LOGGER.info("Waiting for %s (at most %g s)", what, timeout)
-    if timing.wait_until(question.ask, timeout=timeout, interval=interval, clock=clock):
-        raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
+    seen = None if progress is None else progress()
+    while timing.wait_until(question.ask, timeout=timeout, interval=interval, clock=clock):
+        now = None if progress is None else progress()
+        if now == seen:
+            raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
+        LOGGER.warning("Still waiting for %s after %g s", what, clock.monotonic() - started)
+        seen = now
     return clock.monotonic() - started
 
 

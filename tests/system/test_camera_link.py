@@ -24,7 +24,7 @@ from egse.site.sandbox import Sandbox
 
 pytestmark = pytest.mark.system
 
-SPEED = 20.0
+SPEED = 8.0
 COLUMNS, PER_PACKET = 2295, 7
 ACQUIRE = """\
 from camtest import observation

@@ -51,6 +51,13 @@ def test_in_vain(clock: VirtualClock) -> None:
     assert clock.monotonic() - start == pytest.approx(10.0, abs=0.6)
 
 
+def test_waiting_goes_on_while_there_is_progress(clock: VirtualClock) -> None:
+    cycles_left = iter([3, 2, 1, 1])
+    with pytest.raises(TimeoutError, match="in vain"):
+        wait_until(lambda: False, timeout=100, what="the images", progress=lambda: next(cycles_left))
+    assert 300 <= clock.monotonic() < 310
+
+
 @pytest.mark.parametrize(
     "error", [ConnectionError("gone"), DeviceConnectionError("gone"), TimeoutError("late")]
 )
