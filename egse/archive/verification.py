@@ -115,7 +115,8 @@ def _check_supplements(observation: Observation, supplements: list[Supplement]) 
     listing = folder / SUPPLEMENTS
     lines = listing.read_bytes().splitlines() if listing.exists() else []
     previous = sha256_of(folder / MANIFEST)
-    for number, (line, supplement) in enumerate(zip(lines, supplements, strict=True), 1):
+    # The list is append-only: what was added since `supplements` was read is looked at the next time.
+    for number, (line, supplement) in enumerate(zip(lines, supplements, strict=False), 1):
         if supplement.prev != previous:
             text = f"line {number}: what comes before it was altered, removed or inserted"
             yield Problem("altered", _relative(listing, site), text)
