@@ -13,6 +13,7 @@ import h5py
 import pytest
 
 from egse.archive import Observation, find_folder, find_raw_files, list_observations, verify
+from egse.archive.verification import _check_supplements
 from egse.clock import VirtualClock
 from egse.confman.manager import ConfigurationManager
 from egse.confman.repository import SetupRepository
@@ -260,3 +261,10 @@ def test_an_observation_of_an_older_system_is_said_to_be_one(site: Path) -> None
     (site / "obs/00757_CSL_00009").mkdir()
     (problem,) = verify(Observation(757, site))
     assert "older system" in str(problem)
+
+
+def test_a_supplement_added_while_verify_looks_does_not_disturb_it(site: Path) -> None:
+    observation = Observation(site / OBS)
+    early = observation.supplements[:1]  # as read before the second one was added
+    assert len(observation.supplements) == 2
+    assert list(_check_supplements(observation, early)) == []
