@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
+import msgspec
+
 from egse.advice import did_you_mean
 from egse.command_check import check_definition, check_parameters
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
+from egse.typedargs import arguments_decoder
+from egse.wire import DECODING_ERRORS, WireError, decode_value, encode
 
 __all__ = [
     "ClientServerCommand",
@@ -39,6 +43,7 @@ R = TypeVar("R")
 
 CommandType = Literal["read", "write", "transaction", "query", "call"]
 DEFINITION_ATTRIBUTE = "__command__"
+_PLAIN_RESULTS = (Any, None, type(None), float, int, str, bool, bytes, dict, list)
 INTERFACE_MARKER = "__dynamic_interface"
 """Attribute of every method that `dynamic_interface` decorated (section 6.6.1 of the manual)."""
 
@@ -109,6 +114,12 @@ class CommandDefinition:
         return ParameterDefinition("return", bare, unit, limits)
 
     @cached_property
+    def converts_result(self) -> bool:
+        """True when the result has a type of its own (enumeration, struct, tuple), made from what came by wire."""
+        hint = self.returns.hint
+        return hint not in _PLAIN_RESULTS and "numpy" not in getattr(hint, "__module__", "") + repr(hint)
+
+    @cached_property
     def extra_arguments(self) -> str | None:
         """The name of the `**kwargs` parameter, None when there is none."""
         for parameter in self.signature.parameters.values():
@@ -147,6 +158,50 @@ class CommandDefinition:
         if left:
             self._take_extra(kwargs, bound)
         return bound
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes | msgspec.Raw], Any] | None:
+        decoder = None if self.extra_arguments else arguments_decoder(self.name, self.parameters)
+        return None if decoder is None else decoder.decode
+
+    def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Raw:
+        """Returns all arguments by name, checked as by `bind`, encoded for a `Request`.
+
+        Raises:
+            CommandError: when an argument is missing, unknown, of the wrong type or out of range.
+            WireError: when one cannot travel.
+        """
+        if self._decode is not None and (not kwargs if len(args) == len(self._names) else not args):
+            try:
+                packed = msgspec.Raw(encode(kwargs or dict(zip(self._names, args))))
+                self._decode(packed)
+                return packed
+            except (msgspec.MsgspecError, WireError):
+                pass  # to be normalised, or wrong: the slower way tells
+        return msgspec.Raw(encode(self.bind(args, kwargs)))
+
+    def unpack(self, packed: bytes | msgspec.Raw) -> dict[str, Any]:
+        """Returns all arguments by name out of a `Request`, defaults filled in, types and ranges checked.
+
+        Raises:
+            CommandError: when they do not fit, or are no arguments at all.
+        """
+        if self._decode is not None:
+            try:
+                return msgspec.structs.asdict(self._decode(packed))
+            except DECODING_ERRORS:
+                pass  # the slower way tells what is wrong
+        try:
+            arguments = decode_value(bytes(packed))
+        except WireError as exc:
+            raise CommandError(f"{self.name}: the arguments are unreadable ({exc})") from exc
+        if not isinstance(arguments, dict) or not all(type(name) is str for name in arguments):
+            raise CommandError(f"{self.name}: the arguments must be a map by name, got {arguments!r}")
+        return self.bind((), arguments)
 
     def _take_extra(self, kwargs: dict[str, Any], bound: dict[str, Any]) -> None:
         unknown = [key for key in kwargs if key not in bound]

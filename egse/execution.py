@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from egse.authority import AuthorityError
 from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
+from egse.context import command_context
 from egse.journal import Journal
 from egse.outcomes import Outcomes
-from egse.proxy import command_context
-from egse.response import Failure, Message, Success, describe_error, register_error
+from egse.response import Failure, Message, Response, Success, describe_error, register_error
 from egse.security.roles import ANYBODY, Caller
 from egse.wire import Reply, Request, encode
 
@@ -67,6 +69,7 @@ class CommandExecutor:
             "refused": 0,
             "malformed": 0,
             "expired": 0,
+            "dropped": 0,
             "repeated": 0,
         }
         self.outcomes = Outcomes(None if journal is None else journal.folder)
@@ -81,20 +84,23 @@ class CommandExecutor:
         Returns:
             None for a request that was executed before and whose answer is not there (any more).
         """
-        if self.outcomes.is_known(request.id):
+        outcomes = self.outcomes
+        if outcomes.is_known(request.id):
             self.counters["repeated"] += 1
-            return self.outcomes.answer(request.id)
+            return outcomes.answer(request.id)
+        inline = request.name in self._inline
         try:
-            answer = encode(Reply(request.id, self._incarnation, self._execute(request, caller)))
+            value = self._inline[request.name]() if inline else self._execute(request, caller)
+            answer = encode(Reply(request.id, self._incarnation, value))
         except Exception as exc:
             self._count_failure(request, exc, caller)
             answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
-        if request.name not in self._inline:
-            self.outcomes.end(request.id, answer)
+        if not inline:
+            outcomes.end(request.id, answer)
         return answer
 
     def _count_failure(self, request: Request, exc: Exception, caller: Caller) -> None:
-        origin = caller.origin(request.origin)
+        origin = caller.origin(request.context.origin)
         if isinstance(exc, (CommandError, ExpiredCommandError, AuthorityError)):
             self.counters["refused"] += 1
             logger.warning("%s refused for %s: %s", request.name, origin, exc)
@@ -103,53 +109,42 @@ class CommandExecutor:
             logger.error("%s failed for %s: %s", request.name, origin, exc, exc_info=exc)
 
     def _execute(self, request: Request, caller: Caller) -> Any:
-        inline = self._inline.get(request.name)
-        if inline is not None:
-            return inline()
         definition, method = self.commands.find(request.name)
         if self._admit is not None:
             self._admit(definition, request, caller)
-        if 0 < request.deadline < time.time():
+        now = time.time()
+        if 0 < request.deadline < now:
             self.counters["expired"] += 1
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
-        arguments = definition.bind((), request.args)
+        arguments = definition.unpack(request.args)
         self.counters["commands"] += 1
         self.outcomes.begin(request.id)
-        if self._journal is None:
+        journal = self._journal
+        if journal is None:
             return plain_result(method(**arguments))
-        if request.obsid or request.block:
-            with command_context(obsid=request.obsid, block=request.block, setup=request.setup):
-                return self._journalled(self._journal, request, caller, method, arguments)
-        return self._journalled(self._journal, request, caller, method, arguments)
-
-    def _journalled(
-        self,
-        journal: Journal,
-        request: Request,
-        caller: Caller,
-        method: Callable[..., Any],
-        arguments: dict[str, Any],
-    ) -> Any:
-        journal.begin(
-            request.id,
-            request.name,
-            arguments,
-            caller.origin(request.origin),
-            request.setup,
-            request.obsid,
-            request.block,
-        )
+        context = request.context
+        if caller is not ANYBODY:
+            context = msgspec.structs.replace(context, origin=caller.origin(context.origin))
+        journal.begin(request.id, request.name, arguments, context, now)
         try:
-            value = plain_result(method(**arguments))
+            if context.obsid or context.block:
+                with command_context(obsid=context.obsid, block=context.block, setup=context.setup):
+                    value = plain_result(method(**arguments))
+            else:
+                value = plain_result(method(**arguments))
         except Exception as exc:
-            journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}", request.obsid)
+            journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}")
             raise
-        journal.end(request.id, "done", "", request.obsid)
+        journal.end(request.id, "done")
         return value
 
 
 def plain_result(value: Any) -> Any:
     """Takes the result out of a `Success`, raises the cause of a `Failure` (older Controllers return them)."""
+    if not isinstance(value, Response):
+        return value
+    if not isinstance(value, Response):
+        return value
     if isinstance(value, Failure):
         raise value.cause or RuntimeError(value.message)
     if isinstance(value, Success):

@@ -15,41 +15,87 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from egse.context import CommandContext
 
-class JournalRecord(msgspec.Struct, omit_defaults=True, frozen=True):
-    """One line of a journal.
+
+class JournalSource(msgspec.Struct, frozen=True):
+    """Who keeps a journal.
 
     Attributes:
-        event: `begin` or `end`.
-        id: id of the command.
-        time: UTC as Unix time [s].
         server: name of the control server.
         incarnation: which life of the server.
-        command: name of the command (begin only).
-        args: arguments by name (begin only); arrays and long texts are abridged.
-        origin: who asked, as claimed by the client.
-        setup, obsid, block: the context of the command.
-        status: done or failed (end only).
-        error: type and text of the exception (end of a failed command).
     """
 
-    event: str
-    id: str
-    time: float
     server: str = ""
     incarnation: str = ""
-    command: str = ""
-    args: dict[str, Any] = {}
-    origin: str = ""
-    setup: str = ""
-    obsid: str = ""
-    block: str = ""
-    status: str = ""
+
+
+class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True):
+    """A command is about to be sent to the device.
+
+    Attributes:
+        id: id of the command.
+        time: UTC as Unix time [s].
+        source: the server.
+        command: name of the command.
+        args: arguments by name; arrays and long texts are abridged.
+        context: who asked (the person, where a key tells; else as claimed), under which Setup, in which observation
+            and building block.
+    """
+
+    id: str
+    time: float
+    source: JournalSource
+    command: str
+    args: dict[str, Any]
+    context: CommandContext
+
+    event: ClassVar[str] = "begin"
+
+    @property
+    def server(self) -> str:
+        """Name of the control server."""
+        return self.source.server
+
+    @property
+    def obsid(self) -> str:
+        """Full obsid of the observation that the command belongs to, empty outside."""
+        return self.context.obsid
+
+    @property
+    def block(self) -> str:
+        """The building block that issued the command, empty outside."""
+        return self.context.block
+
+    @property
+    def origin(self) -> str:
+        """Who asked."""
+        return self.context.origin
+
+
+class EndRecord(msgspec.Struct, tag_field="event", tag="end", frozen=True, omit_defaults=True):
+    """A command has ended.
+
+    Attributes:
+        id: id of the command.
+        time: UTC as Unix time [s].
+        status: done or failed.
+        error: type and text of the exception of a failed command.
+    """
+
+    id: str
+    time: float
+    status: str
     error: str = ""
+
+    event: ClassVar[str] = "end"
+
+
+JournalRecord = BeginRecord | EndRecord
 
 
 _LONGEST_TEXT = 2000
@@ -64,8 +110,8 @@ def _abridge(value: Any) -> Any:
     return str(value)[:_LONGEST_TEXT]
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_abridge)
-_decoder = msgspec.json.Decoder(JournalRecord)
+_encode = msgspec.json.Encoder(enc_hook=_abridge).encode
+_decoder: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(BeginRecord | EndRecord)
 
 
 class Journal:
@@ -79,50 +125,25 @@ class Journal:
 
     def __init__(self, folder: Path, server: str, incarnation: str) -> None:
         self.folder = folder
-        self.server = server
-        self.incarnation = incarnation
-        self.count = 0
+        self.source = JournalSource(server, incarnation)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._fd = -1
         self._day_ends = 0.0
 
     def begin(
-        self,
-        command_id: str,
-        command: str,
-        args: dict[str, Any],
-        origin: str = "",
-        setup: str = "",
-        obsid: str = "",
-        block: str = "",
+        self, command_id: str, command: str, args: dict[str, Any], context: CommandContext, now: float
     ) -> None:
-        """Records that a command is about to be sent to the device.
+        """Records that a command is about to be sent to the device at `now` (Unix time [s]).
 
         Raises:
             OSError: when it cannot be written (disk full); the command must not be executed then.
         """
-        now = time.time()
-        self._append(
-            JournalRecord(
-                "begin",
-                command_id,
-                now,
-                self.server,
-                self.incarnation,
-                command,
-                args,
-                origin,
-                setup,
-                obsid,
-                block,
-            ),
-            now,
-        )
+        self._append(_encode(BeginRecord(command_id, now, self.source, command, args, context)), now)
 
-    def end(self, command_id: str, status: str, error: str = "", obsid: str = "") -> None:
+    def end(self, command_id: str, status: str, error: str = "") -> None:
         """Records how a command ended: `done` or `failed`."""
         now = time.time()
-        self._append(JournalRecord("end", command_id, now, status=status, error=error, obsid=obsid), now)
+        self._append(_encode(EndRecord(command_id, now, status, error)), now)
 
     def close(self) -> None:
         """Closes the file; more records open it again."""
@@ -131,14 +152,12 @@ class Journal:
             self._fd = -1
         self._day_ends = 0.0
 
-    def _append(self, record: JournalRecord, now: float) -> None:
+    def _append(self, data: bytes, now: float) -> None:
         if now >= self._day_ends:
             self._open(now)
-        data = _encoder.encode(record)
         line = b"%08x %b\n" % (zlib.crc32(data), data)
         if os.write(self._fd, line) != len(line):
             raise OSError("the command journal could not be written completely (disk full?)")
-        self.count += 1
 
     def _open(self, now: float) -> None:
         self.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from egse.journal import read_journal
+from egse.journal import EndRecord, read_journal
 from egse.wire import decode_reply
 
 CAPACITY = 2048
@@ -76,7 +76,7 @@ class Outcomes:
             for record in read_journal(path):
                 if record.id != command_id:
                     continue
-                if record.event == "end":
+                if isinstance(record, EndRecord):
                     return {"status": record.status, "error": record.error}
                 begun = True
         return {"status": "unknown" if begun else "not executed"}

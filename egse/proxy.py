@@ -6,15 +6,11 @@ before anything is sent. It is safe to use one proxy from several threads; calls
 
 from __future__ import annotations
 
-import getpass
 import itertools
 import os
 import secrets
-import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, ClassVar, Protocol, Self
 
@@ -23,12 +19,19 @@ import msgspec
 from egse.catalogue import LoadedCommands
 from egse.channel import CONNECT_TIMEOUT, Channel, OutcomeUnknownError
 from egse.command import CommandDefinition
+from egse.context import (
+    CommandContext,
+    command_context,
+    command_origin,
+    get_command_context,
+    set_command_context,
+)
 from egse.response import restore_error
 from egse.security.token import current_token
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.submission import Submitter
-from egse.wire import SCHEMA, Request
+from egse.wire import Request, encode
 
 __all__ = [
     "CommandContext",
@@ -48,52 +51,6 @@ __all__ = [
 ]
 
 
-class CommandContext(msgspec.Struct, frozen=True):
-    """What every command carries along: the observation and building block that it belongs to.
-
-    Attributes:
-        obsid: full obsid of the running observation, empty outside.
-        block: name of the active building block, empty outside.
-        setup: id of the Setup that the client works with.
-    """
-
-    obsid: str = ""
-    block: str = ""
-    setup: str = ""
-
-
-_context: ContextVar[CommandContext | None] = ContextVar("command_context", default=None)
-_process_context = CommandContext()
-
-
-def get_command_context() -> CommandContext:
-    """Returns the context that commands are sent with now."""
-    context = _context.get()
-    base = _process_context
-    if context is None:
-        return base
-    return CommandContext(context.obsid or base.obsid, context.block, context.setup or base.setup)
-
-
-def set_command_context(*, obsid: str | None = None, setup: str | None = None) -> None:
-    """Sets observation or Setup for all commands of this process; None leaves a field as it is."""
-    global _process_context
-    base = _process_context
-    _process_context = CommandContext(
-        base.obsid if obsid is None else obsid, "", base.setup if setup is None else setup
-    )
-
-
-@contextmanager
-def command_context(*, obsid: str = "", block: str = "", setup: str = "") -> Iterator[None]:
-    """Sets the context for commands sent inside the `with` block (by this thread or task)."""
-    token = _context.set(CommandContext(obsid, block, setup))
-    try:
-        yield
-    finally:
-        _context.reset(token)
-
-
 class CommandRouter(Protocol):
     """Takes the commands of all proxies of this process instead of the wire (dry run)."""
 
@@ -110,39 +67,33 @@ def route_commands(router: CommandRouter | None) -> None:
     _router = router
 
 
-def command_origin() -> str:
-    """Returns who sends commands from this process: `user@host:pid`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
-
-
-class _Identity:
-    """Identity of this process on the wire; made anew after a fork, so that ids stay unique."""
+class _Numbers:
+    """Command ids of this process: unique over all clients, ever."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.session = secrets.token_hex(6)
-        self.origin = command_origin()
         self.counter = itertools.count(1)
 
 
-_identity = _Identity()
+_numbers = _Numbers()
 
 
-def _new_request(name: str, arguments: dict[str, Any], timeout: float) -> Request:
-    global _identity
-    if _identity.pid != os.getpid():
-        _identity = _Identity()
-    context = get_command_context()
+def _renew_numbers() -> None:
+    global _numbers
+    _numbers = _Numbers()
+
+
+os.register_at_fork(after_in_child=_renew_numbers)
+
+
+def _new_request(name: str, arguments: msgspec.Raw, timeout: float) -> Request:
+    numbers = _numbers
     return Request(
-        f"{_identity.session}-{next(_identity.counter)}",
+        f"{numbers.session}-{next(numbers.counter)}",
         name,
         arguments,
-        _identity.origin,
-        context.setup,
-        context.obsid,
-        context.block,
         time.time() + timeout,
-        SCHEMA,
+        get_command_context(),
         *current_token(),
     )
 
@@ -300,7 +251,8 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface):
                 "interface are executed, by models"
             )
         limit = self.timeout if timeout is None else timeout
-        reply = self._get_channel().exchange(_new_request(name, dict(arguments), limit), limit)
+        packed = msgspec.Raw(encode(dict(arguments)))
+        reply = self._get_channel().exchange(_new_request(name, packed, limit), limit)
         if reply.error is not None:
             raise restore_error(reply.error)
         return reply.value
@@ -308,16 +260,17 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface):
     def _execute_command(
         self, definition: CommandDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        arguments = definition.bind(args, kwargs)
         if _router is not None:
-            return _router.call(self, definition, arguments)
+            return _router.call(self, definition, definition.bind(args, kwargs))
+        packed = definition.pack(args, kwargs)
         if self.loads_at_start:
             self._require_loaded(definition.name)
         timeout = self.timeout
-        reply = self._get_channel().exchange(_new_request(definition.name, arguments, timeout), timeout)
+        channel = self._channel or self._get_channel()
+        reply = channel.exchange(_new_request(definition.name, packed, timeout), timeout)
         if reply.error is not None:
             raise restore_error(reply.error)
-        return convert_result(definition, reply.value)
+        return convert_result(definition, reply.value) if definition.converts_result else reply.value
 
     def _fetch_catalogue(self) -> list[dict[str, Any]]:
         services = self.get_service_proxy()
@@ -391,20 +344,12 @@ class ServiceProxy(DynamicProxy, ServiceInterface):
 
 def convert_result(definition: CommandDefinition, value: Any) -> Any:
     """Returns a result in the type that the interface declares (enumerations, structs, tuples)."""
-    hint = definition.returns.hint
-    if value is None or hint in _PLAIN_RESULTS or not _is_convertible(hint):
+    if value is None or not definition.converts_result:
         return value
     try:
-        return msgspec.convert(value, hint, strict=False)
+        return msgspec.convert(value, definition.returns.hint, strict=False)
     except (msgspec.ValidationError, TypeError):
         return value
-
-
-_PLAIN_RESULTS = (Any, None, type(None), float, int, str, bool, bytes, dict, list)
-
-
-def _is_convertible(hint: Any) -> bool:
-    return not (isinstance(hint, type) and hint.__module__ == "numpy") and "numpy" not in repr(hint)
 
 
 def endpoint_from_settings(block: str, port_key: str = "COMMANDING_PORT") -> str:

@@ -51,6 +51,10 @@ logger = logging.getLogger(__name__)
 
 IDLE_SLICE = 100
 """How long the threads wait for a message before they look at the stop flag and at scheduled tasks [ms]."""
+HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT = 1000, 5000
+"""How often a silent client is asked for a sign of life, and how long it may take to give one [ms]."""
+LONG_COMMAND = 0.05
+"""A command that came while one of at least this length was executed counts as one that had to wait [s]."""
 LAST_WORDS = 200
 """How long the end of a server waits for its last answers to be taken [ms]."""
 LONG_TASK = 1.0
@@ -64,6 +68,14 @@ class _Task:
     function: Callable[[], Any]
     due: float
     when: Callable[[], bool] | None
+
+
+class _ClientGoneError(Exception):
+    """The client of a waiting command has gone."""
+
+
+_Waiting = tuple[bytes, Request, Caller]
+"""A request with the identity of its client's connection and its caller."""
 
 
 class ControlServer(EventParticipant):
@@ -129,6 +141,10 @@ class ControlServer(EventParticipant):
         sock.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_SIZE)
         if kind == zmq.ROUTER:
             sock.setsockopt(zmq.RCVTIMEO, IDLE_SLICE)
+            # Clients that vanish without a word are noticed, and sending to one that has gone is an error.
+            sock.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            sock.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
+            sock.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_LIMIT)
         try:
             self.guard.secure(sock, self.endpoints[role])
             sock.bind(self.endpoints[role])
@@ -234,30 +250,32 @@ class ControlServer(EventParticipant):
 
     def _serve_commands(self) -> None:
         sock = self._command_socket
-        urgent = self.executor.commands.urgent
-        waiting: deque[tuple[bytes, Request, Caller]] = deque()
-        while not self._stop.is_set():
+        answer, stopping, urgent = self.executor.answer, self._stop.is_set, self.executor.commands.urgent
+        waiting: deque[_Waiting] = deque()
+        while not stopping():
             try:
+                addressed = False
                 if waiting:
                     client, request, caller = waiting.popleft()
+                    if not self.executor.outcomes.is_known(request.id):
+                        addressed = self._address(sock, client, request)
                 else:
                     client, request, caller = self._receive(sock)
             except zmq.Again:
                 self._run_tasks()
                 continue
-            except WireError:
+            except (WireError, _ClientGoneError):
                 continue
             except zmq.ContextTerminated:
                 return
-            self._send(sock, client, request, self.executor.answer(request, caller))
-            if urgent:
-                self._sort_waiting(sock, waiting, urgent)
+            started = time.monotonic()
+            self._send(sock, b"" if addressed else client, request, answer(request, caller))
+            if urgent or waiting or time.monotonic() - started > LONG_COMMAND:
+                self._take_in(sock, waiting, urgent)
             if self._tasks:
                 self._run_tasks()
 
-    def _sort_waiting(
-        self, sock: zmq.Socket[bytes], waiting: deque[tuple[bytes, Request, Caller]], urgent: frozenset[str]
-    ) -> None:
+    def _take_in(self, sock: zmq.Socket[bytes], waiting: deque[_Waiting], urgent: frozenset[str]) -> None:
         """Takes in what came during a command; urgent commands go before the others."""
         arrived = 0
         while int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
@@ -271,6 +289,32 @@ class ControlServer(EventParticipant):
             waiting.clear()
             waiting.extend(ordered)
 
+    def _address(self, sock: zmq.Socket[bytes], client: bytes, request: Request) -> bool:
+        """Puts the address on the answer to a command that had to wait, before the command is executed.
+
+        Returns:
+            False when the client is there but slow in taking its answers; the address is put on later then.
+
+        Raises:
+            _ClientGoneError: the client has gone; its command must not be executed.
+        """
+        try:
+            sock.send(client, _FIRST_FRAME)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as exc:
+            if exc.errno != zmq.EHOSTUNREACH:
+                raise
+            self.executor.counters["dropped"] += 1
+            logger.warning(
+                "%s (%s) was not executed: its client %s has gone",
+                request.name,
+                request.id,
+                request.context.origin,
+            )
+            raise _ClientGoneError from None
+        return True
+
     def _serve_services(self) -> None:
         sock = self._service_socket
         while not self._stop.is_set():
@@ -283,7 +327,7 @@ class ControlServer(EventParticipant):
             self._send(sock, client, request, self._service_executor.answer(request, caller))
         sock.close(LAST_WORDS)
 
-    def _receive(self, sock: zmq.Socket[bytes]) -> tuple[bytes, Request, Caller]:
+    def _receive(self, sock: zmq.Socket[bytes]) -> _Waiting:
         """Returns client identity, request and caller of the next message; raises WireError for one to be dropped."""
         caller = ANYBODY
         if self.guard.active:
@@ -292,7 +336,11 @@ class ControlServer(EventParticipant):
                 raise WireError("not authorised")
             caller = known
         else:
-            client, data = receive_frames(sock)
+            # Two plain calls cost 4 us less than `recv_multipart`; a ROUTER delivers at least two frames.
+            client = sock.recv()
+            data = sock.recv()
+            if sock.getsockopt(zmq.RCVMORE):
+                data = _skip_message(sock)
         try:
             return client, decode_request(data), caller
         except WireError:
@@ -303,10 +351,13 @@ class ControlServer(EventParticipant):
         if answer is None:
             return
         try:
-            sock.send(client, _FIRST_FRAME)
+            if client:  # else the address is on its way already
+                sock.send(client, _FIRST_FRAME)
             sock.send(answer, zmq.NOBLOCK)
         except zmq.ZMQError as exc:
-            logger.warning("the answer to %s (%s) could not be sent: %s", request.name, request.origin, exc)
+            logger.warning(
+                "the answer to %s (%s) could not be sent: %s", request.name, request.context.origin, exc
+            )
 
     # -- telemetry -----------------------------------------------------------------------------------------------
 
@@ -405,15 +456,8 @@ def _name_of(function: Callable[[], Any]) -> str:
 _FIRST_FRAME = zmq.NOBLOCK | zmq.SNDMORE
 
 
-def receive_frames(sock: zmq.Socket[bytes]) -> tuple[bytes, bytes]:
-    """Returns client identity and message of the next request; an empty message for one with a wrong frame count.
-
-    Two plain calls cost 4 us less than `recv_multipart`; a ROUTER delivers at least two frames.
-    """
-    client = sock.recv()
-    data = sock.recv()
-    if sock.getsockopt(zmq.RCVMORE):
-        data = b""
-        while sock.getsockopt(zmq.RCVMORE):
-            sock.recv()
-    return client, data
+def _skip_message(sock: zmq.Socket[bytes]) -> bytes:
+    """Reads a message with too many frames to its end; returns an empty one in its place."""
+    while sock.getsockopt(zmq.RCVMORE):
+        sock.recv()
+    return b""

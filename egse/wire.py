@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from egse.context import CommandContext
 from egse.response import ErrorInfo
 
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
+T = TypeVar("T")
+
+SCHEMA = 2
 MAX_MESSAGE_SIZE = 256 * 1024 * 1024
 """Largest message that a socket accepts [bytes]; a full two-sided CCD frame has 42 MB."""
 
@@ -38,28 +41,22 @@ class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
     Attributes:
         id: unique over all clients, ever.
         name: name of the command.
-        args: all arguments by name.
-        origin: who asks, `user@host:pid`; claimed, not authenticated.
-        setup: the Setup under which the command was issued (id), empty when none is loaded.
-        obsid: full obsid of the running observation, empty outside.
-        block: the building block that issues the command, empty outside.
+        args: all arguments by name, a map; still encoded in a request that was received.
         deadline: Unix time [s] after which the command must not be started any more; 0 for none.
-        schema: version of this layout.
+        context: who asks, and in which circumstances.
         session: the operator session that holds control, empty when the client does not (see `egse.authority`).
         epoch: under which grant of control the command is sent.
+        schema: version of this layout.
     """
 
     id: str
     name: str
-    args: dict[str, Any]
-    origin: str = ""
-    setup: str = ""
-    obsid: str = ""
-    block: str = ""
+    args: msgspec.Raw
     deadline: float = 0.0
-    schema: int = SCHEMA
+    context: CommandContext = CommandContext()
     session: str = ""
     epoch: int = 0
+    schema: int = SCHEMA
 
 
 class Reply(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -115,12 +112,17 @@ def _decode_extension(code: int, data: memoryview) -> Any:
     return numpy.frombuffer(data[2 + size :], dtype=dtype).reshape(shape).copy()
 
 
-_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_extra)
-_requests = msgspec.msgpack.Decoder(Request, ext_hook=_decode_extension)
-_replies = msgspec.msgpack.Decoder(Reply, ext_hook=_decode_extension)
-_values = msgspec.msgpack.Decoder(ext_hook=_decode_extension)
+def make_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
+    """Returns a decoder for messages of one type, with arrays inside."""
+    return msgspec.msgpack.Decoder(kind, ext_hook=_decode_extension)
 
-_DECODING_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_extra)
+_requests = make_decoder(Request)
+_replies = make_decoder(Reply)
+_values: msgspec.msgpack.Decoder[Any] = make_decoder(object)
+
+DECODING_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
 
 
 def encode(message: Any) -> bytes:
@@ -141,7 +143,7 @@ def decode_request(data: bytes) -> Request:
     """Decodes a request; raises `WireError` for anything else."""
     try:
         return _requests.decode(data)
-    except _DECODING_ERRORS as exc:
+    except DECODING_ERRORS as exc:
         raise WireError(f"not a request: {exc}") from exc
 
 
@@ -149,7 +151,7 @@ def decode_reply(data: bytes) -> Reply:
     """Decodes a reply; raises `WireError` for anything else."""
     try:
         return _replies.decode(data)
-    except _DECODING_ERRORS as exc:
+    except DECODING_ERRORS as exc:
         raise WireError(f"not a reply: {exc}") from exc
 
 
@@ -157,5 +159,5 @@ def decode_value(data: bytes) -> Any:
     """Decodes a plain value (monitoring messages); raises `WireError` for bytes that are none."""
     try:
         return _values.decode(data)
-    except _DECODING_ERRORS as exc:
+    except DECODING_ERRORS as exc:
         raise WireError(f"not a message: {exc}") from exc

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from egse.journal import JournalRecord, read_journal
+from egse.journal import BeginRecord, JournalRecord, read_journal
 from egse.storage.naming import utc_text
 
 
@@ -49,9 +49,10 @@ def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
     """
     begun: dict[str, tuple[float, CommandEntry]] = {}
     for record in _records(site_folder, first_day):
-        if record.event == "begin" and record.obsid == obsid:
-            begun[record.id] = (record.time, _entry(record))
-        elif record.event == "end" and record.id in begun:
+        if isinstance(record, BeginRecord):
+            if record.obsid == obsid:
+                begun[record.id] = (record.time, _entry(record))
+        elif record.id in begun:
             entry = begun[record.id][1]
             entry.status, entry.error, entry.ended = record.status, record.error, utc_text(record.time)
     entries = [entry for _, entry in sorted(begun.values(), key=lambda item: item[0])]
@@ -64,12 +65,12 @@ def _records(site_folder: Path, first_day: str) -> Iterator[JournalRecord]:
             yield from read_journal(path)
 
 
-def _entry(record: JournalRecord) -> CommandEntry:
+def _entry(record: BeginRecord) -> CommandEntry:
     return CommandEntry(
         time=utc_text(record.time),
         server=record.server,
         command=record.command,
-        args=dict(record.args),
+        args=record.args,
         block=record.block,
         origin=record.origin,
         id=record.id,

@@ -143,8 +143,10 @@ class Record:
         for path in sorted(self.site_folder.glob("journal/*/*.journal")):
             for line in path.read_text().splitlines():
                 record = json.loads(line.partition(" ")[2])
-                if record.get("obsid") == self.obsid:
-                    records.setdefault(record["id"], []).append(record)
+                if record.get("context", {}).get("obsid") == self.obsid:
+                    records[record["id"]] = [record]
+                elif record["id"] in records:
+                    records[record["id"]].append(record)
         return records
 
 

@@ -213,8 +213,9 @@ def test_commands_are_those_of_the_journals(main_run: Any) -> None:
         command = commands[number]
         assert (begin["event"], end["event"]) == ("begin", "end")
         assert begin["time"] <= end["time"]
-        for key, name in (("command", "command"), ("server", "server"), ("block", "block"), ("args", "args")):
-            assert command[name] == begin.get(key, {} if key == "args" else "")
+        assert (command["command"], command["args"]) == (begin["command"], begin["args"])
+        assert command["server"] == begin["source"]["server"]
+        assert command["block"] == begin["context"].get("block", "")
         assert (command["status"], command["error"]) == (end["status"], end.get("error", "")) == ("done", "")
     assert {command["server"] for command in commands.values()} == {"dpu_cs", "ogse_cs", "lsci336_cs"}
 
@@ -234,8 +235,8 @@ def test_events_tell_what_happened(main_run: Any) -> None:
         started[call]["block"].rpartition(".")[2]: (started[call]["t"], ended[call]["t"]) for call in started
     }
     for begin, end in main_run.record.journal().values():
-        if begin.get("block"):
-            first, last = spans[begin["block"]]
+        if block := begin["context"].get("block"):
+            first, last = spans[block]
             assert first <= begin["time"] <= end["time"] <= last
 
 

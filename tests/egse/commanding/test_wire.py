@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from egse.context import CommandContext
 from egse.response import RemoteError, describe_error, register_error, restore_error
 from egse.wire import Reply, Request, WireError, decode_reply, decode_request, decode_value, encode
 
 
 def test_request_and_reply_round_trip() -> None:
-    request = Request(
-        "a-1", "move", {"x": 1.5, "when": None, "b": b"\x00\xff"}, "me@here:1", "00012", "", "bb"
-    )
-    assert decode_request(encode(request)) == request
+    arguments = {"x": 1.5, "when": None, "b": b"\x00\xff"}
+    context = CommandContext("me@here:1", "00012", "", "bb")
+    request = decode_request(encode(Request("a-1", "move", msgspec.Raw(encode(arguments)), 7.5, context)))
+    assert (request.id, request.name, request.deadline, request.context) == ("a-1", "move", 7.5, context)
+    assert decode_value(bytes(request.args)) == arguments
     reply = Reply("a-1", "i", {"t": [1, 2], "u": "°C"})
     assert decode_reply(encode(reply)) == reply
 

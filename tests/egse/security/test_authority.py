@@ -12,6 +12,7 @@ from egse.authority import ControlError, ControlState, ControlWatch, Gate, RoleE
 from egse.clock import VirtualClock
 from egse.command import commands_of, dynamic_command, dynamic_interface
 from egse.confman.control_token import FILENAME, LEASE, ControlToken
+from egse.context import CommandContext
 from egse.security import ANYBODY, Caller, Role, always_allowed, changes, needs_control, observe, role_of
 from egse.security.roles import is_under_control, set_current_caller
 from egse.security.token import CONTROL_TOKEN, clear_token, current_token, set_token
@@ -93,7 +94,7 @@ def required(local_settings: Path) -> None:
 
 
 def request(name: str, session: str = "", epoch: int = 0) -> Request:
-    return decode_request(encode(Request("c-1", name, {}, "x@y:1", session=session, epoch=epoch)))
+    return decode_request(encode(Request("c-1", name, {}, 0.0, CommandContext("x@y:1"), session, epoch)))
 
 
 class Bench:

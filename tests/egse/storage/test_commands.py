@@ -1,8 +1,10 @@
 """The list of device commands that lands in an observation's folder."""
 
+import itertools
 import json
 from pathlib import Path
 
+from egse.context import CommandContext
 from egse.journal import Journal
 from egse.storage.commands import collect_commands
 
@@ -10,14 +12,23 @@ OBSID = "LAB_00001_00007"
 
 
 def test_commands_of_one_observation_in_order_with_their_outcome(tmp_path: Path) -> None:
+    clock = itertools.count(1_800_000_000.0)
     ogse = Journal(tmp_path / "journal" / "ogse_cs", "ogse_cs", "i1")
     dpu = Journal(tmp_path / "journal" / "dpu_cs", "dpu_cs", "i2")
-    ogse.begin("a-1", "power_on", {}, "me@here:1", "00001", OBSID, "ogse_swon")
+    ogse.begin("a-1", "power_on", {}, CommandContext("me@here:1", "00001", OBSID, "ogse_swon"), next(clock))
     ogse.end("a-1", "done")
-    dpu.begin("a-2", "n_fee_set_dump_mode", {"x": 1}, "me@here:1", "00001", OBSID, "n_fee_to_dump_mode")
+    dpu.begin(
+        "a-2",
+        "n_fee_set_dump_mode",
+        {"x": 1},
+        CommandContext("me@here:1", "00001", OBSID, "n_fee_to_dump_mode"),
+        next(clock),
+    )
     dpu.end("a-2", "failed", "FEEModeError: no")
-    dpu.begin("a-3", "n_fee_set_on_mode", {}, "me@here:1", "00001", OBSID, "")
-    dpu.begin("a-4", "get_num_cycles", {}, "me@here:1", "00001", "LAB_00001_00008", "")
+    dpu.begin("a-3", "n_fee_set_on_mode", {}, CommandContext("me@here:1", "00001", OBSID, ""), next(clock))
+    dpu.begin(
+        "a-4", "get_num_cycles", {}, CommandContext("me@here:1", "00001", "LAB_00001_00008", ""), next(clock)
+    )
     ogse.close()
     dpu.close()
 

@@ -1,0 +1,78 @@
+"""The quick way to check arguments: those of simple types are checked by the decoder while they are read.
+
+It knows only calls that give every argument, and types that travel as themselves. Whatever it does not accept is looked
+at again by `egse.parameter`, which also knows how to normalise a value and to say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import types
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from egse.parameter import ParameterDefinition, Range
+from egse.wire import make_decoder
+
+_Decoder = msgspec.msgpack.Decoder[Any]
+
+
+def arguments_decoder(name: str, parameters: Sequence[ParameterDefinition]) -> _Decoder | None:
+    """Returns a decoder for the complete arguments of a command, a map by name.
+
+    Args:
+        name: of the command.
+        parameters: all of them.
+
+    Returns:
+        A decoder whose result is a struct with the arguments as fields; None when a parameter is of a type that cannot
+        be checked this way.
+    """
+    try:
+        fields = [(parameter.name, _wire_type(parameter.hint, parameter.limits)) for parameter in parameters]
+        struct = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, gc=False)
+        return make_decoder(struct)
+    except (_UnknownTypeError, TypeError):
+        return None
+
+
+class _UnknownTypeError(Exception):
+    """A type that the decoder cannot check in the way that `egse.parameter` does."""
+
+
+def _wire_type(hint: Any, limits: Range | None) -> Any:
+    if hint is float:
+        return Union[_bounded(int, limits), _bounded(float, limits)]  # noqa: UP007  (made at run time)
+    if hint is int:
+        return _bounded(int, limits)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        members = [member for member in arguments if member is not types.NoneType]
+        if len(members) == 1:
+            return Union[_wire_type(members[0], limits), None]  # noqa: UP007
+    if limits is not None:
+        raise _UnknownTypeError
+    if hint in (bool, str) or origin is Literal or _is_enumeration(hint):
+        return hint
+    if origin is list and len(arguments) == 1 and get_origin(arguments[0]) is not typing.Annotated:
+        return list[_wire_type(arguments[0], None)]  # type: ignore[misc]
+    raise _UnknownTypeError
+
+
+def _is_enumeration(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, enum.Enum) and not issubclass(hint, enum.Flag)
+
+
+def _bounded(kind: type, limits: Range | None) -> Any:
+    if limits is None:
+        return kind
+    bounds: dict[str, Any] = {}
+    if limits.minimum is not None:
+        bounds["ge"] = math.ceil(limits.minimum) if kind is int else float(limits.minimum)
+    if limits.maximum is not None:
+        bounds["le"] = math.floor(limits.maximum) if kind is int else float(limits.maximum)
+    return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
