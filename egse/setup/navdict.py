@@ -62,6 +62,7 @@ class NavigableDict(dict[str, Any]):
         self._name = ""
         self._source: Source | None = None
         self._memoized: dict[str, tuple[str, Any]] = {}
+        self._revision = 0
         for key, value in (head or {}).items():
             self._put(key, value)
 
@@ -126,7 +127,7 @@ class NavigableDict(dict[str, Any]):
     def __delitem__(self, key: str) -> None:
         self._check_writable(key)
         self.get_raw_value(key)
-        self._memoized.clear()
+        self._touch()
         if not key.startswith("_"):
             self.__dict__.pop(key, None)
         super().__delitem__(key)
@@ -252,7 +253,7 @@ class NavigableDict(dict[str, Any]):
             )
         if isinstance(value, Mapping):
             value = self._adopt(key, value)
-        self._memoized.clear()
+        self._touch()
         super().__setitem__(key, value)
         if key.startswith("_"):
             return
@@ -273,6 +274,13 @@ class NavigableDict(dict[str, Any]):
         for name, item in value.items():
             branch._put(name, item)
         return branch
+
+    def _touch(self) -> None:
+        """Notes that something changed in this branch, and at the root that something changed at all."""
+        self._memoized.clear()
+        for root in self._ancestry():  # noqa: B007 - the last one is meant
+            pass
+        root._revision += 1
 
     def _ancestry(self) -> Iterator[NavigableDict]:
         node: NavigableDict | None = self

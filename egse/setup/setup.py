@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from egse.files import write_atomically
+from egse.setup.digest import DigestCache
 from egse.setup.errors import SetupError
 from egse.setup.navdict import NavigableDict, Source
 from egse.system import format_datetime
@@ -38,6 +39,16 @@ class Setup(NavigableDict):
     `Setup({"gse": {"hexapod": {"ID": 42}}}).gse.hexapod.ID` is 42. What may stand in it, and how special values such as
     `class//` are interpreted, is described at `NavigableDict` and in `egse.setup.directives`.
     """
+
+    def __init__(self, head: Mapping[str, Any] | None = None, label: str | None = None) -> None:
+        super().__init__(head, label)
+        self._digests = DigestCache()
+        self._clean_digest = ""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = super().__deepcopy__(memo)
+        twin._clean_digest = self._clean_digest
+        return twin
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -73,6 +84,7 @@ class Setup(NavigableDict):
             raise SetupError(f"{path or '<text>'}: what stands below '{ROOT}:' must be keys with values")
         setup = cls(branches)
         setup._source = Source(path, text, (ROOT,))
+        setup._clean_digest = setup.digest()
         return setup
 
     @classmethod
@@ -144,6 +156,22 @@ class Setup(NavigableDict):
             return site
         named = parse_setup_filename(self.get_filename() or "")
         return named[0] if named else None
+
+    def digest(self) -> str:
+        """Returns the fingerprint of the content: SHA-256, 64 hexadecimal digits.
+
+        Equal for Setups that say the same, whatever the order of their keys, their comments and their notation, in every
+        process and after saving and loading. Files that the Setup pulls in (`yaml//` ...) count by name, not by content.
+        It is remembered until something changes, so asking for it with every command costs next to nothing.
+        """
+        return self._digests.get(self, self._revision)
+
+    def is_dirty(self) -> bool:
+        """Says whether this Setup differs from what was loaded or submitted under its id.
+
+        True also for one that never was: made from a dictionary. A change that is taken back leaves it clean.
+        """
+        return self._clean_digest != self.digest()
 
     def get_history(self) -> dict[str, str]:
         """Returns the descriptions of the changes that led to this Setup, by number, the oldest first."""
