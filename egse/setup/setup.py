@@ -10,7 +10,8 @@ from typing import Any, Self
 from egse.files import write_atomically
 from egse.setup.digest import DigestCache
 from egse.setup.errors import SetupError
-from egse.setup.navdict import NavigableDict, Source
+from egse.setup.navdict import NavigableDict
+from egse.setup.origin import Source
 from egse.system import format_datetime
 from egse.yamledit import edit_yaml, without_header
 from egse.yamlfile import YAMLFileError, format_yaml, parse_yaml
