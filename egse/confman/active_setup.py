@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from egse.confman.repository import SetupFile, SetupRepository
+from egse.decorators import fail_point
 from egse.files import write_atomically
 from egse.setup import SetupError
 from egse.setup.frozen import freeze_files
@@ -48,10 +49,18 @@ class ActiveSetup:
 
     def submit(self, text: str, description: str, author: str) -> SetupFile:
         """Saves a new Setup and makes it the loaded one; raises SetupError when that is not possible."""
-        return self._make_current(self.repository.submit(text, description, author))
+        setup = self._make_current(self.repository.submit(text, description, author))
+        fail_point("cm.submit.after_load")
+        return setup
 
     def _make_current(self, setup: SetupFile) -> SetupFile:
-        write_atomically(self._id_file, f"{setup.setup_id}\n".encode(), mode=0o644)
+        try:
+            write_atomically(self._id_file, f"{setup.setup_id}\n".encode(), mode=0o644)
+        except OSError as exc:
+            raise SetupError(
+                f"Setup {setup.setup_id:05d} is there ({setup.path.name}) but not loaded, as {self._id_file} cannot be "
+                f"written: {exc}; when that is repaired: cm_cs load-setup {setup.setup_id}"
+            ) from exc
         self.current = setup
         LOGGER.info("Setup %05d is loaded", setup.setup_id)
         for callback in self._on_change:
