@@ -156,7 +156,7 @@ def _twice(folder: Path) -> Iterator[Finding]:
 
 def index_lock_hint(root: Path, problem: str) -> str:
     """Returns what to add to an error of git that is about its lock file."""
-    if "index.lock" not in problem:
+    if "index.lock" not in problem or "File exists" not in problem:
         return ""
     found = re.search(r"'([^']+index\.lock)'", problem)
     lock = found[1] if found else os.path.join(root, ".git", "index.lock")

@@ -276,7 +276,7 @@ class SetupRepository:
         """Yields state (as `git status --porcelain`) and path of the Setup files that are not as committed."""
         top = Path(run_git(self.root, "rev-parse", "--show-toplevel").rstrip("\n"))
         options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
-        status = run_git(self.root, "status", *options, "--", str(self.folder))
+        status = run_git(self.root, "--no-optional-locks", "status", *options, "--", str(self.folder))
         for entry in filter(None, status.split("\0")):
             if parse_setup_filename(entry[3:]):
                 yield entry[:2], top / entry[3:]
