@@ -76,7 +76,7 @@ def starters() -> None:
     "--classes/--no-classes", default=True, show_default=True, help="Import the classes of devices too."
 )
 @tells_errors
-def check(files: tuple[Path, ...], classes: bool) -> None:
+def check(files: tuple[Path, ...], no_classes: bool) -> None:
     """Look Setups through: files, classes, enums, unknown values, each with file, line and key path.
 
     Without FILES all Setups of this site are looked at. Nothing is connected to.
@@ -87,7 +87,7 @@ def check(files: tuple[Path, ...], classes: bool) -> None:
     paths = list(files) or list(setup_files().values())
     for path in paths:
         try:
-            found = list(check_tree(Setup.from_yaml_file(path), classes))
+            found = list(check_tree(Setup.from_yaml_file(path), not no_classes))
         except SetupError as exc:
             found = [str(exc)]
         for problem in found:
