@@ -9,6 +9,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from camtest.core import services
@@ -33,6 +35,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.asking = threading.Lock()
         self.dry_run: DryRun | None = None
         self.sequence = CommandSequence("", mode="operations")
         self.clock: Clock | None = None
@@ -46,6 +49,12 @@ _shared = _Shared()
 def active_dry_run() -> DryRun | None:
     """Returns the dry run that takes the commands now, None in operations."""
     return _shared.dry_run
+
+
+def set_command_sequence(sequence: CommandSequence) -> None:
+    """Makes `sequence` that of this session; called when an observation or a dry run begins."""
+    with _shared.lock:
+        _shared.sequence = sequence
 
 
 def install_dry_run(dry_run: DryRun | None) -> DryRun | None:
@@ -73,10 +82,9 @@ class _GlobalStateType(type):
         with _shared.lock:
             if _shared.dry_run is not None:
                 return _shared.dry_run.setup
-            if _shared.setup is None and time.monotonic() - _shared.asked > _RETRY_AFTER:
-                _shared.asked = time.monotonic()
-                _shared.setup = _ask_for_setup()
-            return _shared.setup
+            if _shared.setup is not None:
+                return _shared.setup
+        return _fetch_setup()
 
     @setup.setter
     def setup(cls, setup: Setup | None) -> None:
@@ -100,7 +108,7 @@ class _GlobalStateType(type):
 
     @property
     def command_sequence(cls) -> CommandSequence:
-        """The command sequence of this dry run, or of the last one."""
+        """The command sequence of the observation or dry run of this session, or of the last one."""
         return _shared.sequence
 
     @property
@@ -125,7 +133,8 @@ class GlobalState(metaclass=_GlobalStateType):
         setup: the active Setup, fetched from the configuration manager when first asked for; None when that is away.
             Follows `load_setup()` and `submit_setup()`.
         dry_run: set it to True and commands are logged instead of sent; see `camtest.core.dryrun`.
-        command_sequence: the command sequence of the dry run.
+        command_sequence: the building blocks (in a dry run also the commands) of the observation or dry run, or of the
+            last one.
         clock: what test scripts wait on.
     """
 
@@ -148,6 +157,25 @@ class GlobalState(metaclass=_GlobalStateType):
             _shared.clock = None
             _shared.setup = None
             _shared.asked = float("-inf")
+
+    @staticmethod
+    @contextmanager
+    def isolated() -> Iterator[None]:
+        """Gives a test a state of its own: everything is forgotten, and as it was before at the end.
+
+        The state belongs to the process: other threads see the same one.
+        """
+        with _shared.lock:
+            before = (_shared.sequence, _shared.clock, _shared.setup, _shared.asked)
+            dry_run = _shared.dry_run
+        GlobalState.reset()
+        try:
+            yield
+        finally:
+            GlobalState.reset()
+            install_dry_run(dry_run)
+            with _shared.lock:
+                _shared.sequence, _shared.clock, _shared.setup, _shared.asked = before
 
 
 _SHARED_NAMES = ("setup", "dry_run", "command_sequence", "clock")
@@ -175,6 +203,20 @@ def setup_for_dry_run() -> Setup | None:
         return None
 
 
+def _fetch_setup() -> Setup | None:
+    """Asks the configuration manager, one thread at a time; nobody else has to wait for it."""
+    with _shared.asking:
+        with _shared.lock:
+            if _shared.setup is not None or time.monotonic() - _shared.asked <= _RETRY_AFTER:
+                return _shared.setup
+        setup = _ask_for_setup()
+        with _shared.lock:
+            _shared.asked = time.monotonic()
+            if _shared.setup is None:  # load_setup() of another thread may have been faster
+                _shared.setup = setup
+            return _shared.setup
+
+
 def _ask_for_setup() -> Setup | None:
     if not services.is_configuration_manager_listening():
         LOGGER.warning("no Setup: the configuration manager is not running")
@@ -195,7 +237,7 @@ def _site_clock() -> RealClock:
 
 
 def _follow(setup: Setup) -> None:
-    _shared.setup = setup
+    GlobalState.setup = setup
 
 
 on_active_setup(_follow)

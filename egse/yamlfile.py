@@ -87,6 +87,13 @@ class _Dumper(_BaseDumper):
         return True
 
 
+class _FlowDumper(_Dumper):
+    """The same with everything between brackets."""
+
+
+_ONE_LINE = 1_000_000
+"""So many columns that no line is ever broken."""
+
 for _class in (_Loader, _Dumper):
     _class.add_implicit_resolver(_INT, _INT_PATTERN, list("-+0123456789"))
     _class.add_implicit_resolver(_FLOAT, _FLOAT_PATTERN, list("-+0123456789."))
@@ -180,7 +187,49 @@ def format_yaml(data: Mapping[str, Any]) -> str:
     Raises:
         TypeError: naming the key path of a value that has no YAML form.
     """
-    return yaml.dump(_plain(data, ()), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return _dump(to_plain(data))
+
+
+def to_plain(data: Mapping[str, Any]) -> dict[Any, Any]:
+    """Returns what `format_yaml` writes: dicts, lists and scalars that YAML knows, keys that are numbers as numbers.
+
+    Raises:
+        TypeError: naming the key path of a value that has no YAML form.
+    """
+    plain: dict[Any, Any] = _plain(data, ())
+    return plain
+
+
+def compose_yaml(text: str) -> yaml.Node | None:
+    """Returns the nodes of YAML text that `parse_yaml` accepts, with their places in it."""
+    return yaml.compose(text, Loader=_Loader)
+
+
+def format_inline(value: Any, flow: bool) -> str:
+    """Writes a plain value on one line, where that is possible.
+
+    Args:
+        value: as `to_plain` gives it.
+        flow: whether it will stand within `[]` or `{}`, where more has to be quoted.
+    """
+    text = _dump({"k": value}, _FlowDumper if flow else _Dumper, _ONE_LINE).rstrip("\n").partition("k:")[2]
+    return (text[:-1] if flow else text).strip()
+
+
+def format_entry(value: Any, column: int) -> str:
+    """Writes a plain value as it follows `key:` in a block, with a leading blank or a new line.
+
+    Args:
+        value: as `to_plain` gives it.
+        column: where the key begins.
+    """
+    first, *rest = _dump({"k": value})[2:].rstrip("\n").split("\n")
+    return "\n".join([first, *(" " * column + line if line else "" for line in rest)])
+
+
+def _dump(data: Any, dumper: Any = None, width: int = 110) -> str:
+    text: str = yaml.dump(data, Dumper=dumper or _Dumper, sort_keys=False, allow_unicode=True, width=width)
+    return text
 
 
 def _check_depth(text: str, source: str | Path) -> None:
@@ -291,3 +340,9 @@ _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(str, _represent_str)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(dict, _represent_dict)
+_FlowDumper.add_representer(
+    list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, True)
+)
+_FlowDumper.add_representer(
+    dict, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value, True)
+)

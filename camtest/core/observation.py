@@ -25,17 +25,20 @@ from camtest.core.context import Abort, Call, ExecutionContext
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import Observation, ObservationHandle, open_observation
 from camtest.core.lease import INTERACTIVE_LEASE
+from camtest.core.sequence import CommandSequence, SequenceEntry
 from camtest.core.services import PATIENCE
 from camtest.core.spool import EventSpool
 from camtest.core.values import to_json_bytes
 from camtest.core.variables import OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
-from camtest.state import active_dry_run
+from camtest.state import active_dry_run, set_command_sequence
 from egse.confman import ObservationError
 from egse.proxy import set_command_context
 
 LOGGER = logging.getLogger(__name__)
 
 UNKNOWN_FUNCTION = "unknown_function()"
+LONGEST_SEQUENCE = 10_000
+"""How many building blocks the command sequence of a session shows; all of them are in the events."""
 EXIT_PATIENCE = 3.0
 """How long a session that ends waits for core services that are away [s]."""
 
@@ -87,6 +90,11 @@ class ObservationContext(ExecutionContext):
         self.pid = os.getpid()
         self._numbers = itertools.count(1)
         self._bbcount = itertools.count(1)
+        self._entries = 0
+        self._began = time.monotonic()
+        details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
+        self.sequence = CommandSequence(str(record.get("function", "")), mode="operations", details=details)
+        set_command_sequence(self.sequence)
 
     @property
     def obsid(self) -> str:
@@ -115,13 +123,35 @@ class ObservationContext(ExecutionContext):
             arguments,
         )
         self._spool.write(to_json_bytes(event) + b"\n")
-        return Call(block, number)
+        return Call(block, number, self._noted(block, arguments, parent))
+
+    def _noted(
+        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
+    ) -> SequenceEntry | None:
+        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
+        if self._entries >= LONGEST_SEQUENCE:
+            self.sequence.details["incomplete"] = (
+                f"only the first {LONGEST_SEQUENCE} building blocks are here"
+            )
+            return None
+        self._entries += 1
+        above = None if parent is None else parent.token
+        entry = above if isinstance(above, SequenceEntry) else None
+        start = time.monotonic() - self._began
+        return self.sequence.add(entry, "block", block.name, start=start, arguments=arguments)
+
+    def _done(self, call: Call, error: str = "") -> None:
+        if isinstance(call.token, SequenceEntry):
+            call.token.end = time.monotonic() - self._began
+            call.token.error = error
 
     def end(self, call: Call, result: Any) -> None:
+        self._done(call)
         event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
         self._spool.write(to_json_bytes(event) + b"\n")
 
     def fail(self, call: Call, error: BaseException) -> None:
+        self._done(call, f"{type(error).__name__}: {error}")
         event = _FailedEvent(
             time.time(),
             self.pid,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from egse.confman.observations import CLOSED, RECORD_FILE, ObservationRecord, read_records
 from egse.env import EnvError, get_data_storage_location, get_site_id
 from egse.setup import Setup
+from egse.setup.frozen import read_frozen_setup
 from egse.storage.manifest import Manifest, Supplement, read_manifest, read_supplements
 from egse.storage.naming import ObservationName, parse_filename, parse_obsid, parse_prefix
 from egse.storage.observation import ObservationInfo, read_description
@@ -339,12 +340,8 @@ class Observation:
             LookupError: when it is not in the folder (older systems).
         """
         path = self.file("setup.yaml")
-        text = path.read_text(encoding="utf-8")
         frozen = self.info.details.get("setup_files", {}) if self.info else {}
-        for value, name in sorted(frozen.items(), key=lambda item: -len(item[0])):
-            kind = value.partition("//")[0]
-            text = text.replace(value, f"{kind}//{self.prefix}_{name}")
-        setup = Setup.from_yaml_string(text, path)
+        setup = read_frozen_setup(path, frozen, f"{self.prefix}_")
         if self.name.setup_id is not None:
             setup.set_private_attribute("_setup_id", self.name.setup_id)
         return setup

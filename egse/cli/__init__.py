@@ -42,6 +42,7 @@ class LazyGroup(click.Group):
 
 
 COMMANDS = {
+    "conf": ("egse.cli.conf:conf", "The configuration repository of a site: make it, check its Setups."),
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),

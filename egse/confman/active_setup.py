@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from egse.confman.repository import SetupFile, SetupRepository
+from egse.decorators import fail_point
 from egse.files import write_atomically
-from egse.setup import SetupError, is_directive
-from egse.storage.naming import LAST_SETUP_ID, check_name
+from egse.setup import SetupError
+from egse.setup.frozen import freeze_files
+from egse.storage.naming import LAST_SETUP_ID
 
 LOGGER = logging.getLogger(__name__)
-
-LARGEST_FROZEN_FILE = 50_000_000
-"""Larger files that a Setup pulls in are not copied into the observation [bytes]."""
-FROZEN_KINDS = ("yaml//", "csv//", "pandas//")
 
 
 class ActiveSetup:
@@ -52,10 +49,18 @@ class ActiveSetup:
 
     def submit(self, text: str, description: str, author: str) -> SetupFile:
         """Saves a new Setup and makes it the loaded one; raises SetupError when that is not possible."""
-        return self._make_current(self.repository.submit(text, description, author))
+        setup = self._make_current(self.repository.submit(text, description, author))
+        fail_point("cm.submit.after_load")
+        return setup
 
     def _make_current(self, setup: SetupFile) -> SetupFile:
-        write_atomically(self._id_file, f"{setup.setup_id}\n".encode(), mode=0o644)
+        try:
+            write_atomically(self._id_file, f"{setup.setup_id}\n".encode(), mode=0o644)
+        except OSError as exc:
+            raise SetupError(
+                f"Setup {setup.setup_id:05d} is there ({setup.path.name}) but not loaded, as {self._id_file} cannot be "
+                f"written: {exc}; when that is repaired: cm_cs load-setup {setup.setup_id}"
+            ) from exc
         self.current = setup
         LOGGER.info("Setup %05d is loaded", setup.setup_id)
         for callback in self._on_change:
@@ -83,43 +88,9 @@ def frozen_files(setup: SetupFile, root: Path) -> tuple[dict[str, bytes], dict[s
         root: only files below this folder are taken.
 
     Returns:
-        Content by name in the observation (without prefix), and that name by the value in the Setup.
+        Content by name in the observation (without prefix), and that name by the reference, see `egse.setup.frozen`.
     """
-    files = {"setup.yaml": setup.text.encode()}
-    names: dict[str, str] = {}
-    for value in sorted(_pulled_in(setup.content)):
-        path = (setup.path.parent / value.partition("//")[2]).resolve()
-        if not path.is_relative_to(root.resolve()) or not path.is_file():
-            LOGGER.warning("Setup %05d: %s is not there and therefore not frozen", setup.setup_id, value)
-            continue
-        if path.stat().st_size > LARGEST_FROZEN_FILE:
-            LOGGER.warning("Setup %05d: %s is too large to be frozen", setup.setup_id, value)
-            continue
-        name = _free_name(path.name, files)
-        files[name] = path.read_bytes()
-        names[value] = name
-    return files, names
-
-
-def _free_name(name: str, taken: dict[str, bytes]) -> str:
-    try:
-        base = check_name(f"conf_{name}")
-    except ValueError:
-        base = "conf_file"
-    number = 1
-    while (candidate := base if number == 1 else f"{number}_{base}") in taken:
-        number += 1
-    return candidate
-
-
-def _pulled_in(value: Any) -> set[str]:
-    """Returns all values of a Setup that name a file."""
-    if isinstance(value, dict):
-        return set().union(*map(_pulled_in, value.values())) if value else set()
-    if isinstance(value, (list, tuple)):
-        return set().union(*map(_pulled_in, value)) if value else set()
-    return (
-        {value}
-        if isinstance(value, str) and value.startswith(FROZEN_KINDS) and is_directive(value)
-        else set()
-    )
+    frozen = freeze_files(setup.content, setup.path, root)
+    for problem in frozen.problems:
+        LOGGER.warning("Setup %05d: not frozen: %s", setup.setup_id, problem)
+    return {"setup.yaml": setup.text.encode(), **frozen.files}, frozen.names

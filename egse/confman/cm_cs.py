@@ -1,8 +1,9 @@
-"""The configuration manager: `cm_cs start|stop|status|list-setups|load-setup`."""
+"""The configuration manager: `cm_cs start|stop|status|list-setups|load-setup|submit|check|sync`."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,11 +19,13 @@ from egse.control_cli import port_lines
 from egse.env import get_conf_repo_location, get_data_storage_location, get_site_id
 from egse.event import EVENT_ID
 from egse.protocol import Protocol
-from egse.setup import SetupError, SetupList
+from egse.setup import Setup, SetupError, SetupList, submit_setup
 from egse.storage import StorageProxy
 
 LOGGER = logging.getLogger(__name__)
 
+SYNC_LIMIT = 150.0
+"""How long `cm_cs sync` waits [s]."""
 TICK = 0.5
 """How often leases are checked and unfinished work is looked at [s]."""
 
@@ -66,7 +69,8 @@ class ConfigurationManagerProtocol(Protocol):
             "setup": f"{setup.setup_id:05d}" if setup else None,
             "setup file": str(setup.path) if setup else None,
             "repository": str(controller.repository.root),
-            "push": controller.pusher.problem or ("pending" if controller.pusher.pending else "done"),
+            "push": controller.pusher.describe(),
+            "findings": [finding.as_dict() for finding in controller.findings()],
             "listeners": self.control_server.get_listener_names(),
             "control": str(controller.control.state()),
             "record problems": controller.life.book.problems,
@@ -104,6 +108,7 @@ def status_lines(status: dict[str, Any], full: bool) -> list[str]:
         f"Hostname: {status['endpoints']['commanding'].split('//')[1].rpartition(':')[0]}",
         *port_lines(status),
         f"Listeners: {', '.join(status['listeners']) or 'none'}",
+        *(f"ATTENTION {f['name']}: {f['text']}; {f['step']}" for f in status["findings"]),
     ]
     if full:
         lines += [
@@ -149,6 +154,51 @@ def load_setup_command(setup_id: int) -> None:
         except (SetupError, ObservationError) as exc:
             raise click.ClickException(str(exc)) from exc
     click.echo(f"Setup loaded: {loaded['setup_id']:05d} ({loaded['path']})")
+    if loaded.get("problem"):
+        click.echo(f"ATTENTION {loaded['problem']}", err=True)
+
+
+@click.command("submit")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--description", "-d", required=True, metavar="TEXT", help="What was changed, and why.")
+def submit_command(file: Path, description: str) -> None:
+    """Submits a Setup from a file of your own. Example: cm_cs submit mine.yaml -d "new temperature sensors" """
+    _proxy().disconnect_cs()
+    try:
+        setup = submit_setup(Setup.from_yaml_file(file), description=description)
+    except (SetupError, ObservationError, ValueError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"Setup submitted: {setup.get_id()} ({setup.get_filename()})")
+
+
+@click.command("check")
+def check_command() -> None:
+    """Shows what is wrong with the Setups and their repository, with the next step. Example: cm_cs check"""
+    with _proxy() as cm:
+        findings = cm.check_setups()
+    for finding in findings:
+        click.echo(f"{finding['name']}: {finding['text']}\n  -> {finding['step']}")
+    if not findings:
+        click.echo("The Setups are in order.")
+    raise SystemExit(1 if findings else 0)
+
+
+@click.command("sync")
+def sync_command() -> None:
+    """Takes over what is new on the remote and pushes what is new here, now. Example: cm_cs sync"""
+    clock = system_clock()
+    deadline = clock.monotonic() + SYNC_LIMIT
+    with _proxy() as cm:
+        before = cm.sync_setups()
+        while (outcome := cm.sync_setups(start=False))["attempts"] == before["attempts"]:
+            if clock.monotonic() > deadline:
+                raise click.ClickException("the remote does not answer; it is tried again in the background")
+            clock.sleep(0.1)
+    if outcome["text"]:
+        raise click.ClickException(
+            "; ".join(filter(None, (outcome["state"] + ": " + outcome["text"], outcome["step"])))
+        )
+    click.echo(f"Setups and remote: {outcome['state']}")
 
 
 def _proxy() -> ConfigurationManagerProxy:
@@ -170,7 +220,7 @@ APP = ControlServerApp(
     protocol=ConfigurationManagerProtocol,
     proxy="egse.confman:ConfigurationManagerProxy",
     device=False,
-    commands=(list_setups_command, load_setup_command),
+    commands=(list_setups_command, load_setup_command, submit_command, check_command, sync_command),
     status_lines=status_lines,
 )
 

@@ -73,5 +73,11 @@ class DryRunConfigurationManager(DryControlCommands, ConfigurationManagerInterfa
     def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
         return self._repository.find(filters)
 
+    def check_setups(self) -> list[dict[str, Any]]:
+        return [finding.as_dict() for finding in self._repository.findings()]
+
+    def sync_setups(self, start: bool = True) -> dict[str, Any]:
+        raise SetupError("a dry run pushes nothing")
+
     def get_site_id(self) -> str:
         return self._repository.site_id

@@ -21,3 +21,12 @@ FAIL_POINTS: dict[str, str] = {
     "sm.end.after_state": "the folder is sealed, the configuration manager has no answer",
 }
 """Name of each fail point and what is on disk there; `cm.` in the configuration manager, `sm.` in the storage manager."""
+
+SUBMIT_FAIL_POINTS: dict[str, tuple[str, bool]] = {
+    "cm.submit.before_file": ("nothing", False),
+    "cm.submit.after_file": ("the file of the Setup; it is committed at the next start", True),
+    "cm.submit.after_add": ("the file, known to git; it is committed at the next start", True),
+    "cm.submit.after_commit": ("the commit; the Setup is not loaded, last_setup_id.txt has the old id", True),
+    "cm.submit.after_load": ("everything; only the answer to the client is missing", True),
+}
+"""Fail points of a submission: what is on disk there, and whether the new Setup exists after the next start."""

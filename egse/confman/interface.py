@@ -103,6 +103,9 @@ class ConfigurationManagerInterface(ControlInterface):
     def load_setup(self, setup_id: int) -> dict[str, Any]:
         """Makes a Setup the loaded one and returns it, see `get_setup`.
 
+        Returns:
+            As `get_setup`, and `problem` when its file was changed or added by hand.
+
         Raises:
             ObservationError: during an observation.
             SetupError: when there is no such Setup or it is not valid.
@@ -142,6 +145,27 @@ class ConfigurationManagerInterface(ControlInterface):
 
         Args:
             filters: wanted values by place, `{"camera__ID": "achel"}`; all must fit.
+        """
+
+    @observe
+    @dynamic_interface
+    def check_setups(self) -> list[dict[str, Any]]:
+        """Returns what is wrong with the Setups, their repository and its remote; empty when all is well.
+
+        Returns:
+            For each finding its `name`, a `text` and the next `step`, see docs/setups.md.
+        """
+
+    @dynamic_interface
+    def sync_setups(self, start: bool = True) -> dict[str, Any]:
+        """Has what is new on the remote taken over and what is new here pushed, soon; it is done by itself as well.
+
+        Args:
+            start: False only tells how the last attempt ended.
+
+        Returns:
+            `attempts` (how many have ended), `state` of the last one (no remote, done, pending, remote-away,
+            remote-refuses, remote-ahead, diverged), `text` and `step`.
         """
 
     @observe

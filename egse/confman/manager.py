@@ -9,6 +9,7 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.confman.active_setup import ActiveSetup, frozen_files
+from egse.confman.checkout import Finding
 from egse.confman.control_token import ControlCommands, ControlToken
 from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.life import ObservationLife
@@ -55,10 +56,12 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
         self._storage = storage
         self._folder_lock = FolderLock(site_folder, "cm")
         self.control = ControlToken(site_folder, clock)
-        for problem in repository.recover():
-            LOGGER.warning("%s", problem)
+        for finding in repository.recover():
+            LOGGER.warning("%s", finding)
+        self._found: tuple[float, list[Finding]] = (float("-inf"), [])
+        self._clock = clock
         self.setups = ActiveSetup(repository, site_folder)
-        self.pusher = Pusher(repository)
+        self.pusher = Pusher(repository, may_merge=lambda: self.life.book.current is None)
         self.setups.on_change(lambda _: self.pusher.request())
         book = ObservationBook(site_folder)
         self.life = ObservationLife(book, storage, clock, self._files_of, is_storage_there, patience)
@@ -155,17 +158,48 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
 
     def load_setup(self, setup_id: int) -> dict[str, Any]:
         self.life.refuse_while_running()
-        return self.setups.load(setup_id).as_dict()
+        setup = self.setups.load(setup_id)
+        found = [finding for finding in self.findings(0.0) if setup.path.name in finding.text]
+        for finding in found:
+            LOGGER.warning("Setup %05d is loaded all the same: %s", setup_id, finding)
+        return {**setup.as_dict(), **({"problem": "; ".join(map(str, found))} if found else {})}
 
     def get_setup(self, setup_id: int | None = None) -> dict[str, Any]:
         return self.setups.get(setup_id).as_dict()
 
     def submit_setup(self, yaml: str, description: str, author: str = "") -> dict[str, Any]:
         self.life.refuse_while_running()
+        self.pusher.remote.look()  # which ids are taken there
         return self.setups.submit(yaml, description, author or "unknown@localhost").as_dict()
 
     def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
         return self.repository.find(filters)
+
+    def findings(self, max_age: float = 2.0) -> list[Finding]:
+        """Returns what is wrong with the Setups, their repository and its remote; may be called from any thread.
+
+        Args:
+            max_age: how old the answer may be [s]; looking takes some calls of git.
+        """
+        age = self._clock.monotonic() - self._found[0]
+        if age > max_age or max_age <= 0.0:
+            self._found = (self._clock.monotonic(), self.repository.findings())
+        finding = self.pusher.outcome.finding()
+        return [*self._found[1], *([finding] if finding else [])]
+
+    def check_setups(self) -> list[dict[str, Any]]:
+        return [finding.as_dict() for finding in (*self.findings(0.0), *self.repository.unreadable())]
+
+    def sync_setups(self, start: bool = True) -> dict[str, Any]:
+        attempts, outcome = self.pusher.attempts, self.pusher.outcome
+        if start:
+            self.pusher.request()
+        return {
+            "attempts": attempts,
+            "state": outcome.state.value,
+            "text": outcome.text,
+            "step": outcome.step,
+        }
 
     def get_site_id(self) -> str:
         return self.site_id

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from egse.clock import Clock
-from egse.confman.git import GitError, is_work_tree, run_git
+from egse.confman.checkout import Finding, hand_work, hindrance, index_lock_hint
+from egse.confman.git import GitError, run_git
+from egse.decorators import fail_point
 from egse.files import write_atomically
 from egse.setup import SetupError, parse_setup_filename
 from egse.setup.conf import setup_files
@@ -157,6 +159,17 @@ class SetupRepository:
                 rows.append([f"{setup_id:05d}", self.site_id, _description(content), camera])
         return rows
 
+    def unreadable(self) -> list[Finding]:
+        """Finds the Setups that cannot be loaded."""
+        found = []
+        for setup_id, path in self.files().items():
+            try:
+                self._content(path)
+            except (SetupError, OSError) as exc:
+                step = "correct it in a copy, submit that (cm_cs submit FILE --description TEXT), and leave this one alone"
+                found.append(Finding("unreadable", f"Setup {setup_id:05d}: {exc}", step))
+        return found
+
     def _content(self, path: Path) -> dict[str, Any]:
         state = path.stat()
         key = (state.st_mtime_ns, state.st_size)
@@ -182,24 +195,31 @@ class SetupRepository:
         if not description:
             raise SetupError("a Setup is submitted with a description of what was changed")
         check_setup(text)
-        if not is_work_tree(self.root):
-            raise SetupError(
-                f"{self.root} is no git repository: make one, or clone the configuration repository there"
-            )
-        with self._locked():
-            setup_id = self._next_id()
-            now = self._clock.now()
-            path = (
-                self.folder / f"SETUP_{self.site_id}_{setup_id:05d}_{from_unix_time(now):%y%m%d_%H%M%S}.yaml"
-            )
-            header = f"{HEADER} {setup_id:05d}, {format_datetime(from_unix_time(now))}\n# by {author}: {description}\n"
-            setup = SetupFile(setup_id, self.site_id, path, header + _without_header(text))
-            write_atomically(path, setup.text.encode(), mode=0o644)
+        if found := hindrance(self.root):
+            raise SetupError(f"Setup not submitted: {found.text}; {found.step}")
+        fail_point("cm.submit.before_file")
+        with self.locked():
             try:
-                self._commit(path, f"Setup {setup_id:05d} {self.site_id}: {description}", author)
-            except GitError as exc:
-                path.unlink()
-                raise SetupError(f"Setup not submitted: {exc}") from exc
+                return self._save(text, description, author)
+            except (GitError, OSError) as exc:
+                hint = index_lock_hint(self.root, str(exc))
+                raise SetupError(f"Setup not submitted: {exc}{hint}") from exc
+
+    def _save(self, text: str, description: str, author: str) -> SetupFile:
+        self._tidy()
+        setup_id = self._next_id()
+        moment = from_unix_time(self._clock.now())
+        path = self.folder / f"SETUP_{self.site_id}_{setup_id:05d}_{moment:%y%m%d_%H%M%S}.yaml"
+        header = f"{HEADER} {setup_id:05d}, {format_datetime(moment)}\n# by {author}: {description}\n"
+        setup = SetupFile(setup_id, self.site_id, path, header + _without_header(text))
+        write_atomically(path, setup.text.encode(), mode=0o644)
+        fail_point("cm.submit.after_file")
+        try:
+            self._commit(path, f"Setup {setup_id:05d} {self.site_id}: {description}", author)
+        except GitError:
+            path.unlink()
+            raise
+        fail_point("cm.submit.after_commit")
         return setup
 
     def _next_id(self) -> int:
@@ -218,25 +238,24 @@ class SetupRepository:
 
     def _commit(self, path: Path, message: str, author: str) -> None:
         run_git(self.root, "add", "--", str(path))
+        fail_point("cm.submit.after_add")
         try:
-            run_git(
-                self.root,
-                "commit",
-                "--quiet",
-                "--no-verify",
-                "-m",
-                message,
-                "--",
-                str(path),
-                author=_author(author),
-            )
+            options = ("--quiet", "--no-verify", "--no-gpg-sign", "-m", message, "--", str(path))
+            run_git(self.root, "commit", *options, author=_author(author))
         except GitError:
-            run_git(self.root, "rm", "--cached", "--quiet", "--force", "--", str(path))
+            self._forget(path)
             raise
 
+    def _forget(self, path: Path) -> None:
+        """Takes a file out of the index again; when even that fails, `_tidy` does it later."""
+        try:
+            run_git(self.root, "rm", "--cached", "--quiet", "--force", "--", str(path))
+        except GitError as exc:
+            LOGGER.warning("%s stays in the index for now: %s", path.name, exc)
+
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keeps other processes from submitting at the same time."""
+    def locked(self) -> Iterator[None]:
+        """Keeps others, in this process and in others, from changing the working tree at the same time."""
         folder = run_git(self.root, "rev-parse", "--absolute-git-dir").strip()
         descriptor = os.open(Path(folder) / "cgse-setups.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -245,38 +264,52 @@ class SetupRepository:
         finally:
             os.close(descriptor)
 
-    def recover(self) -> list[str]:
-        """Commits Setups whose submission was interrupted; returns what else is wrong with the files, for the log.
+    def _tidy(self) -> None:
+        """Removes what an interrupted submission left besides a complete file."""
+        for leftover in self.folder.glob(".SETUP_*"):
+            leftover.unlink(missing_ok=True)
+        for kind, path in self._touched():
+            if kind == "AD":
+                self._forget(path)
+
+    def _touched(self) -> Iterator[tuple[str, Path]]:
+        """Yields state (as `git status --porcelain`) and path of the Setup files that are not as committed."""
+        top = Path(run_git(self.root, "rev-parse", "--show-toplevel").rstrip("\n"))
+        options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        status = run_git(self.root, "--no-optional-locks", "status", *options, "--", str(self.folder))
+        for entry in filter(None, status.split("\0")):
+            if parse_setup_filename(entry[3:]):
+                yield entry[:2], top / entry[3:]
+
+    def recover(self) -> list[Finding]:
+        """Commits Setups whose submission was interrupted; returns what else is wrong.
 
         A file that the configuration manager wrote begins with its header; others were put there by hand and are
-        reported, not touched.
+        told, not touched.
         """
-        if not is_work_tree(self.root):
-            return [f"{self.root} is no git repository; Setups can be loaded but not submitted"]
-        problems = []
-        with self._locked():
-            status = run_git(
-                self.root, "status", "--porcelain", "-z", "--untracked-files=all", "--", str(self.folder)
-            )
-            for entry in filter(None, status.split("\0")):
-                kind, path = entry[:2], self.root / entry[3:]
-                if not parse_setup_filename(path):
-                    continue
-                if (
-                    kind in ("??", "A ")
-                    and path.exists()
-                    and path.read_text(encoding="utf-8").startswith(HEADER)
-                ):
-                    self._commit(
-                        path, f"{path.stem}: submission completed after an interruption", "cm_cs@localhost"
-                    )
-                    LOGGER.warning("%s was not committed; it is now", path.name)
-                else:
-                    verb = "added" if kind == "??" else "changed"
-                    problems.append(
-                        f"{path.name} was {verb} by hand and is not committed; submit it with submit_setup()"
-                    )
-        return problems
+        if found := hindrance(self.root):
+            return [found]
+        try:
+            with self.locked():
+                self._tidy()
+                for kind, path in self._touched():
+                    if kind in ("??", "A ") and path.read_text(encoding="utf-8").startswith(HEADER):
+                        message = f"{path.stem}: submission completed after an interruption"
+                        self._commit(path, message, "cm_cs@localhost")
+                        LOGGER.warning("%s was not committed; it is now", path.name)
+        except (GitError, OSError, UnicodeDecodeError) as exc:
+            step = "repair that and start the configuration manager again"
+            return [Finding("not-recovered", f"{exc}{index_lock_hint(self.root, str(exc))}", step)]
+        return self.findings()
+
+    def findings(self) -> list[Finding]:
+        """Returns what is wrong with the working tree and the files in it."""
+        if found := hindrance(self.root):
+            return [found]
+        try:
+            return list(hand_work(self.root, self.folder))
+        except GitError as exc:
+            return [Finding("not-checked", str(exc), "look at the repository with git status")]
 
     # -- remote --------------------------------------------------------------------------------------------------
 
@@ -287,17 +320,6 @@ class SetupRepository:
         except GitError:
             return None
         return next((name for name in REMOTES if name in names), None)
-
-    def push(self) -> None:
-        """Pushes the current branch; does nothing without a remote.
-
-        Raises:
-            GitError: when it does not work.
-        """
-        remote = self.remote()
-        if remote is not None:
-            branch = run_git(self.root, "symbolic-ref", "--short", "HEAD").strip()
-            run_git(self.root, "push", "--quiet", remote, f"HEAD:refs/heads/{branch}", timeout=120.0)
 
 
 def _fits(value: Any, wanted: Any) -> bool:

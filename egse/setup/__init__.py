@@ -7,9 +7,11 @@
 | `get_setup(id)` | returns a Setup, the active one stays |
 | `submit_setup(setup, description)` | hands in a changed Setup under a new id |
 | `list_setups(**filters)` | what there is |
+| `diff_setups(old, new)` | what differs between two Setups |
 | `on_active_setup(callback)` | tells when another Setup became active in this process |
 """
 
+from egse.setup.diff import Change, SetupDiff, diff_setups
 from egse.setup.directives import Directive, is_directive, register_directive
 from egse.setup.errors import DirectiveError, SetupError, UntrustedClassError
 from egse.setup.navdict import NavigableDict, navdict
@@ -25,13 +27,16 @@ from egse.setup.provider import (
 from egse.setup.setup import Setup, parse_setup_filename
 
 __all__ = [
+    "Change",
     "Directive",
     "DirectiveError",
     "NavigableDict",
     "Setup",
+    "SetupDiff",
     "SetupError",
     "SetupList",
     "UntrustedClassError",
+    "diff_setups",
     "get_setup",
     "is_directive",
     "list_setups",

@@ -97,7 +97,10 @@ def split_directive(value: str) -> tuple[Directive, str]:
     name = match["name"].replace("-", "_") if match else ""
     if match is None or name not in _DIRECTIVES:
         known = ", ".join(f"{known}//" for known in _DIRECTIVES)
-        raise DirectiveError(f"unknown special value {value!r}{or_meant(name, _DIRECTIVES)} (known: {known})")
+        raise DirectiveError(
+            f"unknown special value {value!r}{or_meant(name, _DIRECTIVES)} (known: {known}; "
+            f"get_raw_value() returns it as it is written, register_directive() makes its kind known)"
+        )
     return _DIRECTIVES[name], match["text"].strip()
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from egse.advice import missing_key_message
-from egse.env import EnvError, get_conf_data_location
 from egse.setup.directives import Directive, is_directive, split_directive
-from egse.setup.errors import DirectiveError, MissingKeyError, SetupError
-from egse.tree import format_tree, rich_tree
-from egse.yamlfile import YAMLFileError, line_of, parse_yaml
+from egse.setup.errors import DirectiveError, MissingKeyError
+from egse.setup.origin import Explain, FrozenFiles, Located, Source
+from egse.tree import format_tree, html_tree, indented_lines, rich_tree
+from egse.yamlfile import YAMLFileError, parse_yaml
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -21,24 +20,7 @@ if TYPE_CHECKING:
 _MISSING = object()
 
 
-@dataclass(frozen=True)
-class Source:
-    """The text from which a branch was read.
-
-    Attributes:
-        path: the file; None for text without one.
-        text: its content, kept to tell the line of a mistake.
-        root: the key path of the branch within the text.
-        included: whether it came in through `yaml//`, which makes it read only.
-    """
-
-    path: Path | None
-    text: str
-    root: tuple[str, ...] = ()
-    included: bool = False
-
-
-class NavigableDict(dict[str, Any]):
+class NavigableDict(Located, dict[str, Any]):
     """A nested dictionary whose keys are attributes as well.
 
     - Assigning a mapping creates or replaces a branch; a branch that already belongs somewhere is copied.
@@ -61,7 +43,9 @@ class NavigableDict(dict[str, Any]):
         self._parent: NavigableDict | None = None
         self._name = ""
         self._source: Source | None = None
+        self._frozen: FrozenFiles = {}
         self._memoized: dict[str, tuple[str, Any]] = {}
+        self._revision = 0
         for key, value in (head or {}).items():
             self._put(key, value)
 
@@ -126,7 +110,7 @@ class NavigableDict(dict[str, Any]):
     def __delitem__(self, key: str) -> None:
         self._check_writable(key)
         self.get_raw_value(key)
-        self._memoized.clear()
+        self._touch()
         if not key.startswith("_"):
             self.__dict__.pop(key, None)
         super().__delitem__(key)
@@ -220,6 +204,8 @@ class NavigableDict(dict[str, Any]):
         if source is not None and (node is self or id(self._parent) not in memo):
             below = self._key_path()[len(node._key_path()) :]
             twin._source = Source(source.path, source.text, (*source.root, *below))
+            *_, root = self._ancestry()
+            twin._frozen = root._frozen
         for key, value in self.items():
             twin._put(key, copy.deepcopy(value, memo))
         return twin
@@ -233,8 +219,21 @@ class NavigableDict(dict[str, Any]):
     def _ipython_key_completions_(self) -> list[str]:
         return list(self)
 
+    def pretty_str(self, indent: int = 0) -> str:
+        """Returns the content as indented lines without line characters, as in ch. 8.4 of the manual.
+
+        Args:
+            indent: how many levels to indent, of 4 blanks each.
+        """
+        return "".join(f"{line}\n" for line in indented_lines(self, "    " * indent))
+
     def __str__(self) -> str:
         return format_tree(self._label or "NavigableDict", self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Shows the branch in a notebook: a tree to open and close, and the plain tree elsewhere."""
+        label = self._label or type(self).__name__
+        return {"text/plain": str(self), "text/html": html_tree(label, self)}
 
     def __rich__(self) -> Tree:
         return rich_tree(self._label or "NavigableDict", self)
@@ -252,7 +251,7 @@ class NavigableDict(dict[str, Any]):
             )
         if isinstance(value, Mapping):
             value = self._adopt(key, value)
-        self._memoized.clear()
+        self._touch()
         super().__setitem__(key, value)
         if key.startswith("_"):
             return
@@ -274,48 +273,14 @@ class NavigableDict(dict[str, Any]):
             branch._put(name, item)
         return branch
 
-    def _ancestry(self) -> Iterator[NavigableDict]:
-        node: NavigableDict | None = self
-        while node is not None:
-            yield node
-            node = node._parent
-
-    def _key_path(self) -> tuple[str, ...]:
-        return tuple(node._name for node in self._ancestry() if node._name)[::-1]
-
-    def _check_writable(self, key: str) -> None:
-        for node in self._ancestry():
-            if node._source is not None and node._source.included:
-                path = ".".join((*self._key_path(), key))
-                raise SetupError(
-                    f"{path} is read from {node._source.path} and would not be saved with the Setup: "
-                    f"edit that file, or make it a branch first: {'.'.join(node._key_path())} = ....copy()"
-                )
-
-    def _branch(self) -> str:
-        """Returns the key path of this branch and its file, without the cost of looking for the line."""
-        name = ".".join(self._key_path()) or self._label or "the Setup"
-        _, source = self._find_source()
-        return f"{name} ({source.path})" if source and source.path else name
-
-    def _place(self, key: str) -> str:
-        """Returns `FILE, line N, key.path` of a key, as far as known."""
-        path = (*self._key_path(), key)
-        node, source = self._find_source()
-        place = ".".join(path)
-        if source is None:
-            return place
-        line = line_of(source.text, (*source.root, *path[len(node._key_path()) :]))
-        return ", ".join(
-            [*([str(source.path)] if source.path else []), *([f"line {line}"] if line else []), place]
-        )
-
-    def _find_source(self) -> tuple[NavigableDict, Source | None]:
-        """Returns the nearest branch that knows its text, and that text."""
-        return next(((node, node._source) for node in self._ancestry() if node._source), (self, None))
+    def _touch(self) -> None:
+        """Notes that something changed in this branch, and at the root that something changed at all."""
+        self._memoized.clear()
+        *_, root = self._ancestry()
+        root._revision += 1
 
     def _resolve(self, key: str, value: str) -> Any:
-        with _Explain(self, key, value):
+        with Explain(self, key, value):
             directive, text = split_directive(value)
             state = self._fingerprint(directive, value)
             if directive.memoise and (kept := self._memoized.get(key)) is not None and kept[0] == state:
@@ -327,36 +292,6 @@ class NavigableDict(dict[str, Any]):
 
     def _fingerprint(self, directive: Directive, value: str) -> str:
         return repr([value, *(_to_plain(dict.get(self, sibling)) for sibling in directive.siblings)])
-
-    def _find_file(self, name: str) -> Path:
-        path = Path(name).expanduser()
-        if path.is_absolute():
-            candidates = [path]
-        else:
-            candidates = [folder / path for folder in self._folders()]
-        if not candidates:
-            raise DirectiveError(
-                f"{name} is relative, but this Setup was not read from a file and PLATO_CONF_DATA_LOCATION is not set"
-            )
-        for candidate in candidates:
-            if candidate.is_file():
-                return candidate.resolve()
-        raise DirectiveError(f"there is no file {' nor '.join(str(candidate) for candidate in candidates)}")
-
-    def _folders(self) -> list[Path]:
-        """Returns where relative paths start: the folder of the file they stand in, then that of the Setups."""
-        folders = [file.parent for file in self._files()[:1]]
-        try:
-            conf = get_conf_data_location()
-        except EnvError:
-            return folders
-        return folders if conf in folders else [*folders, conf]
-
-    def _files(self) -> list[Path]:
-        """Returns the files that this branch came from, the innermost first."""
-        return [
-            node._source.path for node in self._ancestry() if node._source is not None and node._source.path
-        ]
 
     def _include(self, key: str, path: Path) -> Any:
         chain = [file.resolve() for file in self._files()]
@@ -382,26 +317,6 @@ class NavigableDict(dict[str, Any]):
 
 navdict = NavigableDict
 """Shorter name, as used in older scripts."""
-
-
-class _Explain:
-    """Adds file, line and key path to what goes wrong while a special value is interpreted."""
-
-    def __init__(self, node: NavigableDict, key: str, value: str) -> None:
-        self._node, self._key, self._value = node, key, value
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: object
-    ) -> None:
-        if isinstance(exc, DirectiveError):
-            raise type(exc)(f"{self._node._place(self._key)}: {exc}") from exc
-        if isinstance(exc, AttributeError):  # would otherwise look as if the Setup had no such key
-            raise DirectiveError(f"{self._node._place(self._key)}: {self._value}: {exc}") from exc
-        if exc is not None:
-            exc.add_note(f"while reading {self._node._place(self._key)}: {self._value}")
 
 
 def _to_plain(value: Any) -> Any:

@@ -119,7 +119,10 @@ def test_everything_about_an_observation(site: Path) -> None:
     assert observation.end == "2026-01-01T00:00:02.000+0000"
     assert observation.setup.camera.ID == "chimay"
     assert observation.setup.get_id() == "00084"
-    assert "csv//00001_CSL1_chimay_conf_table.csv" in str(observation.setup.get_raw_value("table"))
+    assert (
+        observation.setup.get_raw_value("table") == "csv//table.csv"
+    )  # as it was, and read from the frozen file
+    assert observation.setup.table.tolist() == [[1.0, 2.0]]
     assert [event["event"] for event in observation.events()] == ["start", "command"]
     assert observation.events("command")[0]["name"] == "move"
     assert [path.name for path in observation.raw_files] == ["20260101_CSL1_N-FEE_SPW_00001.hdf5"]

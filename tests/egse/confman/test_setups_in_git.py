@@ -118,7 +118,7 @@ def test_an_interrupted_submission_is_completed_and_hand_work_is_named(
     (repository.folder / FIRST).write_text(setup_text("changed"))
     problems = repository.recover()
     assert git(root, "log", "-1", "--name-only", "--format=").endswith(setup.path.name)
-    assert sorted(problem.split(" and ")[0] for problem in problems) == [
+    assert sorted(problem.text.split(" and ")[0] for problem in problems) == [
         f"{FIRST} was changed by hand",
         "SETUP_CSL1_00099_260101_000000.yaml was added by hand",
     ]
@@ -139,7 +139,7 @@ def test_without_git_setups_can_be_read_but_not_submitted(tmp_path: Path) -> Non
     repository = SetupRepository(tmp_path / "plain", "CSL1", VirtualClock())
     (repository.folder / FIRST).write_text(setup_text())
     assert repository.read(84).setup_id == 84
-    assert "no git repository" in repository.recover()[0]
+    assert "no git repository" in repository.recover()[0].text
     with pytest.raises(SetupError, match="no git repository"):
         repository.submit(setup_text(), "x", "rik@lab:1")
 

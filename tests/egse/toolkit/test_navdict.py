@@ -10,7 +10,7 @@ import pytest
 import rich
 
 from egse.setup import DirectiveError, NavigableDict, SetupError, navdict
-from egse.setup.navdict import Source
+from egse.setup.origin import Source
 
 CONFIG: dict[str, Any] = {
     "server": {"host": "localhost", "port": 8080, "secure": True},
