@@ -22,6 +22,7 @@ from egse.control import site_clock
 from egse.env import EnvError
 from egse.settings import SettingsError
 from egse.setup import Setup, SetupError, get_setup, on_active_setup
+from egse.setup.stamp import issue_commands_under
 from egse.setup.conf import setup_from_disk
 
 LOGGER = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class _GlobalStateType(type):
             if _shared.dry_run is not None:
                 _shared.dry_run.setup = setup
             else:
-                _shared.setup = setup
+                _set_setup(setup)
 
     @property
     def dry_run(cls) -> bool:
@@ -155,7 +156,7 @@ class GlobalState(metaclass=_GlobalStateType):
         with _shared.lock:
             _shared.sequence = CommandSequence("", mode="operations")
             _shared.clock = None
-            _shared.setup = None
+            _set_setup(None)
             _shared.asked = float("-inf")
 
     @staticmethod
@@ -175,7 +176,8 @@ class GlobalState(metaclass=_GlobalStateType):
             GlobalState.reset()
             install_dry_run(dry_run)
             with _shared.lock:
-                _shared.sequence, _shared.clock, _shared.setup, _shared.asked = before
+                _shared.sequence, _shared.clock, setup, _shared.asked = before
+                _set_setup(setup)
 
 
 _SHARED_NAMES = ("setup", "dry_run", "command_sequence", "clock")
@@ -213,8 +215,14 @@ def _fetch_setup() -> Setup | None:
         with _shared.lock:
             _shared.asked = time.monotonic()
             if _shared.setup is None:  # load_setup() of another thread may have been faster
-                _shared.setup = setup
+                _set_setup(setup)
             return _shared.setup
+
+
+def _set_setup(setup: Setup | None) -> None:
+    """Keeps the Setup of this session; its commands carry the stamp of it."""
+    _shared.setup = setup
+    issue_commands_under(setup)
 
 
 def _ask_for_setup() -> Setup | None:

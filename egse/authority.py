@@ -326,6 +326,11 @@ class Gate:
         self._watch = ControlWatch(ask, 0.0) if ask else ControlWatch(self._proxy.get_control)
         self._rules: dict[str, tuple[Role, bool]] = {}
 
+    @property
+    def is_open(self) -> bool:
+        """True when whoever may connect without a key may send every command."""
+        return not self._required
+
     def admit(self, definition: CommandDefinition, request: Request, caller: Caller) -> None:
         """Returns when the command may be executed.
 

@@ -54,6 +54,7 @@ def describe_command(definition: CommandDefinition) -> dict[str, Any]:
         "parameters": [describe_parameter(p, definition.signature) for p in definition.parameters],
         "extra_arguments": definition.extra_arguments or "",
         "unit": definition.returns.unit,
+        "needs_setup": definition.needs_setup,
     }
 
 

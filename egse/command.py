@@ -35,6 +35,7 @@ __all__ = [
     "commands_of",
     "dynamic_command",
     "dynamic_interface",
+    "needs_setup",
     "split_annotation",
 ]
 
@@ -118,6 +119,11 @@ class CommandDefinition:
         """True when the result has a type of its own (enumeration, struct, tuple), made from what came by wire."""
         hint = self.returns.hint
         return hint not in _PLAIN_RESULTS and "numpy" not in getattr(hint, "__module__", "") + repr(hint)
+
+    @cached_property
+    def needs_setup(self) -> bool:
+        """True when the meaning of the command depends on the Setup, see `needs_setup`."""
+        return bool(getattr(self.function, NEEDS_SETUP_ATTRIBUTE, False))
 
     @cached_property
     def extra_arguments(self) -> str | None:
@@ -402,6 +408,7 @@ def commands_of(interface: type) -> dict[str, CommandDefinition]:
 
 
 URGENT_ATTRIBUTE = "__urgent__"
+NEEDS_SETUP_ATTRIBUTE = "__needs_setup__"
 
 
 def urgent(function: Callable[P, R]) -> Callable[P, R]:
@@ -413,3 +420,11 @@ def urgent(function: Callable[P, R]) -> Callable[P, R]:
 def is_urgent(interface: type, name: str) -> bool:
     """Returns True when the interface declares the command as urgent."""
     return any(getattr(vars(base).get(name), URGENT_ATTRIBUTE, False) for base in interface.__mro__)
+
+
+def needs_setup(function: Callable[P, R]) -> Callable[P, R]:
+    """Marks a command whose meaning depends on the Setup: it is refused when it was issued under another Setup than the
+    one that its server knows to be loaded (`egse.setupwatch`); stands above the declaration."""
+    definition = getattr(function, DEFINITION_ATTRIBUTE, None)
+    setattr(function if definition is None else definition.function, NEEDS_SETUP_ATTRIBUTE, True)
+    return function

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,7 +17,7 @@ class CommandContext(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Attributes:
         origin: who asks, `user@host:pid`; claimed, not authenticated.
-        setup: the Setup that the client works with, empty when none is loaded; see `egse.setup.SetupStamp`.
+        setup: the Setup that the client works with, empty when none is loaded; see `egse.setup.stamp`.
         obsid: full obsid of the running observation, empty outside.
         block: name of the active building block, empty outside.
     """
@@ -39,10 +39,13 @@ def command_origin() -> str:
 
 _context: ContextVar[CommandContext | None] = ContextVar("command_context", default=None)
 _process_context = CommandContext(command_origin())
+_setup_source: Callable[[], str] | None = None
 
 
 def get_command_context() -> CommandContext:
     """Returns the context that commands are sent with now."""
+    if _setup_source is not None and (setup := _setup_source()) != _process_context.setup:
+        set_command_context(setup=setup)
     context = _context.get()
     return _process_context if context is None else context.within(_process_context)
 
@@ -54,6 +57,14 @@ def set_command_context(*, obsid: str | None = None, setup: str | None = None) -
     _process_context = CommandContext(
         base.origin, base.setup if setup is None else setup, base.obsid if obsid is None else obsid
     )
+
+
+def follow_setup(source: Callable[[], str] | None) -> None:
+    """Has `source` asked for the Setup of each command of this process; None ends that, with no Setup."""
+    global _setup_source
+    _setup_source = source
+    if source is None:
+        set_command_context(setup="")
 
 
 @contextmanager

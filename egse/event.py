@@ -33,12 +33,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         context: what a listener needs to know to act, plain values; `event_type` is one of them.
         source: name of the control server that sent it.
         timestamp: when it was sent, UTC text.
+        number: counts the events of this life of the producer, from 1.
     """
 
     event_id: EVENT_ID
     context: dict[str, Any] = {}
     source: str = ""
     timestamp: str = ""
+    number: int = 0
 
     @property
     def type(self) -> str:
@@ -78,18 +80,26 @@ def as_event(value: Event | Mapping[str, Any]) -> Event:
 
 
 def add_event_command(
-    controller: Any, table: dict[str, tuple[CommandDefinition, Callable[..., Any]]]
+    controller: Any,
+    table: dict[str, tuple[CommandDefinition, Callable[..., Any]]],
+    note: Callable[[Event], object],
 ) -> None:
-    """Puts `handle_event` into the commands of a server whose Controller listens.
+    """Puts `handle_event` into the commands of a server that listens.
+
+    That is one whose Controller has `EventInterface`, or that must know the Setup of its commands.
 
     Args:
-        controller: any Controller; nothing happens for one without `EventInterface`.
+        controller: any Controller.
         table: definition and method of every command; this one turns what came over the wire into an `Event`.
+        note: told of every event before, and for a Controller that does not listen instead of, the Controller.
     """
-    if not isinstance(controller, EventInterface):
+    listens = isinstance(controller, EventInterface)
+    if not listens and not any(definition.needs_setup for definition, _ in table.values()):
         return
 
     def handle_event(event: Event | Mapping[str, Any]) -> Any:
-        return controller.handle_event(as_event(event))
+        event = as_event(event)
+        note(event)
+        return controller.handle_event(event) if listens else None
 
     table["handle_event"] = (commands_of(EventInterface)["handle_event"], handle_event)

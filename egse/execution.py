@@ -51,7 +51,8 @@ class CommandExecutor:
         journal: where begin and end of each command are recorded; None for a core service.
         incarnation: which life of the server answers.
         inline: commands of the server itself, by name; everybody who may connect may send them.
-        admit: raises AuthorityError for a command that its caller may not send now.
+        admit: raises AuthorityError for a command that its caller may not send now; None when everybody may.
+        check_setup: raises CommandError for a command that was issued under another Setup than is loaded.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class CommandExecutor:
         incarnation: str,
         inline: dict[str, Callable[[], Any]],
         admit: Callable[[CommandDefinition, Request, Caller], None] | None = None,
+        check_setup: Callable[[CommandDefinition, str], None] | None = None,
     ) -> None:
         self.commands = dispatcher
         self.counters = {
@@ -77,6 +79,7 @@ class CommandExecutor:
         self._incarnation = incarnation
         self._inline = inline
         self._admit = admit
+        self._check_setup = check_setup
 
     def answer(self, request: Request, caller: Caller = ANYBODY) -> bytes | None:
         """Executes a request and returns the encoded reply: the one place where errors become data.
@@ -116,6 +119,8 @@ class CommandExecutor:
         if 0 < request.deadline < now:
             self.counters["expired"] += 1
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
+        if definition.needs_setup and self._check_setup is not None:
+            self._check_setup(definition, request.context.setup)
         arguments = definition.unpack(request.args)
         self.counters["commands"] += 1
         self.outcomes.begin(request.id)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -184,3 +185,13 @@ def read_journal(path: Path) -> Iterator[JournalRecord]:
                     yield _decoder.decode(data)
             except (ValueError, msgspec.MsgspecError):
                 continue
+
+
+def last_records(folder: Path, count: int) -> list[JournalRecord]:
+    """Returns the newest `count` records of a server, oldest first, from its journal files of the last days."""
+    found: list[JournalRecord] = []
+    for path in sorted(folder.glob("*.journal"), reverse=True):
+        found = [*deque(read_journal(path), maxlen=count - len(found)), *found]
+        if len(found) >= count:
+            break
+    return found

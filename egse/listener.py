@@ -118,9 +118,19 @@ class _Notifier(threading.Thread):
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._failures = 0
+        self.sent = self.told = self.applied = 0
+        """Number of the last event that was meant for the listener, that it has acknowledged, that it has applied."""
 
     def put(self, event: Event) -> None:
+        self.sent = event.number
         self._events.put(event)
+
+    @property
+    def state(self) -> str:
+        """`applied`, `told` or `waiting`: what has become of the last event."""
+        if self.applied >= self.sent:
+            return "applied"
+        return "told" if self.told >= self.sent else "waiting"
 
     def finish(self) -> None:
         """Ends the thread after the events that are waiting."""
@@ -141,6 +151,7 @@ class _Notifier(threading.Thread):
             problem, again = _send(listener, event, self._timeout)
             if not problem:
                 self._failures = 0
+                self.told = event.number
                 return
             self._failures += 1
             logger.warning("event %s did not reach %s: %s", event.type, listener.name, problem)
@@ -182,6 +193,8 @@ class ListenerRegistry:
         self._timeout = timeout
         self._pause = pause
         self._notifiers: dict[tuple[str, EVENT_ID], _Notifier] = {}
+        self._lost: set[str] = set()
+        self._number = 0
         self._lock = threading.Lock()
 
     def add(self, listener: Listener) -> None:
@@ -201,6 +214,7 @@ class ListenerRegistry:
                 known.listener = listener
             else:
                 moved = True
+                self._lost.discard(listener.name)
                 self._notifiers[key] = notifier = _Notifier(listener, self._drop, self._timeout, self._pause)
                 notifier.start()
         if moved:
@@ -222,6 +236,7 @@ class ListenerRegistry:
             if notifier.listener is not tried or self._notifiers.get(key) is not notifier:
                 return False
             del self._notifiers[key]
+            self._lost.add(tried.name)
         logger.error("listener %s is dropped after %d failures in a row", tried.name, MAX_FAILURES)
         return True
 
@@ -230,15 +245,35 @@ class ListenerRegistry:
         with self._lock:
             return list(dict.fromkeys(name for name, _ in self._notifiers))
 
+    def confirm(self, name: str, number: int) -> None:
+        """Takes notice that a listener has applied event `number` and all before it."""
+        with self._lock:
+            for (listener, _), notifier in self._notifiers.items():
+                if listener == name:
+                    notifier.applied = max(notifier.applied, number)
+
+    def states(self) -> dict[str, str]:
+        """Returns what has become of the last event of each listener.
+
+        Returns:
+            By name: `applied`, `told` (it has acknowledged the event and not applied it yet), `waiting` (it has not been
+            reached yet), or `lost` (it could not be reached and was dropped).
+        """
+        with self._lock:
+            states = {name: notifier.state for (name, _), notifier in self._notifiers.items()}
+            return {**dict.fromkeys(self._lost, "lost"), **states}
+
     def notify(self, event_id: EVENT_ID, context: Mapping[str, Any]) -> None:
         """Has an event sent to all listeners that want it; returns at once."""
-        event = Event(
-            event_id=EVENT_ID(event_id),
-            context=dict(context),
-            source=self.source,
-            timestamp=format_datetime(),
-        )
         with self._lock:
+            self._number += 1
+            event = Event(
+                event_id=EVENT_ID(event_id),
+                context=dict(context),
+                source=self.source,
+                timestamp=format_datetime(),
+                number=self._number,
+            )
             for notifier in self._notifiers.values():
                 if notifier.listener.wants(event):
                     notifier.put(event)

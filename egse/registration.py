@@ -11,14 +11,16 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from egse.event import EVENT_ID
+from egse.event import EVENT_ID, Event
 from egse.listener import Listener, ListenerRegistry
 from egse.protocol import Protocol
 from egse.proxy import Proxy, ServiceProxy
+from egse.setupwatch import SetupWatch
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +120,14 @@ class Registration(threading.Thread):
         with services_of(self._producer, self._timeout) as services:
             services.add_listener(msgspec.to_builtins(self.listener))
 
+    def confirm(self, event: Event) -> None:
+        """Tells the producer that the listener has applied an event; one that is gone is not waited for."""
+        try:
+            with self._talk, services_of(self._producer, self._timeout) as services:
+                services.confirm_event(event.source, self.listener.name, event.number)
+        except (ConnectionError, TimeoutError) as exc:
+            logger.warning("%s could not confirm event %s: %s", self.listener.name, event.type, exc)
+
     def withdraw(self) -> bool:
         """Ends the registration, within about 1 s; returns whether the producer knows."""
         self._ending.set()
@@ -161,12 +171,47 @@ class EventParticipant:
     name: str
     settings: Any
     endpoints: dict[str, str]
+    controller: Any
     protocol: Protocol
 
     def start_events(self) -> None:
         """Called once by the server before its Controller is made."""
+        self.setup_watch = SetupWatch(self.name)
         self.listeners = ListenerRegistry(self.name)
         self.registrations: dict[tuple[str, str, EVENT_ID], Registration] = {}
+
+    def follow_setup(self) -> None:
+        """Has this server hear of new Setups, for commands that need one; a Controller that listens does so itself."""
+        listener = {"name": self.name, "event_id": EVENT_ID.SETUP}
+        self.register_as_listener(
+            "Configuration Manager Control Server", listener, on_registered=self.setup_watch.refresh
+        )
+
+    def note_event(self, event: Event) -> None:
+        """Called for every event that arrives, before the Controller is.
+
+        The producer gets a confirmation as soon as the event was applied: after the tasks that the Controller schedules for
+        it, and not before `controller.has_applied(event)`, for one that works in a thread, returns True.
+        """
+        self.setup_watch.note(event)
+        has_applied = getattr(self.controller, "has_applied", None)
+        self.schedule_task(
+            partial(self.schedule_task, partial(self._confirm, event)),
+            when=None if has_applied is None else partial(has_applied, event),
+        )
+
+    def schedule_task(
+        self, function: Callable[[], Any], after: float = 0.0, when: Callable[[], bool] | None = None
+    ) -> None:
+        """Has a function called from the event loop; see `egse.server.ControlServer`."""
+        raise TypeError(f"{type(self).__name__} must define schedule_task()")
+
+    def _confirm(self, event: Event) -> None:
+        for registration in list(self.registrations.values()):
+            if registration.listener.wants(event):
+                threading.Thread(
+                    target=registration.confirm, args=(event,), name=f"confirm-{event.type}", daemon=True
+                ).start()
 
     def after_serve(self) -> None:
         """Called once when no more commands are executed: calls the protocol's hook, then ends what is left.

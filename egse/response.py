@@ -85,6 +85,16 @@ def restore_error(info: ErrorInfo) -> BaseException:
     return exc
 
 
+class _Verdict(int):
+    """True or False, as an attribute and, as the manual has it (section 6.5), as a call."""
+
+    def __call__(self) -> bool:
+        return bool(self)
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
 class Response:
     """Answer to a command.
 
@@ -96,9 +106,9 @@ class Response:
         self.message = message
 
     @property
-    def successful(self) -> bool:
-        """True unless the command failed."""
-        return True
+    def successful(self) -> _Verdict:
+        """True unless the command failed; `response.successful()` works, too."""
+        return _Verdict(True)
 
     def __str__(self) -> str:
         return self.message
@@ -133,8 +143,8 @@ class Failure(Response):
         self.cause = cause
 
     @property
-    def successful(self) -> bool:
-        return False
+    def successful(self) -> _Verdict:
+        return _Verdict(False)
 
     def __str__(self) -> str:
         return f"{self.message}: {self.cause}" if self.cause is not None else self.message

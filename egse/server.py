@@ -30,7 +30,7 @@ from egse.authority import Gate
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.device import DeviceError
 from egse.env import get_data_storage_location
-from egse.event import add_event_command
+from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
 from egse.ports import PortInUseError
@@ -110,10 +110,17 @@ class ControlServer(EventParticipant):
         self.protocol = app.protocol(self, self.controller)
         inline = {"ping": lambda: "pong", "get_service_endpoint": lambda: self.endpoints["service"]}
         dispatcher = Dispatcher(app.interface, self.controller)
-        add_event_command(self.controller, dispatcher.table)
+        add_event_command(self.controller, dispatcher.table, self.note_event)
         hook_device_methods(self.protocol, dispatcher.table)
         self._gate = Gate(device=app.device, ask=getattr(self.controller, "get_control", None))
-        self.executor = CommandExecutor(dispatcher, self.journal, self.incarnation, inline, self._gate.admit)
+        self.executor = CommandExecutor(
+            dispatcher,
+            self.journal,
+            self.incarnation,
+            inline,
+            None if self._gate.is_open and not self.guard.active else self._gate.admit,
+            self.setup_watch.check,
+        )
         services = Dispatcher(ServiceInterface, ServiceController(self))
         self._service_executor = CommandExecutor(
             services, None, self.incarnation, inline, self._gate.admit_service
@@ -186,6 +193,10 @@ class ControlServer(EventParticipant):
         try:
             self.protocol.start()
             services.start()
+            if "handle_event" in self.executor.commands.table and not isinstance(
+                self.controller, EventInterface
+            ):
+                self.follow_setup()
             self.monitoring_lane.start()
             if self._store is not None:
                 self.hk_lane.start()
@@ -393,6 +404,7 @@ class ControlServer(EventParticipant):
                 "rows": self.hk_lane.count,
                 "missed": self.hk_lane.missed,
             },
+            "setup_loaded": str(self.setup_watch.loaded or ""),
             **({"device_connected": self._device_is_connected()} if self.app.device else {}),
             **self.protocol.get_status(),
         }

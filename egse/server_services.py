@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from egse.catalogue import describe_command
 from egse.command import CommandError
+from egse.journal import last_records
 from egse.listener import Listener
 from egse.services import ServiceInterface
 
@@ -60,6 +63,21 @@ class ServiceController(ServiceInterface):
 
     def remove_listener(self, listener: dict[str, Any]) -> bool:
         return self._server.listeners.remove(str(listener.get("name", "")))
+
+    def get_journal(self, last: int = 100) -> list[dict[str, Any]]:
+        journal = self._server.journal
+        return (
+            []
+            if journal is None
+            else [msgspec.to_builtins(record) for record in last_records(journal.folder, last)]
+        )
+
+    def confirm_event(self, source: str, name: str, number: int) -> None:
+        if source == self._server.name:
+            self._server.listeners.confirm(name, number)
+
+    def get_event_states(self) -> dict[str, str]:
+        return self._server.listeners.states()
 
     def get_listener_names(self) -> list[str]:
         return self._server.get_listener_names()

@@ -85,6 +85,19 @@ class ServiceInterface:
             command_id: the id that an `OutcomeUnknownError` carries.
         """
 
+    @observe
+    @dynamic_interface
+    def get_journal(self, last: Annotated[int, Range(1, 10_000)] = 100) -> list[dict[str, Any]]:
+        """Returns the newest records of the command journal, oldest first; empty for a server that keeps none.
+
+        Args:
+            last: how many.
+
+        Returns:
+            Records with `event` (begin, end), `id` and `time` (Unix time [s]); for begin also `command`, `args`, `source`
+            (server, incarnation) and `context` (origin, setup, obsid, block), for end also `status` and `error`.
+        """
+
     @dynamic_interface
     def add_listener(self, listener: dict[str, Any]) -> list[str]:
         """Registers a listener for events of this server (chapter 7 of the manual); again for one that has moved.
@@ -105,6 +118,25 @@ class ServiceInterface:
 
         Args:
             listener: `name`; anything else is not looked at.
+        """
+
+    @dynamic_interface
+    def confirm_event(self, source: str, name: str, number: int) -> None:
+        """Takes notice that a listener has applied an event, for other control servers only.
+
+        Args:
+            source: the server that had sent it; the confirmation of another's event is not looked at.
+            name: name of the listener.
+            number: number of the event.
+        """
+
+    @observe
+    @dynamic_interface
+    def get_event_states(self) -> dict[str, str]:
+        """Returns what has become of the last event of each listener.
+
+        Returns:
+            By name: `applied`, `told` (acknowledged, not applied yet), `waiting` (not reached yet) or `lost` (dropped).
         """
 
     @observe

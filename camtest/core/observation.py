@@ -267,7 +267,7 @@ def begin_observation(function: str, description: str = "") -> str:
             details={"session": "interactive", "mode": "operations"},
         )
         _current = ObservationContext(handle.record, handle.spool, handle)
-        set_command_context(obsid=handle.obsid, setup=str(handle.record.get("setup_id", "")))
+        set_command_context(obsid=handle.obsid, setup=f"{int(handle.record.get('setup_id') or 0):05d}")
     threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True).start()
     return handle.obsid
 

@@ -13,13 +13,14 @@ from egse.confman.dry import DryRunConfigurationManager
 from egse.confman.interface import ConfigurationManagerInterface, ConfigurationManagerProxy
 from egse.confman.manager import ConfigurationManager
 from egse.confman.observations import CLOSING, ObservationError
-from egse.confman.repository import SetupRepository
+from egse.confman.repository import SetupFile, SetupRepository
 from egse.control import ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_conf_repo_location, get_data_storage_location, get_site_id
 from egse.event import EVENT_ID
 from egse.protocol import Protocol
 from egse.setup import Setup, SetupError, SetupList, submit_setup
+from egse.setup.stamp import SetupStamp
 from egse.storage import StorageProxy
 
 LOGGER = logging.getLogger(__name__)
@@ -38,18 +39,18 @@ class ConfigurationManagerProtocol(Protocol):
     def start(self) -> None:
         """Starts the background work."""
         self.controller.start()
-        self.controller.setups.on_change(lambda setup: self._announce(setup.setup_id))
+        self.controller.setups.on_change(self._announce)
         self._tick()
 
     def _tick(self) -> None:
         self.control_server.schedule_task(self._tick, after=TICK)
         self.controller.life.tick()
 
-    def _announce(self, setup_id: int) -> None:
-        self.control_server.publish("new_setup", {"setup_id": setup_id})
-        self.control_server.notify_listeners(
-            EVENT_ID.SETUP, {"event_type": "new_setup", "setup_id": setup_id}
-        )
+    def _announce(self, setup: SetupFile) -> None:
+        stamp = SetupStamp.of(Setup.from_yaml_string(setup.text, setup.path))
+        news = {"setup_id": setup.setup_id, "digest": stamp.digest}
+        self.control_server.publish("new_setup", news)
+        self.control_server.notify_listeners(EVENT_ID.SETUP, {"event_type": "new_setup", **news})
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns site, loaded Setup and running observation."""
@@ -72,6 +73,11 @@ class ConfigurationManagerProtocol(Protocol):
             "push": controller.pusher.describe(),
             "findings": [finding.as_dict() for finding in controller.findings()],
             "listeners": self.control_server.get_listener_names(),
+            "listeners behind": [
+                f"{name} ({state})"
+                for name, state in self.control_server.listeners.states().items()
+                if state != "applied"
+            ],
             "control": str(controller.control.state()),
             "record problems": controller.life.book.problems,
             **controller.life.summary(),

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from egse.setup.errors import SetupError
 from egse.setup.setup import Setup
+from egse.setup.stamp import issue_commands_under
 
 LOGGER = logging.getLogger(__name__)
 
@@ -189,6 +190,7 @@ def on_active_setup(callback: Callback) -> Callable[[], None]:
 
 
 def _announce(setup: Setup) -> None:
+    issue_commands_under(setup)
     with _lock:
         callbacks = list(_callbacks)
     for callback in callbacks:

@@ -183,6 +183,11 @@ class Setup(NavigableDict):
         """
         return self._digests.get(self, self._revision)
 
+    @property
+    def revision(self) -> int:
+        """A number that is higher after every assignment."""
+        return self._revision
+
     def is_dirty(self) -> bool:
         """Says whether this Setup differs from what was loaded or submitted under its id.
 

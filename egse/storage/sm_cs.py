@@ -117,6 +117,10 @@ class StorageController(StorageInterface):
             task = partial(self.load_setup, int(event.context["setup_id"]))
             self._control_server.schedule_task(task)
 
+    def has_applied(self, event: Event) -> bool:
+        """Returns True once the Setup that an event tells of was fetched."""
+        return event.type != "new_setup" or self.loaded_setup.setup_id == f"{event.context['setup_id']:05d}"
+
     def load_setup(self, setup_id: int | None = None) -> None:
         """Fetches a Setup from the configuration manager, the loaded one for None; a scheduled task.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from egse.command import Range, Unit, dynamic_interface, urgent
+from egse.command import Range, Unit, dynamic_interface, needs_setup, urgent
 from egse.control import ControlServerApp, ServerContext
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
@@ -33,6 +33,11 @@ class BenchInterface:
     @dynamic_interface
     def count(self) -> int:
         """Returns how often this was called."""
+
+    @needs_setup
+    @dynamic_interface
+    def aim(self, field: int) -> int:
+        """Returns the field; which direction that is stands in the Setup."""
 
     @urgent
     @dynamic_interface
@@ -60,6 +65,9 @@ class BenchController(BenchInterface):
     def count(self) -> int:
         self.calls += 1
         return self.calls
+
+    def aim(self, field: int) -> int:
+        return field
 
     def stop(self) -> int:
         return self.calls
