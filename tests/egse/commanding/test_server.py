@@ -177,16 +177,6 @@ def test_signals_end_the_server_cleanly(server: Any, proxy: Any, number: int) ->
     assert process.wait(5) == 0
 
 
-def test_a_server_stuck_in_a_command_still_ends(server: Any, proxy: Any) -> None:
-    process = server.process
-    assert process is not None
-    stuck = proxy.with_timeout(1.0)
-    with pytest.raises(OutcomeUnknownError):
-        stuck.wait(60.0)
-    process.terminate()
-    assert process.wait(6) == 70
-
-
 def test_a_second_copy_refuses_and_names_the_holder(server: Any, bench_site: Path) -> None:
     second = subprocess.run(
         [sys.executable, str(server.source), "start"], capture_output=True, text=True, timeout=20
