@@ -25,7 +25,6 @@ STATES = (
     "task",
     "device_away",
     "device_silent",
-    "storage_silent",
     "leaking",
 )
 VERY_LONG = 60.0
@@ -102,7 +101,7 @@ class StateProtocol(Protocol):
         hang("housekeeping", self.state)
         if self.state == "device_away":
             self.controller.ask()
-        return {"GLAB_STATE_ANSWER": 42} if self.state == "storage_silent" else {}
+        return {}
 
 
 class StateProxy(DynamicProxy, StateInterface):

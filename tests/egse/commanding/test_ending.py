@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
-import zmq
 
 from egse.control import ControlServer
 from egse.settings import Settings
@@ -45,7 +44,6 @@ EXPECTED = {
     "task": {HARD},
     "device_away": {CLEAN},
     "device_silent": {HARD},
-    "storage_silent": {CLEAN, HARD},
     "leaking": {CLEAN},
 }
 
@@ -78,17 +76,12 @@ class Bench:
         )
         instrument = stack.enter_context(socket.create_server(("127.0.0.1", silent)))
         assert instrument  # takes connections and never says a word
-        context = stack.enter_context(zmq.Context())
-        mute = stack.enter_context(context.socket(zmq.ROUTER))
-        mute.linger = 0
-        mute.bind(f"tcp://127.0.0.1:{storage}")
-        self.storage = mute
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.lines: dict[str, queue.SimpleQueue[str]] = {}
 
     def _block(self, state: str, device_port: int) -> str:
         commanding, service, monitoring = self.ports[state]
-        mnemonic = "STATE" if state in ("housekeeping", "storage_silent", "device_away") else ""
+        mnemonic = "STATE" if state in ("housekeeping", "device_away") else ""
         return (
             f"{device.block_name(state)}:\n  COMMANDING_PORT: {commanding}\n  SERVICE_PORT: {service}\n"
             f"  MONITORING_PORT: {monitoring}\n  DEVICE_PORT: {device_port}\n  HK_DELAY: 0.1\n"
@@ -131,8 +124,6 @@ class Bench:
             wait_until(lambda: status(proxy)["counters"]["commands"] == 1)
         elif state == "device_away":
             wait_until(lambda: status(proxy)["device_connected"] in (None, False))
-        elif state == "storage_silent":
-            assert self.storage.poll(10_000), "no housekeeping came"
         elif state == "leaking":
             proxy.leak()
         if state in ("constructing", "starting", "command", "housekeeping", "task"):
