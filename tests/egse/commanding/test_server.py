@@ -117,9 +117,13 @@ def test_expired_commands_are_not_executed(server: Any, proxy: Any) -> None:
     blocker.start()
     other = type(proxy)(timeout=0.2)
     wait_until(lambda: services_status(proxy)["counters"]["commands"] == 1)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match=r"count at tcp.*no answer within 0\.2 s") as caught:
         other.count()  # waits behind the blocker, its deadline passes
     blocker.join()
+    wait_until(lambda: services_status(proxy)["counters"]["expired"] == 1)
+    outcome = other.outcome(caught.value.command_id)
+    assert outcome["status"] == "failed"
+    assert "came after its deadline and was not executed" in outcome["error"]
     other.disconnect_cs()
     assert proxy.count() == 1
 
