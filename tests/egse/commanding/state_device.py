@@ -37,7 +37,8 @@ def block_name(state: str) -> str:
 def hang(where: str, state: str) -> None:
     """Tells that this point is reached, and stays there, when it is the one that the server shall be in."""
     if where == state:
-        print("AT", where, flush=True)
+        sys.stdout.write(f"AT {where}\n")  # at once: other threads write too
+        sys.stdout.flush()
         threading.Event().wait(VERY_LONG)
 
 
