@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,12 +101,12 @@ class Bench:
         self.stack.callback(process.kill)
         self.processes[state] = process
         lines = self.lines[state] = queue.SimpleQueue()
-        threading.Thread(target=lambda: [lines.put(line) for line in process.stdout], daemon=True).start()
+        threading.Thread(target=pass_on, args=(process.stdout, lines.put), daemon=True).start()
 
     def expect(self, state: str, beginning: str) -> None:
         """Waits for a line of a server's output."""
-        while not self.lines[state].get(timeout=20).startswith(beginning):
-            pass
+        while not (line := self.lines[state].get(timeout=60)).startswith(beginning):
+            assert line, f"{state}: ended with exit code {self.processes[state].wait()} before {beginning!r}"
 
     def bring_into(self, state: str) -> None:
         """Returns when the server is in its state."""
@@ -155,6 +155,12 @@ class Bench:
             )
             for state, process in self.processes.items()
         }
+
+
+def pass_on(lines: Iterable[str], put: Callable[[str], None]) -> None:
+    for line in lines:
+        put(line)
+    put("")
 
 
 @pytest.fixture(scope="module")
