@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from egse.clock import Clock, system_clock
 from egse.command import Range, Unit, dynamic_interface
 from egse.control import ControlServerApp, ServerContext
 from egse.protocol import Protocol
@@ -15,10 +16,21 @@ class TrivialInterface:
     def add(self, a: float, b: Annotated[float, Range(0, 10), Unit("V")]) -> float:
         """Returns the sum."""
 
+    @dynamic_interface
+    def wait(self, seconds: Annotated[float, Range(0, 60), Unit("s")]) -> float:
+        """Keeps the device busy for a while."""
+
 
 class TrivialController(TrivialInterface):
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
     def add(self, a: float, b: float) -> float:
         return a + b
+
+    def wait(self, seconds: float) -> float:
+        self._clock.sleep(seconds)
+        return seconds
 
 
 class TrivialProtocol(Protocol):
@@ -32,7 +44,7 @@ class TrivialProxy(DynamicProxy, TrivialInterface):
 
 
 def make_controller(context: ServerContext) -> TrivialController:
-    return TrivialController()
+    return TrivialController(system_clock())
 
 
 APP = ControlServerApp(

@@ -18,10 +18,6 @@ from egse.settings import Settings
 from egse.wire import Request, decode_reply, encode
 
 
-def scales(short: int, long: int) -> Any:
-    return pytest.mark.parametrize("scale", [short, pytest.param(long, marks=pytest.mark.campaign)])
-
-
 def port(role: str) -> int:
     return int(Settings.load("Bench Control Server")[role])
 
@@ -51,7 +47,7 @@ class Client(threading.Thread):
         self.proxy.disconnect_cs()
 
 
-@scales(3, 50)
+@pytest.mark.scales(3, 50)
 def test_server_killed_under_eight_clients(server: Any, proxy: Any, bench_site: Any, scale: int) -> None:
     end = threading.Event()
     clients = [Client(type(proxy)(timeout=5.0), end) for _ in range(8)]
@@ -89,7 +85,7 @@ def test_server_killed_under_eight_clients(server: Any, proxy: Any, bench_site: 
     )
 
 
-@scales(3_000, 100_000)
+@pytest.mark.scales(3_000, 100_000)
 def test_random_and_mutated_messages(server: Any, proxy: Any, scale: int) -> None:
     generator = random.Random(7)
     process = psutil.Process(server.process.pid)
@@ -132,7 +128,7 @@ def _frames(generator: random.Random, valid: bytes, number: int) -> list[bytes]:
     return [bytes(mutated)] if kind == 1 else [bytes(mutated[: generator.randrange(len(mutated))])]
 
 
-@scales(50, 1000)
+@pytest.mark.scales(50, 1000)
 def test_replies_lost_on_purpose(server: Any, proxy: Any, scale: int) -> None:
     endpoint = f"tcp://127.0.0.1:{port('COMMANDING_PORT')}"
     with zmq.Context() as context:
