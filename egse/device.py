@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from egse.command import dynamic_interface
 from egse.response import register_error
@@ -102,7 +102,14 @@ class DeviceFactoryInterface:
 
 
 class DeviceTransport(ABC):
-    """Moves bytes to and from one device."""
+    """Moves bytes to and from one device.
+
+    Attributes:
+        lock: held during a transaction.
+        reaches_hardware: False for one whose other end is a model in this process.
+    """
+
+    reaches_hardware: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.lock = threading.RLock()

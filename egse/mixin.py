@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, ClassVar
 
 from egse.command import CommandDefinition, CommandError, commands_of
 from egse.device import DeviceTransport
+from egse.direct import execute_directly, is_direct
 
 
 class DynamicCommandMixin:
@@ -31,6 +34,14 @@ class DynamicCommandMixin:
         missing = [name for name in unimplemented_commands(cls) if not hasattr(DynamicCommandMixin, name)]
         if missing:
             raise CommandError(f"{cls.__qualname__} must implement {', '.join(sorted(missing))}")
+        for name, definition in commands_of(cls).items():
+            method = vars(cls).get(name)
+            if (
+                definition.cmd_type == "call"
+                and inspect.isfunction(method)
+                and not hasattr(method, "__command__")
+            ):
+                setattr(cls, name, _watched(definition, method))
 
     def connect(self) -> None:
         """Connects to the device."""
@@ -55,12 +66,37 @@ class DynamicCommandMixin:
         self, definition: CommandDefinition, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         arguments = definition.bind(args, kwargs)
+        run = partial(self._run_command, definition, arguments, args, kwargs)
+        if is_direct(getattr(self, "transport", None)):
+            return execute_directly(self, definition, arguments, run)
+        return run()
+
+    def _run_command(
+        self,
+        definition: CommandDefinition,
+        arguments: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         if definition.cmd_type == "call":
             if definition.device_method not in ("", definition.name):
                 return getattr(self, definition.device_method)(**arguments)
             implementation = getattr(DynamicCommandMixin, definition.name)
             return implementation(self, **arguments)
         return execute_on_transport(self.transport, definition, arguments, args, kwargs)
+
+
+def _watched(definition: CommandDefinition, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a method of a Controller that knows when it is used without its control server."""
+
+    @wraps(method)
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_direct(getattr(self, "transport", None)):
+            arguments = definition.bind(args, kwargs)
+            return execute_directly(self, definition, arguments, partial(method, self, **arguments))
+        return method(self, *args, **kwargs)
+
+    return watched
 
 
 def unimplemented_commands(cls: type) -> list[str]:

@@ -29,6 +29,7 @@ import zmq
 from egse.authority import Gate
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
 from egse.device import DeviceError
+from egse.direct import serve_devices
 from egse.env import get_data_storage_location
 from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
@@ -96,6 +97,7 @@ class ControlServer(EventParticipant):
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._hard_end: threading.Timer | None = None
+        self._owns_process = False
         self._tasks: list[_Task] = []
         self._task_lock = threading.Lock()
         self._publish_lock = threading.Lock()
@@ -105,6 +107,7 @@ class ControlServer(EventParticipant):
         self._bind()
         self.start_events()
         self.journal = self._open_journal() if app.device else None
+        serve_devices()
         context = ServerContext(app.name, self.settings, self.clock, simulator, False, self)
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
@@ -229,7 +232,8 @@ class ControlServer(EventParticipant):
         os._exit(70)
 
     def install_signal_handlers(self) -> None:
-        """Lets SIGTERM, SIGINT and SIGHUP end the server cleanly."""
+        """Lets SIGTERM, SIGINT and SIGHUP end the server cleanly; the limit of its end then holds for the process."""
+        self._owns_process = True
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stop())
 
@@ -253,8 +257,9 @@ class ControlServer(EventParticipant):
         self.guard.close()
         self._command_socket.close(LAST_WORDS)
         self._context.destroy(linger=0)
-        if self._hard_end is not None:
+        if self._hard_end is not None and not self._owns_process:
             self._hard_end.cancel()
+            self._hard_end.join()
         logger.info("%s ended", self.name)
 
     # -- commands ------------------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ class Lane(threading.Thread):
     def run(self) -> None:
         due = time.monotonic()
         while not self._ending:
+            if self.period <= 0.0:
+                self._wake.wait()
+                self._wake.clear()
+                due = time.monotonic()
+                continue
             started = time.monotonic()
             self._call()
             duration = time.monotonic() - started

@@ -27,6 +27,8 @@ class MemoryTransport(DeviceTransport):
         banner: the device sends one line on connect, which is read and kept in `banner_text`.
     """
 
+    reaches_hardware = False
+
     def __init__(
         self,
         model: DeviceModel,
