@@ -72,9 +72,7 @@ def starters() -> None:
 
 @conf.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--classes/--no-classes", default=True, show_default=True, help="Import the classes of devices too."
-)
+@click.option("--no-classes", is_flag=True, help="Do not import the classes of devices.")
 @tells_errors
 def check(files: tuple[Path, ...], no_classes: bool) -> None:
     """Look Setups through: files, classes, enums, unknown values, each with file, line and key path.

@@ -108,6 +108,6 @@ def _environment(author: tuple[str, str] | None) -> dict[str, str]:
         "GIT_COMMITTER_NAME": os.environ.get("GIT_COMMITTER_NAME", "Configuration Manager"),
         "GIT_COMMITTER_EMAIL": os.environ.get("GIT_COMMITTER_EMAIL", "cm_cs@localhost"),
     }
-    if author is not None:
-        environment["GIT_AUTHOR_NAME"], environment["GIT_AUTHOR_EMAIL"] = author
+    by = author or (environment["GIT_COMMITTER_NAME"], environment["GIT_COMMITTER_EMAIL"])
+    environment["GIT_AUTHOR_NAME"], environment["GIT_AUTHOR_EMAIL"] = by
     return environment

@@ -117,7 +117,8 @@ class ConfigurationManagerInterface(ControlInterface):
         """Returns a Setup, the loaded one for None; nothing changes.
 
         Returns:
-            `setup_id`, `site_id`, `yaml` (the text of its file), `path`, `sha256`.
+            `setup_id`, `site_id`, `yaml` (the text of its file), `path`, `sha256` (of that text), `digest` (of what it
+            says, `Setup.digest()`).
 
         Raises:
             SetupError: when there is no such Setup, it is not valid, or none is loaded.

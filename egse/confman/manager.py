@@ -175,7 +175,7 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
     def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
         return self.repository.find(filters)
 
-    def findings(self, max_age: float = 2.0) -> list[Finding]:
+    def findings(self, max_age: float = 5.0) -> list[Finding]:
         """Returns what is wrong with the Setups, their repository and its remote; may be called from any thread.
 
         Args:

@@ -24,6 +24,7 @@ from egse.decorators import fail_point
 from egse.files import write_atomically
 from egse.setup import SetupError, parse_setup_filename
 from egse.setup.conf import setup_files
+from egse.setup.digest import digest_of
 from egse.system import format_datetime, from_unix_time
 from egse.yamlfile import YAMLFileError, parse_yaml
 
@@ -70,6 +71,7 @@ class SetupFile:
             "yaml": self.text,
             "path": str(self.path),
             "sha256": self.sha256,
+            "digest": digest_of(self.content),
         }
 
 

@@ -91,6 +91,8 @@ def test_setups_are_listed_loaded_changed_and_submitted(site: PrivateSite) -> No
         assert seen == ["00084", "00085", "00085", "00086", "00086", "00085", "00085"]
     finally:
         unsubscribe()
+    with site.cm() as cm:
+        assert cm.get_setup(85)["digest"] == setup_85.digest()
     (path,) = (site.repository / "data/CSL1/conf").glob("SETUP_CSL1_00086_*")
     text = path.read_text()
     assert "# In the first room.\nSetup:\n" in text

@@ -58,6 +58,8 @@ def test_an_empty_remote_is_filled(
 def test_a_remote_that_is_ahead_is_merged_and_ids_follow_it(
     repository: SetupRepository, remote: Remote, upload: Upload, root: Path
 ) -> None:
+    git(root, "config", "--unset", "user.name")  # a server account knows nobody's name
+    git(root, "config", "--unset", "user.email")
     upload.push(NEW, setup_text("brigand"))
     upload.push("data/common/n-fee/table.csv")
     remote.look()
@@ -69,6 +71,7 @@ def test_a_remote_that_is_ahead_is_merged_and_ids_follow_it(
     assert upload.tip() == git(root, "rev-parse", "HEAD")
     assert (root / "data/common/n-fee/table.csv").exists()
     assert git(root, "status", "--porcelain") == ""
+    assert git(root, "log", "-1", "--format=%an <%ae>") == "Configuration Manager <cm_cs@localhost>"
 
 
 def test_nothing_is_merged_during_an_observation(
