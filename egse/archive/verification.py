@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from egse.archive.locate import site_records
 from egse.archive.observation import Observation
 from egse.confman.observations import CLOSED, RECORD_FILE
 from egse.confman.recordfile import check_chain
@@ -73,7 +74,7 @@ def _verify(observation: Observation) -> Iterator[Problem]:
 
 
 def _unsealed(observation: Observation, name: str) -> Problem:
-    record = observation.record
+    record = site_records(observation.site_folder).get(observation.prefix)
     if record is not None and record.state == CLOSED:
         return Problem("missing", name, "was removed, or the observation was closed without a seal")
     if record is None and observation.info is None:
@@ -82,7 +83,7 @@ def _unsealed(observation: Observation, name: str) -> Problem:
 
 
 def _check_manifest(observation: Observation, manifest: Manifest, name: str) -> Iterator[Problem]:
-    record = observation.record
+    record = site_records(observation.site_folder).get(observation.prefix)
     if record is None:
         if (observation.site_folder / RECORD_FILE).exists():
             yield Problem("record", name, f"the record of the site knows no run {manifest.run_id}")

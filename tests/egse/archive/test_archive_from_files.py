@@ -120,7 +120,7 @@ def test_everything_about_an_observation(site: Path) -> None:
     assert observation.setup.camera.ID == "chimay"
     assert observation.setup.get_id() == "00084"
     assert "csv//00001_CSL1_chimay_conf_table.csv" in str(observation.setup.get_raw_value("table"))
-    assert [event["event"] for event in observation.events()] == ["start", "command"]
+    assert [event["event"] for event in observation.events] == ["start", "command"]
     assert observation.events("command")[0]["name"] == "move"
     assert [path.name for path in observation.raw_files] == ["20260101_CSL1_N-FEE_SPW_00001.hdf5"]
     assert observation.file("executed.ipynb").read_bytes() == b"{}"
@@ -129,11 +129,11 @@ def test_everything_about_an_observation(site: Path) -> None:
 
 
 def test_housekeeping_as_a_table_and_by_parameter(site: Path) -> None:
-    table = Observation(2, site).hk("PUNA")
+    table = Observation(2, site).hk["PUNA"]
     assert table["GCSL1_X"].tolist() == [2, 20]
-    assert str(table["timestamp"].dt.tz) == "UTC"
+    assert str(table.index.tz) == "UTC"
     with pytest.raises(LookupError, match="there is: PUNA"):
-        Observation(2, site).hk("AEU")
+        Observation(2, site).hk["AEU"]
     times, values = get_housekeeping("GCSL1_X", obsid=2, data_dir=site)
     assert values.tolist() == [2, 20]
     assert times.tolist() == [VirtualClock.START + 3, VirtualClock.START + 4]
