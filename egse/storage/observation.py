@@ -6,6 +6,7 @@ obs/01151_CSL1_chimay/
     observation.json                                 which observation, as known at its start
     01151_CSL1_chimay_setup.yaml                     the Setup, frozen
     01151_CSL1_chimay_PUNA_20230620_095819.csv       housekeeping, the same rows as in daily/
+    01151_CSL1_chimay_telemetry.csv                  unit and meaning of every column of these files (at the seal)
     01151_CSL1_chimay_events.jsonl                   what happened, one JSON object per line, numbered by `seq`
     01151_CSL1_chimay_<name>                         files added while it ran (executed notebook, reports)
     manifest.json                                    written last: size and SHA-256 of every file, raw files included

@@ -193,7 +193,7 @@ def _readme(folder: Path, info: ObservationInfo, ended: Mapping[str, str]) -> st
     lines = [title, "=" * len(title), *(f"{name:<13}{value}" for name, value in facts if value)]
     if ended:
         lines += ["", "Files", "-----", *_list_files(folder)]
-    return "\n".join(lines) + "\n" + _GUIDE.format(prefix=info.prefix, test=info.name.test)
+    return "\n".join(lines) + "\n" + _GUIDE.format(prefix=info.prefix, test=info.test_id)
 
 
 def _list_files(folder: Path) -> Iterable[str]:
