@@ -229,37 +229,42 @@ def verify(obsid: str | None, everything: bool, location: Path | None) -> None:
     """
     if everything == (obsid is not None):
         raise click.UsageError("give an OBSID, or --all")
-    count, problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
-    for problem in dict.fromkeys(problems):
-        click.secho(problem, fg="red", err=True)
-    if problems:
+    problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
+    texts = list(dict.fromkeys(text for kind, text in problems if kind != "pruned"))
+    pruned = sum(kind == "pruned" for kind, _ in problems)
+    for text in texts:
+        click.secho(text, fg="red", err=True)
+    if pruned:
+        click.secho(
+            f"{pruned} files were removed here by `cgse archive prune`; verified copies are elsewhere.",
+            fg="yellow",
+        )
+    if texts:
         raise SystemExit(1)
-    what = f"{count} observations are" if everything else f"{obsid} is"
-    click.echo(f"{what} as recorded.")
+    click.echo(f"{'All observations are' if everything else f'{obsid} is'} as recorded.")
 
 
-def _verify_one(obsid: str, location: Path | None) -> tuple[int, list[str]]:
+def _verify_one(obsid: str, location: Path | None) -> list[tuple[str, str]]:
     from egse.archive import verify as check
 
-    return 1, [str(problem) for problem in check(find(obsid, location))]
+    return [(problem.kind, str(problem)) for problem in check(find(obsid, location))]
 
 
-def _verify_all(location: Path | None) -> tuple[int, list[str]]:
-    """Returns how many observations were checked and what is wrong, removed ones included."""
+def _verify_all(location: Path | None) -> list[tuple[str, str]]:
+    """Returns kind and text of whatever is wrong, removed observations included."""
     from egse.archive import list_observations
     from egse.archive import verify as check
 
     site = _site(location)
     observations = list_observations(site) if site.is_dir() else []
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
     for observation in observations:
         found = check(observation)
         if _row(observation)["state"] in ("open", "closing"):
             click.echo(f"{observation.obsid}: not closed yet, cannot be checked")
             found = [problem for problem in found if problem.kind != "unsealed"]
-        problems += [str(problem) for problem in found]
-    problems += _removed(observations, site)
-    return len(observations), problems
+        problems += [(problem.kind, str(problem)) for problem in found]
+    return problems + [("missing", text) for text in _removed(observations, site)]
 
 
 def _removed(observations: list[Observation], site: Path) -> list[str]:

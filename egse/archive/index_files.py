@@ -50,7 +50,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
         extension: of its name, without the dot.
         size: [bytes].
         mtime_ns: when it was changed last, Unix time [ns].
-        sha256: from manifest or supplements, None when it is in neither.
+        sha256: as listed in manifest or supplements, None when it is in neither.
         start_time: Unix time [s] of its first row, None when not known.
         end_time: Unix time [s] of its last row, None when not known.
     """
@@ -83,8 +83,13 @@ class FileIndex:
     def _connection(self) -> sqlite3.Connection:
         return self._index.connection
 
-    def refresh(self) -> None:
-        """Looks at all folders that may have changed: those of open observations and of today, and new files in others."""
+    def refresh(self, *, thorough: bool = False) -> None:
+        """Looks at all folders that may have changed: those of open observations and of today, and new files in others.
+
+        Args:
+            thorough: look at size and time of every file; otherwise a file that is altered in place, in the folder of a
+                day or an observation that is over, is not noticed.
+        """
         self._index.refresh()
         folders = [self._site / "obs" / entry.prefix for entry in self._index.select("present")]
         folders += self._days()
@@ -93,12 +98,28 @@ class FileIndex:
         for name in known.keys() - names:
             with transaction(self._connection):
                 self._forget(name)
-        # Manifests first: they tell to which observation a file in daily/ belongs.
+        listed = self._listed() if thorough else {}
+        # Observations first: their manifests tell to which of them a file in daily/ belongs.
         for folder in folders:
             name = folder.relative_to(self._site).as_posix()
             state = _state_of(folder)
-            if state != known.get(name):
+            if state != known.get(name) or (thorough and self._found(folder) != listed.get(name, set())):
                 self._scan(folder, name, state)
+
+    def _listed(self) -> dict[str, set[tuple[str, int, int]]]:
+        """Returns path, size and time of all known files, by folder."""
+        found: dict[str, set[tuple[str, int, int]]] = {}
+        for folder, *rest in self._connection.execute("SELECT folder, path, size, mtime_ns FROM files"):
+            found.setdefault(folder, set()).add(tuple(rest))
+        return found
+
+    def _found(self, folder: Path) -> set[tuple[str, int, int]]:
+        """Returns path, size and time of the files in a folder."""
+        found = set()
+        for path in _files_in(folder):
+            state = path.stat()
+            found.add((path.relative_to(self._site).as_posix(), state.st_size, state.st_mtime_ns))
+        return found
 
     def _days(self) -> list[Path]:
         daily = self._site / "daily"
@@ -140,8 +161,8 @@ class FileIndex:
                     [(path, prefix, size, sha) for path, (size, sha) in sums.items()],
                 )
                 self._connection.executemany(
-                    "UPDATE files SET prefix = ?, sha256 = ? WHERE path = ? AND size = ?",
-                    [(prefix, sha, path, size) for path, (size, sha) in sums.items()],
+                    "UPDATE files SET prefix = ?, sha256 = ? WHERE path = ?",
+                    [(prefix, sha, path) for path, (_, sha) in sums.items()],
                 )
             rows = [self._row(path, name, prefix, known) for path in _files_in(folder)]
             marks = ", ".join("?" * len(_COLUMNS))
@@ -180,11 +201,9 @@ class FileIndex:
         except OSError:
             return None  # gone meanwhile
         listed = self._connection.execute(
-            "SELECT prefix, size, sha256 FROM sums WHERE path = ?", (name,)
+            "SELECT prefix, sha256 FROM sums WHERE path = ?", (name,)
         ).fetchone()
-        owner, sha = prefix, None
-        if listed and listed[1] == found.st_size:
-            owner, sha = prefix or listed[0], listed[2]
+        owner, sha = (prefix or listed[0], listed[1]) if listed else (prefix, None)
         try:
             mnemonic: str | None = parse_filename(path.name).mnemonic
         except ValueError:
