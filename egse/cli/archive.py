@@ -156,7 +156,7 @@ def verify(destination: str | None, quiet: bool, location: Path | None) -> None:
 def prune(yes: bool, recheck: bool, location: Path | None) -> None:
     """Remove data here by the rules of the settings (block Archive), only what is verified elsewhere.
 
-    Example: cgse archive prune        then:  cgse archive prune --yes
+    Example: cgse archive prune --yes
     """
     from egse.archive import retention
 
