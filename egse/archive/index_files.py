@@ -16,6 +16,7 @@ from egse.archive.index_file import transaction
 from egse.storage.files import last_lines
 from egse.storage.manifest import MANIFEST, SUPPLEMENTS, read_manifest, read_supplements
 from egse.storage.naming import parse_filename
+from egse.storage.observation import DESCRIPTION
 from egse.system import format_datetime, unix_time
 
 LOGGER = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ _COLUMNS = (
     "start_time",
     "end_time",
 )
+_BATCH = 200
+"""So many folders are brought up to date in one transaction."""
 _HEAD = 1 << 16
 _TAIL = 1 << 14
 
@@ -91,20 +94,26 @@ class FileIndex:
                 day or an observation that is over, is not noticed.
         """
         self._index.refresh()
-        folders = [self._site / "obs" / entry.prefix for entry in self._index.select("present")]
-        folders += self._days()
-        known = dict(self._connection.execute("SELECT path, state FROM folders"))
-        names = {folder.relative_to(self._site).as_posix() for folder in folders}
-        for name in known.keys() - names:
-            with transaction(self._connection):
-                self._forget(name)
-        listed = self._listed() if thorough else {}
+        names = [
+            f"obs/{row[0]}"
+            for row in self._connection.execute("SELECT prefix FROM observations WHERE present")
+        ]
         # Observations first: their manifests tell to which of them a file in daily/ belongs.
-        for folder in folders:
-            name = folder.relative_to(self._site).as_posix()
-            state = _state_of(folder)
-            if state != known.get(name) or (thorough and self._found(folder) != listed.get(name, set())):
-                self._scan(folder, name, state)
+        names = sorted(names) + self._days()
+        known = dict(self._connection.execute("SELECT path, state FROM folders"))
+        gone = sorted(known.keys() - set(names))
+        listed = self._listed() if thorough else {}
+        changed = []
+        for name in names:
+            state = _state_of(f"{self._site}/{name}")
+            if state != known.get(name) or (thorough and self._found(name) != listed.get(name, set())):
+                changed.append((name, state))
+        for start in range(0, max(len(changed), len(gone)), _BATCH):
+            with transaction(self._connection):
+                for name in gone[start : start + _BATCH]:
+                    self._forget(name)
+                for name, state in changed[start : start + _BATCH]:
+                    self._scan(name, state)
 
     def _listed(self) -> dict[str, set[tuple[str, int, int]]]:
         """Returns path, size and time of all known files, by folder."""
@@ -113,17 +122,18 @@ class FileIndex:
             found.setdefault(folder, set()).add(tuple(rest))
         return found
 
-    def _found(self, folder: Path) -> set[tuple[str, int, int]]:
+    def _found(self, name: str) -> set[tuple[str, int, int]]:
         """Returns path, size and time of the files in a folder."""
-        found = set()
-        for path in _files_in(folder):
-            state = path.stat()
-            found.add((path.relative_to(self._site).as_posix(), state.st_size, state.st_mtime_ns))
-        return found
+        return {(path, found.st_size, found.st_mtime_ns) for path, found in _files_in(str(self._site), name)}
 
-    def _days(self) -> list[Path]:
-        daily = self._site / "daily"
-        return sorted(path for path in daily.glob("[0-9]*") if path.is_dir()) if daily.is_dir() else []
+    def _days(self) -> list[str]:
+        try:
+            names = sorted(os.listdir(self._site / "daily"))
+        except OSError:
+            return []
+        return [
+            f"daily/{name}" for name in names if name.isdigit() and (self._site / "daily" / name).is_dir()
+        ]
 
     def select(self, where: str = "1", arguments: Sequence[Any] = ()) -> list[FileEntry]:
         """Returns files by path.
@@ -149,28 +159,30 @@ class FileIndex:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def _scan(self, folder: Path, name: str, state: str) -> None:
+    def _scan(self, name: str, state: str) -> None:
+        """Puts the files of a folder into the index, in place of those that it has."""
         known = {entry.path: entry for entry in self.select("folder = ?", (name,))}
-        prefix = folder.name if folder.parent.name == "obs" else None
-        sums = self._sums(folder, prefix) if prefix else {}
-        with transaction(self._connection):
-            self._forget(name)
-            if prefix:
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?)",
-                    [(path, prefix, size, sha) for path, (size, sha) in sums.items()],
-                )
-                self._connection.executemany(
-                    "UPDATE files SET prefix = ?, sha256 = ? WHERE path = ?",
-                    [(prefix, sha, path) for path, (_, sha) in sums.items()],
-                )
-            rows = [self._row(path, name, prefix, known) for path in _files_in(folder)]
-            marks = ", ".join("?" * len(_COLUMNS))
+        top, _, below = name.partition("/")
+        prefix = below if top == "obs" else None
+        self._forget(name)
+        if prefix:
+            sums = self._sums(self._site / name, prefix)
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO files VALUES ({marks})", [row for row in rows if row is not None]
+                "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?)",
+                [(path, prefix, size, sha) for path, (size, sha) in sums.items()],
             )
-            if state:
-                self._connection.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (name, state))
+            self._connection.executemany(
+                "UPDATE files SET prefix = ?, sha256 = ? WHERE path = ?",
+                [(prefix, sha, path) for path, (_, sha) in sums.items() if path.startswith("daily/")],
+            )
+        rows = [
+            self._row(path, found, name, prefix, known.get(path))
+            for path, found in _files_in(str(self._site), name)
+        ]
+        marks = ", ".join("?" * len(_COLUMNS))
+        self._connection.executemany(f"INSERT OR REPLACE INTO files VALUES ({marks})", rows)
+        if state:
+            self._connection.execute("INSERT OR REPLACE INTO folders VALUES (?, ?)", (name, state))
 
     def _forget(self, name: str) -> None:
         self._connection.execute("DELETE FROM files WHERE folder = ?", (name,))
@@ -193,61 +205,69 @@ class FileIndex:
         return sums
 
     def _row(
-        self, path: Path, folder: str, prefix: str | None, known: dict[str, FileEntry]
-    ) -> tuple[Any, ...] | None:
-        name = path.relative_to(self._site).as_posix()
-        try:
-            found = path.stat()
-        except OSError:
-            return None  # gone meanwhile
+        self, name: str, found: os.stat_result, folder: str, prefix: str | None, before: FileEntry | None
+    ) -> tuple[Any, ...]:
         listed = self._connection.execute(
             "SELECT prefix, sha256 FROM sums WHERE path = ?", (name,)
         ).fetchone()
         owner, sha = (prefix or listed[0], listed[1]) if listed else (prefix, None)
+        base = name.rpartition("/")[2]
         try:
-            mnemonic: str | None = parse_filename(path.name).mnemonic
+            mnemonic: str | None = parse_filename(base).mnemonic
         except ValueError:
             mnemonic = None
-        before = known.get(name)
         if before is not None and (before.size, before.mtime_ns) == (found.st_size, found.st_mtime_ns):
             times = (before.start_time, before.end_time)
         else:
-            times = time_range(path)
+            times = time_range(self._site / name)
         kind = MEMBER if prefix else DAILY
+        extension = base.rpartition(".")[2] if "." in base else ""
         return (
-            name, folder, owner, kind, mnemonic, path.suffix.lstrip("."), found.st_size, found.st_mtime_ns, sha, *times,
+            name, folder, owner, kind, mnemonic, extension, found.st_size, found.st_mtime_ns, sha, *times,
         )  # fmt: skip
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """Yields the finished files in a folder and below."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(base) / name
-            if (
-                not name.startswith(".")
-                and path.suffix != ".part"
-                and path.is_file()
-                and not path.is_symlink()
-            ):
-                yield path
+def _files_in(site: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yields the finished files in a folder and below, with their path in the site."""
+    pending = [name]
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = sorted(os.scandir(f"{site}/{folder}"), key=lambda entry: entry.name)
+        except OSError:
+            continue  # gone meanwhile
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.endswith(".part") or entry.is_symlink():
+                continue
+            path = f"{folder}/{entry.name}"
+            if entry.is_dir():
+                pending.append(path)
+            elif entry.is_file():
+                try:
+                    yield path, entry.stat()
+                except OSError:
+                    continue
 
 
-def _state_of(folder: Path) -> str:
+def _state_of(folder: str) -> str:
     """Returns text that changes when files in a folder may have; empty when they may change without it."""
-    try:
-        modified = folder.stat().st_mtime_ns
-        if folder.parent.name == "obs":
-            if not (folder / MANIFEST).exists() and (folder / "observation.json").exists():
-                return ""  # open: its files grow
-            with_supplements = folder / SUPPLEMENTS
-            added = with_supplements.stat().st_size if with_supplements.exists() else 0
-            return f"{modified} {added}"
-        yesterday = format_datetime("yesterday")
-        return f"{modified}" if folder.name < yesterday else ""
-    except OSError:
+    modified = _stat(folder)
+    if modified is None:
         return ""
+    parent, name = folder.rsplit("/", 2)[1:]
+    if parent != "obs":
+        return f"{modified.st_mtime_ns}" if name < format_datetime("yesterday") else ""
+    if _stat(f"{folder}/{MANIFEST}") is None and _stat(f"{folder}/{DESCRIPTION}") is not None:
+        return ""  # open: its files grow
+    added = _stat(f"{folder}/{SUPPLEMENTS}")
+    return f"{modified.st_mtime_ns} {added.st_size if added else 0}"
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def time_range(path: Path) -> tuple[float | None, float | None]:
