@@ -55,7 +55,10 @@ _KINDS = (
         "images (FITS): one extension per product, CCD and side, axes column, row, exposure; BZERO 32768",
     ),
     (".csv", "housekeeping of one producer: comma, one header line, column `timestamp` in UTC"),
-    (".hdf5", "arrays (HDF5)"),
+    (".hdf5", "rows of one producer (HDF5)"),
+    (".sqlite", "rows of one producer (SQLite)"),
+    (".fits", "rows of one producer (FITS table)"),
+    (".txt", "lines of one producer, or text added by the run"),
 )
 """What files are, by the end of their names; the first that fits."""
 
