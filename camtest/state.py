@@ -22,8 +22,8 @@ from egse.control import site_clock
 from egse.env import EnvError
 from egse.settings import SettingsError
 from egse.setup import Setup, SetupError, get_setup, on_active_setup
-from egse.setup.stamp import issue_commands_under
 from egse.setup.conf import setup_from_disk
+from egse.setup.stamp import issue_commands_under
 
 LOGGER = logging.getLogger(__name__)
 

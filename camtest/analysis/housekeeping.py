@@ -24,8 +24,7 @@ def read_housekeeping(obsid: str | int, mnemonic: str, location: Path | None = N
     Raises:
         LookupError: when the observation has no such file; the message lists the mnemonics that there are.
     """
-    table = Observation(obsid, location).hk(mnemonic)
-    return table.set_index("timestamp") if "timestamp" in table.columns else table
+    return Observation(obsid, location).hk[mnemonic]
 
 
 def plot_housekeeping(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from egse.archive import Observation
+    from egse.archive import Entry, Observation, Query
 
 LOCATION = click.option(
+    "--data-dir",
     "--location",
+    "location",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Data folder of the site (with obs/ and daily/); that of this environment by default.",
+    help="Data folder of the site (with obs/ and daily/) or the one above it; that of this environment by default.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _COLOURS = {"done": "green", "": "yellow", "aborted": "yellow", "interrupted": "yellow"}
@@ -28,25 +32,106 @@ def obs() -> None:
 
 @obs.command("list")
 @click.option("-n", "--last", default=20, show_default=True, help="How many, the newest last; 0 for all.")
+@click.option(
+    "--since", metavar="TIME", help="Started at or after: 2026-03-01, 2026-03-01T12:00, yesterday, 12h, 3d."
+)
+@click.option("--until", metavar="TIME", help="Started before; a day alone counts to its end.")
+@click.option("--status", multiple=True, help="How they ended, or `running`; may be repeated.")
+@click.option("--setup", type=int, help="With this Setup id.")
+@click.option(
+    "--grep",
+    metavar="TEXT",
+    default="",
+    help="Text (a regular expression) in obsid, function, description or reason.",
+)
 @LOCATION
 @JSON
-def list_(last: int, location: Path | None, as_json: bool) -> None:
-    """List observations: obsid, how they ended, start, function, description."""
-    from egse.archive import list_observations
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def list_(
+    last: int,
+    since: str | None,
+    until: str | None,
+    status: tuple[str, ...],
+    setup: int | None,
+    grep: str,
+    location: Path | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """List observations: obsid, how they ended, start, function, description.
+
+    Example: camtest obs list --since 3d --status failed --grep hexapod
+    """
+    from egse.archive.query import Query, parse_moment, parse_until
+
+    if as_json and as_csv:
+        raise click.UsageError("give --json or --csv, not both")
+    try:
+        query = Query(
+            since=parse_moment(since) if since else None,
+            until=parse_until(until) if until else None,
+            status=status,
+            setup=setup,
+            text=grep,
+            last=max(last, 0),
+        )
+        rows, count = _ask(query, location)
+    except ValueError as exc:
+        raise click.ClickException(str(exc)) from exc
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    elif as_csv:
+        _print_csv(rows)
+    elif not rows:
+        click.echo("No observation fits." if count else "There are no observations yet.")
+    else:
+        _print_rows(rows, count)
+
+
+def _ask(query: Query, location: Path | None) -> tuple[list[dict[str, Any]], int]:
+    """Returns the observations that fit, and how many there are in all."""
+    from egse.archive import ArchiveIndex
+
+    site = _site(location)
+    with ArchiveIndex(site) as index:
+        index.refresh()
+        return [_entry_row(entry, site) for entry in query.run(index)], index.count()
+
+
+def _site(location: Path | None) -> Path:
+    from egse.archive import site_folder
     from egse.env import EnvError
 
     try:
-        observations = list_observations(location)
+        return site_folder(location)
     except EnvError as exc:
+        raise click.ClickException(f"{exc}; or name an archive: --data-dir PATH") from exc
+    except LookupError as exc:
         raise click.ClickException(str(exc)) from exc
-    rows = [_row(observation) for observation in observations[-last if last else 0 :]]
-    if as_json:
-        click.echo(json.dumps(rows, indent=1))
-        return
-    if not rows:
-        click.echo("There are no observations yet.")
-        return
-    _print_rows(rows, len(observations))
+
+
+def _entry_row(entry: Entry, site: Path) -> dict[str, Any]:
+    return {
+        "obsid": entry.obsid,
+        "status": entry.status,
+        "state": entry.state,
+        "start": entry.start,
+        "end": entry.end,
+        "function": entry.function,
+        "description": entry.description,
+        "reason": entry.reason,
+        "setup": entry.setup_id,
+        "camera": entry.camera,
+        "origin": entry.origin,
+        "folder": str(site / "obs" / entry.prefix) if entry.present else None,
+    }
+
+
+def _print_csv(rows: list[dict[str, Any]]) -> None:
+    names = list(rows[0]) if rows else ["obsid", "status", "state", "start", "end", "function", "description"]
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def _row(observation: Observation) -> dict[str, Any]:
@@ -76,7 +161,8 @@ def _print_rows(rows: list[dict[str, Any]], count: int) -> None:
     for column in ("obsid", "status", "start (UTC)", "function", "description"):
         table.add_column(column, overflow="fold", no_wrap=column in ("obsid", "status"))
     for row in rows:
-        status = Text(row["status"] or "running", style=_COLOURS.get(row["status"], "red"))
+        unknown = "?" if row["state"] == "unknown" else "running"
+        status = Text(row["status"] or unknown, style=_COLOURS.get(row["status"], "red"))
         table.add_row(
             row["obsid"], status, row["start"][:19], Text(row["function"]), Text(row["description"])
         )
@@ -99,7 +185,7 @@ def show(obsid: str, location: Path | None, as_json: bool) -> None:
         details["reason"] = observation.reason
         paths += observation.raw_files
     files = [_file(path, observation) for path in paths]
-    events = Counter(str(event.get("event")) for event in observation.events())
+    events = Counter(str(event.get("event")) for event in observation.events)
     if as_json:
         click.echo(json.dumps(details | {"files": files, "events": events}, indent=1))
         return
@@ -126,7 +212,9 @@ def find(obsid: str, location: Path | None) -> Observation:
 
     try:
         return Observation(obsid, location)
-    except (LookupError, ValueError, EnvError) as exc:
+    except EnvError as exc:
+        raise click.ClickException(f"{exc}; or name an archive: --data-dir PATH") from exc
+    except (LookupError, ValueError) as exc:
         raise click.ClickException(str(exc.args[0]) if exc.args else str(exc)) from exc
 
 
@@ -141,48 +229,48 @@ def verify(obsid: str | None, everything: bool, location: Path | None) -> None:
     """
     if everything == (obsid is not None):
         raise click.UsageError("give an OBSID, or --all")
-    count, problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
-    for problem in dict.fromkeys(problems):
-        click.secho(problem, fg="red", err=True)
-    if problems:
+    problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
+    texts = list(dict.fromkeys(text for kind, text in problems if kind != "pruned"))
+    pruned = sum(kind == "pruned" for kind, _ in problems)
+    for text in texts:
+        click.secho(text, fg="red", err=True)
+    if pruned:
+        click.secho(
+            f"{pruned} files were removed here by `cgse archive prune`; verified copies are elsewhere.",
+            fg="yellow",
+        )
+    if texts:
         raise SystemExit(1)
-    what = f"{count} observations are" if everything else f"{obsid} is"
-    click.echo(f"{what} as recorded.")
+    click.echo(f"{'All observations are' if everything else f'{obsid} is'} as recorded.")
 
 
-def _verify_one(obsid: str, location: Path | None) -> tuple[int, list[str]]:
+def _verify_one(obsid: str, location: Path | None) -> list[tuple[str, str]]:
     from egse.archive import verify as check
 
-    return 1, [str(problem) for problem in check(find(obsid, location))]
+    return [(problem.kind, str(problem)) for problem in check(find(obsid, location))]
 
 
-def _verify_all(location: Path | None) -> tuple[int, list[str]]:
-    """Returns how many observations were checked and what is wrong, removed ones included."""
+def _verify_all(location: Path | None) -> list[tuple[str, str]]:
+    """Returns kind and text of whatever is wrong, removed observations included."""
     from egse.archive import list_observations
     from egse.archive import verify as check
-    from egse.env import EnvError
 
-    try:
-        observations = list_observations(location)
-    except EnvError as exc:
-        raise click.ClickException(str(exc)) from exc
-    problems: list[str] = []
+    site = _site(location)
+    observations = list_observations(site) if site.is_dir() else []
+    problems: list[tuple[str, str]] = []
     for observation in observations:
         found = check(observation)
         if _row(observation)["state"] in ("open", "closing"):
             click.echo(f"{observation.obsid}: not closed yet, cannot be checked")
             found = [problem for problem in found if problem.kind != "unsealed"]
-        problems += [str(problem) for problem in found]
-    problems += _removed(observations, location)
-    return len(observations), problems
+        problems += [(problem.kind, str(problem)) for problem in found]
+    return problems + [("missing", text) for text in _removed(observations, site)]
 
 
-def _removed(observations: list[Observation], location: Path | None) -> list[str]:
+def _removed(observations: list[Observation], site: Path) -> list[str]:
     """Returns the recorded observations whose folder is not there."""
     from egse.confman import RECORD_FILE, read_records
-    from egse.env import get_data_storage_location
 
-    site = get_data_storage_location() if location is None else location
     records, _ = read_records(site / RECORD_FILE)
     present = {observation.folder.name for observation in observations}
     return [

@@ -4,11 +4,16 @@ No service needs to run; a copy of the site's data folder on another machine is 
 
     observation = Observation(1151)             # or "01151_CSL1", "CSL1_00084_01151", a folder
     observation.status, observation.files, observation.raw_files
-    observation.hk("PUNA")                      # pandas
+    observation.hk["PUNA"]                      # pandas, indexed by time (UTC)
+    observation.images[1, "E"][0]               # numpy
+    observation.commands, observation.events, observation.setup
     verify(observation)                         # [] when nothing was altered
 """
 
-from egse.archive.observation import Observation, find_folder, find_raw_files, list_observations
+from egse.archive.index import ArchiveIndex, Entry
+from egse.archive.locate import find_folder, site_folder
+from egse.archive.observation import Observation, find_raw_files, list_observations
+from egse.archive.query import Query
 from egse.archive.verification import Problem, verify
 from egse.storage.naming import (
     FileName,
@@ -19,15 +24,19 @@ from egse.storage.naming import (
 )
 
 __all__ = [
+    "ArchiveIndex",
+    "Entry",
     "FileName",
     "Observation",
     "ObservationName",
     "Problem",
+    "Query",
     "find_folder",
     "find_raw_files",
     "list_observations",
     "parse_filename",
     "parse_obsid",
     "parse_prefix",
+    "site_folder",
     "verify",
 ]

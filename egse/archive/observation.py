@@ -2,136 +2,93 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egse.confman.observations import CLOSED, RECORD_FILE, ObservationRecord, read_records
-from egse.env import EnvError, get_data_storage_location, get_site_id
+from egse.archive.housekeeping import Housekeeping, hk_files
+from egse.archive.index import ArchiveIndex, Entry
+from egse.archive.locate import find_folder, read_table, site_folder
+from egse.archive.records import Records, read_lines
+from egse.confman.observations import CLOSED, RECORD_FILE, ObservationRecord
 from egse.setup import Setup
+from egse.setup.conf import setup_files
 from egse.setup.frozen import read_frozen_setup
 from egse.storage.manifest import Manifest, Supplement, read_manifest, read_supplements
-from egse.storage.naming import ObservationName, parse_filename, parse_obsid, parse_prefix
+from egse.storage.naming import OBSID_TABLE, ObservationName, parse_prefix
 from egse.storage.observation import ObservationInfo, read_description
+from egse.storage.selfdescription import TELEMETRY, read_units
 from egse.system import format_datetime, str_to_datetime
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from egse.archive.images import Images
 
 LOGGER = logging.getLogger(__name__)
 
 RAW_SUFFIX = ".hdf5"
-
-
-def _records(path: Path) -> Mapping[str, ObservationRecord]:
-    """Returns the record of a site by prefix; read again only when the file has changed."""
-    try:
-        state = path.stat()
-    except FileNotFoundError:
-        return {}
-    return _read_records(path, state.st_mtime_ns, state.st_size)
+DAYS_OF_OLD_OBSERVATION = 3
+"""For how many days after its start raw files of an observation without a record are looked for."""
+NOTES = "note"
+"""Kind of the events that are notes, and start of the names (without prefix) of files that are notes."""
 
 
 @lru_cache(maxsize=8)
-def _read_records(path: Path, modified: int, size: int) -> Mapping[str, ObservationRecord]:
-    return {record.info.prefix: record for record in read_records(path)[0].values()}
+def _table(path: Path, modified: int, size: int) -> dict[tuple[int, str], ObservationInfo]:
+    return read_table(path.parent)
 
 
-def _record_of(folder: Path) -> ObservationRecord | None:
-    """Returns what the record of the site says about the observation in a folder."""
-    return _records(folder.parent.parent / RECORD_FILE).get(folder.name)
-
-
-def _info_of(folder: Path) -> ObservationInfo | None:
-    """Returns what was known at the start of an observation; None when nothing (legible) tells.
-
-    The record of the site comes first: the description in the folder may be what was altered.
-    """
-    record = _record_of(folder)
-    if record is not None:
-        return record.info
+def _table_line(folder: Path) -> ObservationInfo | None:
+    """Returns the line of the obsid table about the observation in a folder, None when there is none."""
+    path = folder.parent.parent / OBSID_TABLE
     try:
-        return read_description(folder)
-    except ValueError as exc:
-        LOGGER.warning("%s", exc)
+        name, state = parse_prefix(folder.name), path.stat()
+    except (ValueError, OSError):
         return None
+    return _table(path, state.st_mtime_ns, state.st_size).get((name.test_id, name.site_id or ""))
 
 
-def _site_folder(name: ObservationName, location: Path | None) -> Path:
-    """Returns the data folder of the observation's site."""
-    if location is not None:
-        return location
-    if name.site_id is not None:
-        try:
-            own = get_site_id()
-        except EnvError:
-            own = name.site_id
-        if own != name.site_id:
-            return get_data_storage_location(name.site_id)
-    return get_data_storage_location()
+def _entry_of(folder: Path) -> Entry | None:
+    """Returns what the index knows about the observation in a folder; None when it is not in the archive of a site."""
+    site = folder.parent.parent
+    if folder.parent.name != "obs" or not (site / RECORD_FILE).exists():
+        return None
+    with ArchiveIndex(site) as index:
+        index.refresh()
+        return index.find(folder.name)
 
 
-def find_folder(obsid: int | str | Path, location: str | Path | None = None) -> Path:
-    """Returns the folder of an observation.
-
-    Args:
-        obsid: 1151, "01151", "01151_CSL1", "CSL1_00084_01151", the name of the folder, or its path.
-        location: data folder of the site (with `obs/` and `daily/`); that of this environment when None.
-
-    Raises:
-        LookupError: when there is none, or more than one fits.
-        ValueError: when `obsid` is none of these.
-    """
-    if isinstance(obsid, Path) or (isinstance(obsid, str) and "/" in obsid):
-        folder = Path(obsid).expanduser().absolute()
-        if not folder.is_dir():
-            raise LookupError(f"there is no folder {folder}")
-        return folder
-    wanted = parse_obsid(obsid)
-    obs = _site_folder(wanted, None if location is None else Path(location).expanduser().absolute()) / "obs"
-    found = [
-        path for path in sorted(obs.glob(f"{wanted.test}_*")) if path.is_dir() and _is_wanted(path, wanted)
-    ]
-    if not found:
-        raise LookupError(f"there is no observation {obsid} in {obs}")
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise LookupError(f"{obsid} is not unique in {obs}, there are: {names}")
-    return found[0]
-
-
-def _is_wanted(folder: Path, wanted: ObservationName) -> bool:
+def _setup_id_of(folder: Path) -> int | None:
+    """Returns the Setup id of an observation whose name does not tell it."""
+    entry = _entry_of(folder)
+    if entry is not None:
+        return entry.setup_id
+    line = _table_line(folder)
     try:
-        name = parse_prefix(folder.name)
+        info = read_description(folder) or line
     except ValueError:
-        return False
-    info = _info_of(folder) if wanted.setup_id is not None else None
-    setup_id = info.setup_id if info else name.setup_id
-    return (
-        name.test_id == wanted.test_id
-        and wanted.site_id in (None, name.site_id)
-        and wanted.camera in (None, name.camera)
-        and (wanted.setup_id is None or setup_id is None or wanted.setup_id == setup_id)
-    )
+        info = line
+    return info.setup_id if info else None
 
 
 class Observation:
     """An observation as it is on disk; of any generation, running or closed.
 
+    Everything is read when it is asked for, and kept: make a new one to see what has changed since.
+
     Args:
-        obsid: as for `find_folder`.
-        location: data folder of the site; that of this environment when None.
+        obsid: 1151, "1151", "01151", "01151_CSL1", "CSL1_00084_01151", the name of the folder, or its path.
+        location: data folder of the site, or the folder above it; that of this environment when None.
 
     Raises:
-        LookupError: when there is no such observation.
+        LookupError: when there is no such observation, or more than one fits.
+        ValueError: when `obsid` is none of these forms.
     """
 
     def __init__(self, obsid: int | str | Path, location: str | Path | None = None) -> None:
-        self.folder = find_folder(obsid, location)
+        self.folder = find_folder(obsid, location, _setup_id_of)
         self.site_folder = self.folder.parent.parent
 
     def __repr__(self) -> str:
@@ -141,8 +98,22 @@ class Observation:
 
     @cached_property
     def info(self) -> ObservationInfo | None:
-        """What was known at its start; None for observations of older systems."""
-        return _info_of(self.folder)
+        """What was known at its start; None for observations of older systems.
+
+        The record of the site comes first: the description in the folder may be what was altered.
+        """
+        if self.record is not None:
+            return self.record.info
+        try:
+            return read_description(self.folder)
+        except ValueError as exc:
+            LOGGER.warning("%s", exc)
+            return None
+
+    @cached_property
+    def _known(self) -> ObservationInfo | None:
+        """What is known of it; of observations of older systems, what the obsid table says."""
+        return self.info or _table_line(self.folder)
 
     @cached_property
     def manifest(self) -> Manifest | None:
@@ -157,12 +128,19 @@ class Observation:
     @cached_property
     def record(self) -> ObservationRecord | None:
         """What the configuration manager recorded; None when the record is not here."""
-        return _record_of(self.folder)
+        entry = _entry_of(self.folder)
+        return entry.record if entry else None
 
     @cached_property
     def name(self) -> ObservationName:
         """All identifiers."""
-        return self.info.name if self.info else parse_prefix(self.folder.name)
+        if self.info is not None:
+            return self.info.name
+        name = parse_prefix(self.folder.name)
+        line = self._known
+        if name.setup_id is not None or line is None:
+            return name
+        return ObservationName(name.test_id, name.site_id, line.setup_id, name.camera)
 
     @property
     def obsid(self) -> str:
@@ -205,7 +183,7 @@ class Observation:
     @property
     def start(self) -> str:
         """UTC time of its start as text; empty when not known."""
-        return self.info.start if self.info else ""
+        return self._known.start if self._known else ""
 
     @property
     def end(self) -> str:
@@ -217,12 +195,12 @@ class Observation:
     @property
     def function(self) -> str:
         """What was executed, as in the obsid table."""
-        return self.info.function if self.info else ""
+        return self._known.function if self._known else ""
 
     @property
     def description(self) -> str:
         """The description given at its start."""
-        return self.info.description if self.info else ""
+        return self._known.description if self._known else ""
 
     # -- files ---------------------------------------------------------------------------------------------------
 
@@ -262,6 +240,10 @@ class Observation:
             return
         day = str_to_datetime(self.start)
         last = format_datetime("today")
+        if (
+            self.record is None and self.info is None
+        ):  # of an older system: its end is not known, but it is long over
+            last = min(last, f"{day + timedelta(days=DAYS_OF_OLD_OBSERVATION):%Y%m%d}")
         while f"{day:%Y%m%d}" <= last:
             for path in (self.site_folder / "daily" / f"{day:%Y%m%d}").glob(f"*{RAW_SUFFIX}"):
                 try:
@@ -283,68 +265,96 @@ class Observation:
     @property
     def hk_files(self) -> dict[str, list[Path]]:
         """Its housekeeping files by storage mnemonic."""
-        found: dict[str, list[Path]] = {}
+        return hk_files(self.files)
+
+    @cached_property
+    def hk(self) -> Housekeeping:
+        """Its housekeeping by storage mnemonic: `hk["PUNA"]` is a table indexed by time (UTC), `hk.units` has the units."""
+        return Housekeeping(self.obsid, self.hk_files, self._units())
+
+    def _units(self) -> dict[str, str]:
+        path = self.folder / f"{self.prefix}_{TELEMETRY}"
+        frozen = [path, *sorted(self.folder.glob(f"{self.prefix}_conf_*tm-dictionary*.csv"))]
+        for candidate in frozen:
+            if candidate.is_file():
+                return read_units(candidate)
+        return {}
+
+    @cached_property
+    def images(self) -> Images:
+        """Its images by CCD and side, `images[1, "E"][0]`: from its FITS cubes, or else from its raw files."""
+        from egse.archive.images import open_images  # loads astropy and h5py
+
+        return open_images(self)
+
+    @cached_property
+    def events(self) -> Records:
+        """What happened, in order: cells, building blocks, failures."""
+        return read_lines(self.folder / f"{self.prefix}_events.jsonl")
+
+    @cached_property
+    def commands(self) -> Records:
+        """Every device command of a closed observation, in order, with its outcome; `commands.table()` for pandas."""
+        return read_lines(self.folder / f"{self.prefix}_commands.jsonl")
+
+    @cached_property
+    def notes(self) -> Records:
+        """Notes of people: events of kind `note`, and text files whose names begin with `note`."""
+        notes = self.events.where(event=NOTES)
         for path in self.files:
-            if path.suffix != ".csv":
-                continue
-            try:
-                mnemonic = parse_filename(path.name).mnemonic
-            except ValueError:
-                continue
-            found.setdefault(mnemonic, []).append(path)
-        return found
+            name = path.name.removeprefix(f"{self.prefix}_")
+            if name.lower().startswith(NOTES) and path.suffix in (".md", ".txt"):
+                text = path.read_text(encoding="utf-8", errors="replace")
+                notes.append({"event": NOTES, "file": path.name, "text": text})
+        return notes
 
-    def hk(self, mnemonic: str) -> pd.DataFrame:
-        """Returns the housekeeping of one producer.
-
-        Args:
-            mnemonic: storage mnemonic, e.g. `PUNA`.
-
-        Returns:
-            One row per sample; column `timestamp` holds UTC times.
+    @property
+    def notebook(self) -> Path:
+        """The executed notebook.
 
         Raises:
-            LookupError: when there is none; the text names those that there are.
+            LookupError: when there is none: the observation was not run by a runner.
         """
-        import pandas as pd
-
-        files = self.hk_files
-        if mnemonic not in files:
-            known = ", ".join(sorted(files)) or "none"
+        executed = [
+            path for path in self.files if path.suffix == ".ipynb" and not path.stem.endswith("_input")
+        ]
+        if not executed:
             raise LookupError(
-                f"observation {self.obsid} has no housekeeping of {mnemonic} (there is: {known})"
+                f"observation {self.obsid} has no executed notebook: it was not run from one, or its runner was killed"
             )
-        table = pd.concat([pd.read_csv(path) for path in files[mnemonic]], ignore_index=True)
-        if "timestamp" in table.columns:
-            table["timestamp"] = pd.to_datetime(table["timestamp"], utc=True, format="ISO8601")
-        return table
-
-    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Returns what happened, in order.
-
-        Args:
-            kind: only events whose `event` is this; all of them for None.
-        """
-        path = self.folder / f"{self.prefix}_events.jsonl"
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8") as lines:
-            found = [json.loads(line) for line in lines if line.endswith("\n")]
-        return found if kind is None else [event for event in found if event.get("event") == kind]
+        return executed[0]
 
     @cached_property
     def setup(self) -> Setup:
         """The Setup of the observation with the files it pulls in, as frozen at its start.
 
+        Of observations of older systems, which froze none: the Setup of that number in `conf/` of the site.
+
         Raises:
-            LookupError: when it is not in the folder (older systems).
+            LookupError: when there is neither.
         """
-        path = self.file("setup.yaml")
-        frozen = self.info.details.get("setup_files", {}) if self.info else {}
-        setup = read_frozen_setup(path, frozen, f"{self.prefix}_")
+        path = self.folder / f"{self.prefix}_setup.yaml"
+        if not path.is_file():
+            return self._setup_of_site()
+        details: dict[str, Any] = self.info.details if self.info else {}
+        setup = read_frozen_setup(path, details.get("setup_files", {}), f"{self.prefix}_")
         if self.name.setup_id is not None:
             setup.set_private_attribute("_setup_id", self.name.setup_id)
         return setup
+
+    def _setup_of_site(self) -> Setup:
+        name, conf = self.name, self.site_folder / "conf"
+        if name.setup_id is None:
+            raise LookupError(
+                f"observation {self.obsid} has no Setup in its folder, and {OBSID_TABLE} does not say which it had"
+            )
+        files = setup_files(conf, name.site_id) if conf.is_dir() else {}
+        if name.setup_id not in files:
+            raise LookupError(
+                f"observation {self.obsid} has no Setup in its folder, and there is no Setup {name.setup_id:05d} of "
+                f"{name.site_id} in {conf}"
+            )
+        return Setup.from_yaml_file(files[name.setup_id])
 
 
 def find_raw_files(obsid: int | str | Path, location: str | Path | None = None) -> list[Path]:
@@ -353,17 +363,22 @@ def find_raw_files(obsid: int | str | Path, location: str | Path | None = None) 
 
 
 def list_observations(location: str | Path | None = None) -> list[Observation]:
-    """Returns all observations of a site by test id.
+    """Returns all observations of a site whose folders are here, by test id.
 
     Args:
-        location: data folder of the site; that of this environment when None.
+        location: data folder of the site, or the folder above it; that of this environment when None.
+
+    Raises:
+        LookupError: when there is no archive at `location`.
     """
-    site_folder = Path(location) if location is not None else get_data_storage_location()
-    found = []
-    for path in sorted((site_folder / "obs").glob("[0-9]*")):
-        try:
-            parse_prefix(path.name)
-        except ValueError:
-            continue
-        found.append(Observation(path.absolute()))
-    return found
+    site = site_folder(location)
+    with ArchiveIndex(site) as index:
+        index.refresh()
+        entries = index.select("present")
+    return [_observation_of(site, entry) for entry in entries]
+
+
+def _observation_of(site: Path, entry: Entry) -> Observation:
+    observation = Observation(site / "obs" / entry.prefix)
+    observation.__dict__["record"] = entry.record  # what the cached property would find in the index
+    return observation

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from egse.archive.copies import Copies
+from egse.archive.locate import site_records
 from egse.archive.observation import Observation
 from egse.confman.observations import CLOSED, RECORD_FILE
 from egse.confman.recordfile import check_chain
@@ -23,7 +25,8 @@ class Problem:
     """Something that is not as recorded.
 
     Attributes:
-        kind: altered, missing, extra, unsealed or record.
+        kind: altered, missing, extra, unsealed or record; `pruned` for a file that `cgse archive prune` removed here
+            because verified copies are elsewhere.
         path: the file concerned, relative to the site's data folder where it lies below it.
         text: what is wrong.
     """
@@ -73,7 +76,7 @@ def _verify(observation: Observation) -> Iterator[Problem]:
 
 
 def _unsealed(observation: Observation, name: str) -> Problem:
-    record = observation.record
+    record = site_records(observation.site_folder).get(observation.prefix)
     if record is not None and record.state == CLOSED:
         return Problem("missing", name, "was removed, or the observation was closed without a seal")
     if record is None and observation.info is None:
@@ -82,7 +85,7 @@ def _unsealed(observation: Observation, name: str) -> Problem:
 
 
 def _check_manifest(observation: Observation, manifest: Manifest, name: str) -> Iterator[Problem]:
-    record = observation.record
+    record = site_records(observation.site_folder).get(observation.prefix)
     if record is None:
         if (observation.site_folder / RECORD_FILE).exists():
             yield Problem("record", name, f"the record of the site knows no run {manifest.run_id}")
@@ -101,6 +104,8 @@ def _check_file(path: Path, entry: FileEntry | Supplement, site: Path) -> Iterat
     name = _relative(path, site)
     if path.is_symlink():
         yield Problem("altered", name, "is a link now, not a file")
+    elif not path.is_file() and (where := _pruned(site, name, entry)):
+        yield Problem("pruned", name, f"was removed here; a verified copy is at {where}")
     elif not path.is_file():
         lost = " (it was missing already when the observation was closed)" if entry.size < 0 else ""
         yield Problem("missing", name, f"is missing{lost}")
@@ -108,6 +113,18 @@ def _check_file(path: Path, entry: FileEntry | Supplement, site: Path) -> Iterat
         yield Problem("altered", name, f"was altered: {path.stat().st_size} bytes instead of {entry.size}")
     elif sha256_of(path) != entry.sha256:
         yield Problem("altered", name, "was altered: its checksum is not the one in the manifest")
+
+
+def _pruned(site: Path, name: str, entry: FileEntry | Supplement) -> str:
+    """Returns where the copies of a file are that was removed here by rule; empty for any other file."""
+    try:
+        with Copies(site) as copies:
+            removed = copies.removed(name).get(name)
+    except OSError:
+        return ""
+    if removed is None or (removed.size, removed.sha256) != (entry.size, entry.sha256):
+        return ""
+    return ", ".join(removed.destinations.splitlines())
 
 
 def _check_supplements(observation: Observation, supplements: list[Supplement]) -> Iterator[Problem]:

@@ -43,8 +43,14 @@ class LazyGroup(click.Group):
 
 COMMANDS = {
     "conf": ("egse.cli.conf:conf", "The configuration repository of a site: make it, check its Setups."),
+    "archive": (
+        "egse.cli.archive:archive",
+        "The data of a site: index, copies elsewhere, what may be removed.",
+    ),
+    "backup": ("egse.cli.backup:backup", "Back up what cannot be made again, and restore it."),
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
+    "doctor": ("egse.cli.doctor:doctor", "Check a site; say what to do about each finding."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
     "new-device": (
         "egse.cli.new_device:new_device",

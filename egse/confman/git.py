@@ -111,3 +111,11 @@ def _environment(author: tuple[str, str] | None) -> dict[str, str]:
     by = author or (environment["GIT_COMMITTER_NAME"], environment["GIT_COMMITTER_EMAIL"])
     environment["GIT_AUTHOR_NAME"], environment["GIT_AUTHOR_EMAIL"] = by
     return environment
+
+
+def is_work_tree(folder: Path) -> bool:
+    """Returns True when `folder` is in a git working tree."""
+    try:
+        return run_git(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
+    except GitError:
+        return False

@@ -91,13 +91,20 @@ def read_records(path: Path) -> tuple[dict[str, ObservationRecord], list[str]]:
     problems = []
     for number, line in read_lines(path):
         try:
-            _apply(records, decode_line(line))
+            apply_line(records, decode_line(line))
         except (DamagedRecordError, msgspec.MsgspecError, KeyError) as exc:
             problems.append(f"{path.name}, line {number}: {exc}")
     return records, problems
 
 
-def _apply(records: dict[str, ObservationRecord], fields: dict[str, Any]) -> None:
+def apply_line(records: dict[str, ObservationRecord], fields: dict[str, Any]) -> None:
+    """Brings observations, by run id, up to date with one line of the record.
+
+    Raises:
+        DamagedRecordError: when the line does not follow from what came before.
+        KeyError: when it lacks something, or concerns a run that is not among `records`.
+        msgspec.ValidationError: when it holds something else than an observation.
+    """
     kind = fields["rec"]
     run_id = fields["run_id"]
     if kind == OPEN:

@@ -6,6 +6,7 @@ obs/01151_CSL1_chimay/
     observation.json                                 which observation, as known at its start
     01151_CSL1_chimay_setup.yaml                     the Setup, frozen
     01151_CSL1_chimay_PUNA_20230620_095819.csv       housekeeping, the same rows as in daily/
+    01151_CSL1_chimay_telemetry.csv                  unit and meaning of every column of these files (at the seal)
     01151_CSL1_chimay_events.jsonl                   what happened, one JSON object per line, numbered by `seq`
     01151_CSL1_chimay_<name>                         files added while it ran (executed notebook, reports)
     manifest.json                                    written last: size and SHA-256 of every file, raw files included
@@ -40,12 +41,12 @@ from egse.storage.manifest import (
 )
 from egse.storage.naming import ObservationName, check_name
 from egse.storage.persistence import StorageError
+from egse.storage.selfdescription import TELEMETRY, describe_parameters, write_readme
 from egse.system import str_to_datetime
 
 LOGGER = logging.getLogger(__name__)
 
 DESCRIPTION = "observation.json"
-README = "README.txt"
 STATUSES = ("done", "failed", "aborted", "interrupted", "kernel-lost", "orphaned")
 """How an observation can have ended."""
 
@@ -166,25 +167,11 @@ class ObservationFolder:
         if not described:
             for name, data in files.items():
                 write_atomically(self.file(check_name(name)), data)
-            write_atomically(self.path / README, self._readme().encode())
+            write_readme(self.path, self.info)
             write_atomically(
                 self.path / DESCRIPTION, msgspec.json.format(msgspec.json.encode(self.info)) + b"\n"
             )
             fsync_folder(self.path.parent)
-
-    def _readme(self) -> str:
-        info = self.info
-        return _README.format(
-            prefix=info.prefix,
-            obsid=info.obsid,
-            start=info.start,
-            site=info.site_id,
-            setup=f"{info.setup_id:05d}",
-            test=info.name.test,
-            function=info.function,
-            description=info.description or "(none)",
-            origin=info.origin or "unknown",
-        )
 
     def add_file(self, name: str, data: bytes, protected: Sequence[Path] = ()) -> Path:
         """Puts a file into the open folder, or replaces it.
@@ -193,7 +180,8 @@ class ObservationFolder:
             StorageError: when the name belongs to a file that the storage manager writes itself.
         """
         path = self.file(check_name(name))
-        if path in protected or path in (self.events_file, self.commands_file, self.file("setup.yaml")):
+        own = (self.events_file, self.commands_file, self.file("setup.yaml"), self.file(TELEMETRY))
+        if path in protected or path in own:
             raise StorageError(f"{path.name} is written by the storage manager")
         write_atomically(path, data)
         return path
@@ -252,8 +240,10 @@ class ObservationFolder:
         """
         manifest = read_manifest(self.path)
         if manifest is None:
-            files = self._settle_files()
             info = self.info
+            describe_parameters(self.path, info)
+            write_readme(self.path, info, {"status": status, "reason": reason, "end": end})
+            files = self._settle_files()
             manifest = Manifest(
                 obsid=info.obsid,
                 run_id=info.run_id,
@@ -331,32 +321,3 @@ def _make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-_README = """\
-Observation {obsid}
-==============================
-test id      {test}
-site         {site}
-Setup        {setup}     (frozen copy: {prefix}_setup.yaml)
-started      {start}     by {origin}
-function     {function}
-description  {description}
-
-What is in this folder
-----------------------
-observation.json              what was known when the observation started
-{prefix}_setup.yaml           the Setup of the observation
-{prefix}_<MNEMONIC>_YYYYMMDD_HHMMSS.csv
-                              housekeeping of one producer; one header line, columns by name, column `timestamp` in UTC
-                              (format %Y-%m-%dT%H:%M:%S.%f%z); the same rows as in daily/ of those days
-{prefix}_events.jsonl         what happened, in order: building blocks, cells; one JSON object per line
-{prefix}_commands.jsonl       every device command with arguments, building block and outcome; one JSON object per line
-{prefix}_<other>              files added by the run: executed notebook, reports
-manifest.json                 written when the observation was closed: status, size and SHA-256 of every file above and
-                              of the raw HDF5 files, which stay in daily/ (listed under "external", relative to the data
-                              folder of the site)
-supplements.jsonl             files derived later (FITS cubes, reduced data), with their SHA-256
-
-Nothing that the manifest lists may change. `camtest verify {test}` checks it.
-"""

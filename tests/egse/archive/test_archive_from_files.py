@@ -5,80 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import pytest
 
 from egse.archive import Observation, find_folder, find_raw_files, list_observations, verify
 from egse.archive.verification import _check_supplements
 from egse.clock import VirtualClock
-from egse.confman.manager import ConfigurationManager
-from egse.confman.repository import SetupRepository
 from egse.hk import get_hk_names, get_housekeeping
-from egse.storage.manager import StorageManager
-from egse.storage.naming import utc_text
-from egse.storage.sm_cs import StorageController
 
 DONE, FAILED, RUNNING = "CSL1_00084_00001", "CSL1_00084_00002", "CSL1_00084_00003"
-
-
-def raw_file(site: Path, number: int, obsid: str) -> Path:
-    path = site / f"daily/20260101/20260101_CSL1_N-FEE_SPW_{number:05d}.hdf5"
-    with h5py.File(path, "w") as file:
-        file["obsid"] = obsid
-    return path
-
-
-def make_site(root: Path) -> Path:
-    """Three observations: done, failed, and one that is running."""
-    site = root / "data/CSL1"
-    clock = VirtualClock()
-    repository = SetupRepository(root / "conf", "CSL1", clock)
-    (repository.folder / "table.csv").write_text("a,b\n1,2\n")
-    (repository.folder / "SETUP_CSL1_00084_230407_091711.yaml").write_text(
-        "Setup:\n  camera:\n    ID: chimay\n  table: csv//table.csv\n"
-    )
-    storage = StorageManager(site, "CSL1", clock)
-    cm = ConfigurationManager(site, repository, StorageController(storage), clock)
-    cm.load_setup(84)
-    storage.register({"origin": "PUNA", "persistence_class": "CSV"})
-
-    def row(x: int) -> None:
-        clock.advance(1.0)
-        storage.save(
-            {"origin": "PUNA", "data": {"timestamp": utc_text(clock.now()), "GCSL1_X": x, "OK": True}}
-        )
-
-    for number, status in ((1, "done"), (2, "failed"), (3, "")):
-        run = f"r{number}"
-        cm.start_observation(run, 'acquire(n="3")', "a test", True, 0.0, {})
-        row(number)
-        row(number * 10)
-        storage.append_events(run, 0, [{"event": "start"}, {"event": "command", "name": "move"}])
-        storage.add_file(run, "executed.ipynb", b"{}")
-        raw = raw_file(site, number, f"CSL1_00084_{number:05d}")
-        storage.register_raw_file(str(raw), None)
-        if status:
-            cm.end_observation(run, status, "why")
-    storage.add_supplement("1", "report.txt", b"all fine")
-    storage.add_supplement("1", "report-2.txt", b"still fine")
-    cm.close()
-    storage.close()
-    return site
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_site(tmp_path_factory.mktemp("archive"))
-
-
-@pytest.fixture
-def site(original: Path, tmp_path: Path) -> Path:
-    """A copy of the archive, as on another machine where no service runs."""
-    return Path(shutil.copytree(original, tmp_path / "copy"))
 
 
 @pytest.mark.parametrize("obsid", [1, "1", "00001", "00001_CSL1", "00001_CSL1_chimay", DONE])
@@ -119,11 +56,10 @@ def test_everything_about_an_observation(site: Path) -> None:
     assert observation.end == "2026-01-01T00:00:02.000+0000"
     assert observation.setup.camera.ID == "chimay"
     assert observation.setup.get_id() == "00084"
-    assert (
-        observation.setup.get_raw_value("table") == "csv//table.csv"
-    )  # as it was, and read from the frozen file
+    # As it was, and read from the frozen file.
+    assert observation.setup.get_raw_value("table") == "csv//table.csv"
     assert observation.setup.table.tolist() == [[1.0, 2.0]]
-    assert [event["event"] for event in observation.events()] == ["start", "command"]
+    assert [event["event"] for event in observation.events] == ["start", "command"]
     assert observation.events("command")[0]["name"] == "move"
     assert [path.name for path in observation.raw_files] == ["20260101_CSL1_N-FEE_SPW_00001.hdf5"]
     assert observation.file("executed.ipynb").read_bytes() == b"{}"
@@ -132,11 +68,11 @@ def test_everything_about_an_observation(site: Path) -> None:
 
 
 def test_housekeeping_as_a_table_and_by_parameter(site: Path) -> None:
-    table = Observation(2, site).hk("PUNA")
+    table = Observation(2, site).hk["PUNA"]
     assert table["GCSL1_X"].tolist() == [2, 20]
-    assert str(table["timestamp"].dt.tz) == "UTC"
+    assert str(table.index.tz) == "UTC"
     with pytest.raises(LookupError, match="there is: PUNA"):
-        Observation(2, site).hk("AEU")
+        Observation(2, site).hk["AEU"]
     times, values = get_housekeeping("GCSL1_X", obsid=2, data_dir=site)
     assert values.tolist() == [2, 20]
     assert times.tolist() == [VirtualClock.START + 3, VirtualClock.START + 4]
