@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from egse.decorators import fail_point
 from egse.storage.ledger import Mark, Track
 from egse.storage.naming import check_mnemonic, check_name, utc_day
 from egse.storage.observation import ObservationFolder
@@ -177,12 +178,15 @@ class Producer:
                 jobs.append((file, prepared, mark))
         if not jobs:
             return []
+        fail_point("sm.save.before_ledger")
         self.track.begin(session, [mark for _, _, mark in jobs])
+        fail_point("sm.save.after_ledger")
         done: list[tuple[Persistence, int]] = []
         try:
             for file, prepared, mark in jobs:
                 file.write(prepared)
                 done.append((file, mark.start))
+                fail_point("sm.save.after_write")
         except BaseException:
             for file, position in done:
                 with contextlib.suppress(OSError):

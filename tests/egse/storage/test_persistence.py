@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egse.storage import CSV, HDF5, StorageError, TXT, persistence_class
+from egse.storage import CSV, HDF5, TXT, StorageError, persistence_class
 from egse.storage.persistence.csvfile import MAX_WIDENINGS
 
 
