@@ -11,5 +11,8 @@ class StorageError(Exception):
 
 
 @register_error
-class StorageFullError(StorageError, OSError):
-    """The disk is full: nothing of the request was stored; the same request works when there is room again."""
+class StorageFullError(OSError):
+    """The disk is full: nothing of the request was stored; the same request works when there is room again.
+
+    No `StorageError`: that is a refusal for good.
+    """

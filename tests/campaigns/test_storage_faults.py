@@ -145,6 +145,7 @@ class Observations:
         self.started: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._lock = threading.Lock()
+        self._open = False
         self.start()
         self._thread.start()
 
@@ -154,16 +155,19 @@ class Observations:
             self.started.append(
                 persistently(lambda: self._manager.start_observation(run_id, "kill()", "", True, 30.0, {}))
             )
+            self._open = True
 
     def _renew(self) -> None:
         while not self._end.wait(2.0):
             with self._lock, contextlib.suppress(ConnectionError, OutcomeUnknownError):
-                self._manager.renew_lease(self.started[-1]["run_id"])
+                if self._open:
+                    self._manager.renew_lease(self.started[-1]["run_id"])
 
     def finish(self) -> dict[str, Any]:
         run_id = self.started[-1]["run_id"]
         deadline = time.monotonic() + 60
         with self._lock:
+            self._open = False
             while True:
                 state = persistently(lambda: self._manager.end_observation(run_id, "done"))
                 if state["state"] == "closed":
