@@ -21,6 +21,8 @@ DEFAULT_MARGIN = 0.2
 """Time left for other commands between two housekeeping rows [s] (section 6.4 of the manual)."""
 BATCH = 500
 """Largest number of rows in one request to the storage manager."""
+CELLS = 100_000
+"""Largest number of values in one request."""
 RETRY = 0.5
 """How long to wait before rows are offered to the storage manager again [s]."""
 CLOSE_LIMIT = 1.5
@@ -183,7 +185,8 @@ class HousekeepingStore:
         """Sends the rows at the head of the queue; returns False when it is better to wait before the next try."""
         with self._changed:
             first = self._first
-            rows = list(islice(self._rows, 1 if self._singles else BATCH))
+            width = max(1, len(self._rows[0]))
+            rows = list(islice(self._rows, 1 if self._singles else max(1, min(BATCH, CELLS // width))))
         fresh = not self._registered
         try:
             self._register(rows[0])

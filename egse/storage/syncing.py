@@ -55,7 +55,11 @@ class Syncer(threading.Thread):
                 if not self._dirty:
                     self._oldest = time.monotonic()
                 # Own descriptors: the file may be closed or cycled before its turn comes.
-                self._dirty[file.path] = file.descriptors()
+                try:
+                    self._dirty[file.path] = file.descriptors()
+                except OSError as exc:  # the rows are stored: no reason to have them sent again
+                    self.failures += 1
+                    LOGGER.error("%s cannot be put on disk: %s", file.path, exc)
         if self.interval <= 0:
             self.sync()
 

@@ -170,7 +170,13 @@ class SQLite(Persistence):
 
     def close(self) -> None:
         if self._base is not None:
-            with contextlib.suppress(sqlite3.Error):  # a full disk: the rows stay in the -wal file
+            with contextlib.suppress(
+                sqlite3.Error
+            ):  # somebody reads, or the disk is full: the -wal file stays
+                # A finished file must not need a log: who may only read could not open it.
+                self._base.execute("PRAGMA busy_timeout=0")
+                self._base.execute("PRAGMA journal_mode=DELETE")
+            with contextlib.suppress(sqlite3.Error):
                 self._base.close()
             self._base = None
 

@@ -57,6 +57,9 @@ def test_sqlite_rows_in_their_own_types(tmp_path: Path) -> None:
     file.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.sqlite"]
     assert file.path.stat().st_mode & 0o777 == 0o640
+    assert file.path.read_bytes()[18:20] == b"\x01\x01", (
+        "a finished file needs no log, so that it can be read only"
+    )
 
 
 def test_sqlite_names_are_data(tmp_path: Path) -> None:

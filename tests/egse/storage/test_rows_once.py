@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from egse.storage.ledger import SESSIONS, SLOT, Ledger
 from egse.storage.manager import StorageManager
 from egse.storage.naming import utc_text
 from egse.storage.persistence.base import Persistence
+from egse.storage.sm_cs import status_lines
 
 DAY = 86_400.0
 
@@ -146,10 +146,10 @@ def test_killed_at_every_point_of_a_save(
                 file.write(prepared.payload[: len(prepared.payload) * 2 // 3])
         raise KilledError
 
-    for subclass in (registry_module.persistence_class(kind),):
-        monkeypatch.setattr(subclass, "rollback", lambda *_: None)
-        if point == "torn":
-            monkeypatch.setattr(subclass, "write", torn)
+    subclass = registry_module.persistence_class(kind)
+    monkeypatch.setattr(subclass, "rollback", lambda *_: None)
+    if point == "torn":
+        monkeypatch.setattr(subclass, "write", torn)
     monkeypatch.setattr(registry_module, "fail_point", fail_point)
     with pytest.raises(KilledError):
         save(2, 3)
@@ -319,5 +319,24 @@ def test_warnings_before_the_disk_is_full(tmp_path: Path, caplog: pytest.LogCapt
     watch.limits = DiskLimits(low=0.0, critical=0.0)
     watch.check(5000.0)
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "ERROR", "INFO"]
-    with contextlib.suppress(OSError):
-        assert "are free" in caplog.text
+    assert "are free" in caplog.text
+
+
+def test_status_warns_when_room_gets_scarce() -> None:
+    disk = {"total": 2**31, "used": 2**31 * 0.97, "free": 2**31 * 0.03, "percent": 97.0, "level": "critical"}
+    status = {
+        "endpoints": dict.fromkeys(("commanding", "monitoring", "service"), "tcp://127.0.0.1:6100"),
+        "storage location": "/data/CSL1",
+        "setup": "00053",
+        "registrations": {"CM": ["/data/CSL1/daily/20260101/20260101_CSL1_CM.csv"]},
+        "obsid": "CSL1_00053_00007",
+        "sync_failures": 2,
+        "disk": disk,
+    }
+    lines = status_lines(status, full=False)
+    assert lines[5:8] == ["Storage location: /data/CSL1", "Loaded Setup: 00053", "Registrations: ['CM']"]
+    assert any("the data disk gets full, 0.060 GiB (3.0 %) are free" in line for line in lines)
+    assert any("2 times" in line for line in lines)
+    assert "An observation is registered: CSL1_00053_00007" in status_lines(status, full=True)
+    disk["level"], status["sync_failures"] = "ok", 0
+    assert not any("WARNING" in line for line in status_lines(status, full=True))
