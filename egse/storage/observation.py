@@ -350,6 +350,7 @@ observation.json              what was known when the observation started
 {prefix}_<MNEMONIC>_YYYYMMDD_HHMMSS.csv
                               housekeeping of one producer; one header line, columns by name, column `timestamp` in UTC
                               (format %Y-%m-%dT%H:%M:%S.%f%z); the same rows as in daily/ of those days
+                              (.txt, .sqlite, .fits: likewise, in other formats)
 {prefix}_events.jsonl         what happened, in order: building blocks, cells; one JSON object per line
 {prefix}_commands.jsonl       every device command with arguments, building block and outcome; one JSON object per line
 {prefix}_<other>              files added by the run: executed notebook, reports
