@@ -1,11 +1,12 @@
-"""Runs all benchmarks, or those that are named: `python -m benchmarks [archive|block|camera|command|imports] ...`."""
+"""Runs all benchmarks, or those that are named: `python -m benchmarks [NAME ...]`; a benchmark is a module `bench_NAME`."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
-NAMES = ("imports", "command", "block", "camera", "archive")
+NAMES = tuple(sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py")))
 
 
 def main() -> None:

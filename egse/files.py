@@ -82,3 +82,16 @@ def _usual_mode() -> int:
     umask = os.umask(0)
     os.umask(umask)
     return 0o666 & ~umask
+
+
+def read_tail(path: Path, size: int) -> bytes:
+    """Returns at most the last `size` bytes of a file, starting at the beginning of a line."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        start = max(0, end - size)
+        file.seek(start)
+        data = file.read()
+    if start == 0:
+        return data
+    newline = data.find(b"\n")
+    return data[newline + 1 :] if newline >= 0 else b""

@@ -13,7 +13,7 @@ import msgspec
 
 from egse.archive.index import ArchiveIndex
 from egse.archive.index_file import transaction
-from egse.storage.files import last_lines
+from egse.files import read_tail
 from egse.storage.manifest import MANIFEST, SUPPLEMENTS, read_manifest, read_supplements
 from egse.storage.naming import parse_filename
 from egse.storage.observation import DESCRIPTION
@@ -289,7 +289,7 @@ def _csv_range(path: Path) -> tuple[float | None, float | None]:
         columns = head[0].decode(errors="replace").strip().split(",")
         if "timestamp" not in columns or len(head) < 3:
             return None, None
-        last = last_lines(path, _TAIL).rstrip(b"\n").rpartition(b"\n")[2]
+        last = read_tail(path, _TAIL).rstrip(b"\n").rpartition(b"\n")[2]
     except OSError:
         return None, None
     column = columns.index("timestamp")

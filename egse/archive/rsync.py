@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egse.storage.files import last_lines
+from egse.files import read_tail
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how many bytes are done and of how many."""
@@ -178,7 +178,7 @@ class Rsync:
             ]  # fmt: skip
             code = self._watch(command, errors, output, total)
             if code not in (0, _VANISHED):
-                said = last_lines(errors, 2000).decode(errors="replace").strip() or f"exit code {code}"
+                said = read_tail(errors, 2000).decode(errors="replace").strip() or f"exit code {code}"
                 raise SyncError(f"rsync to {self._destination.name} failed (code {code}): {said}")
             return output.read_text(encoding="utf-8", errors="surrogateescape")
 

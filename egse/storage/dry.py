@@ -25,7 +25,7 @@ class DryRunStorageController(StorageInterface):
         if item.get("origin") in self._names:
             self._names.remove(item["origin"])
 
-    def new_registration(self, item: dict[str, Any], use_counter: bool) -> str:
+    def new_registration(self, item: dict[str, Any], use_counter: bool = False) -> str:
         self.register(item)
         return ""
 
@@ -49,7 +49,7 @@ class DryRunStorageController(StorageInterface):
         return None
 
     def get_disk_usage(self) -> dict[str, Any]:
-        return {"total": 0, "used": 0, "free": 0, "percent": 0.0}
+        return {"total": 0, "used": 0, "free": 0, "percent": 0.0, "level": "ok"}
 
     def start_observation(self, observation: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
         raise _no_observation()

@@ -66,19 +66,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def last_lines(path: Path, size: int) -> bytes:
-    """Returns at most the last `size` bytes of a file, starting at the beginning of a line."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        start = max(0, end - size)
-        file.seek(start)
-        data = file.read()
-    if start == 0:
-        return data
-    newline = data.find(b"\n")
-    return data[newline + 1 :] if newline >= 0 else b""
-
-
 def inside(path: Path, folder: Path) -> Path:
     """Returns the resolved `path` when it lies inside `folder`.
 

@@ -8,6 +8,7 @@ from egse.command import dynamic_interface
 from egse.event import EventInterface
 from egse.proxy import DynamicProxy
 from egse.security.roles import observe
+from egse.storage.persistence import format_name
 
 
 class StorageInterface(EventInterface):
@@ -20,15 +21,18 @@ class StorageInterface(EventInterface):
         A producer that registers again (after a crash) takes its name over.
 
         Args:
-            item: `origin` (storage mnemonic), `persistence_class` ("CSV", "TXT", "HDF5"), `prep` (mapping, e.g.
-                `{"mode": "a", "column_names": [...]}`); optional `persistence_count` (a permanent file, neither
-                mirrored nor rolled over) and `filename` (name of the file in the data folder of the site).
+            item: `origin` (storage mnemonic), `persistence_class` ("CSV", "HDF5", "FITS", "TXT", "SQLite", or the class
+                from `egse.storage`), `prep` (mapping, e.g. `{"mode": "a", "column_names": [...]}`, see the class);
+                optional `persistence_count` (a permanent file, neither mirrored nor rolled over) and `filename` (the
+                file gets exactly this name in the folder `FILE_STORAGE_LOCATION` of the Settings, by default the data
+                folder of the site).
 
         Returns:
             `{"filenames": [...]}`, the paths of the producer's files.
 
         Raises:
             StorageError: when the item cannot be used.
+            StorageFullError: when there is no room for the file.
         """
 
     @dynamic_interface
@@ -36,7 +40,7 @@ class StorageInterface(EventInterface):
         """Forgets a producer (`item["origin"]`) and closes its files; nothing happens for an unknown one."""
 
     @dynamic_interface
-    def new_registration(self, item: dict[str, Any], use_counter: bool) -> str:
+    def new_registration(self, item: dict[str, Any], use_counter: bool = False) -> str:
         """Registers a producer for a new file and returns its path.
 
         Args:
@@ -50,16 +54,17 @@ class StorageInterface(EventInterface):
         """Writes rows to the files of a producer; they are in the operating system's hands when this returns.
 
         Args:
-            item: `origin`; `data`: one row or a list of rows (CSV and HDF5: mapping, TXT: text); `resend` (optional,
-                True when these rows may have arrived before, because an answer was lost: rows that a file already
-                ends with are not written twice).
+            item: `origin`; `data`: one row or a list of rows (what a row is, the persistence class says); optional
+                `session` (a text that nobody else uses) and `number` (of the first row within that session, counted
+                from 0): rows that are sent again under their number are not stored twice, also by a storage manager
+                that was killed in between.
 
         Returns:
-            Number of rows.
+            Number of rows that were given; all of them are stored now.
 
         Raises:
-            StorageError: when the producer is not registered or a row does not fit.
-            OSError: when the disk is full; no row is half written.
+            StorageError: when the producer is not registered or a row does not fit; nothing was stored.
+            StorageFullError: when the disk is full; nothing was stored.
         """
 
     @observe
@@ -68,8 +73,8 @@ class StorageInterface(EventInterface):
         """Returns what the current file of a producer holds.
 
         Args:
-            item: `origin` and optional `select`: `last` (number of rows), for CSV also `columns`, `start`, `end`
-                (timestamps as text), for HDF5 `names`.
+            item: `origin` and optional `select`, a mapping: `last` (number of rows) for every class, more keys as the
+                persistence class says.
         """
 
     @observe
@@ -95,7 +100,7 @@ class StorageInterface(EventInterface):
     @observe
     @dynamic_interface
     def get_disk_usage(self) -> dict[str, Any]:
-        """Returns `total`, `used`, `free` [bytes] and `percent` used of the data disk."""
+        """Returns `total`, `used`, `free` [bytes], `percent` used, and `level` (ok, low, critical) of the data disk."""
 
     @dynamic_interface
     def start_observation(self, observation: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
@@ -190,3 +195,17 @@ class StorageProxy(DynamicProxy, StorageInterface):
 
     settings_name = "Storage Control Server"
     server_name = "sm_cs"
+
+    def register(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Registers a producer; see `StorageInterface.register`."""
+        return super().register(_plain(item))
+
+    def new_registration(self, item: dict[str, Any], use_counter: bool = False) -> str:
+        """Registers a producer for a new file; see `StorageInterface.new_registration`."""
+        return super().new_registration(_plain(item), use_counter)
+
+
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    """Returns an item with its persistence class by name: no code goes over the wire."""
+    kind = item.get("persistence_class")
+    return {**item, "persistence_class": format_name(kind)} if isinstance(kind, type) else item

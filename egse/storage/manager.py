@@ -8,18 +8,17 @@ is in `StateFile` and in the observation's folder.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from egse.clock import Clock
 from egse.decorators import fail_point
 from egse.storage.archive_files import ArchiveFiles
 from egse.storage.commands import collect_commands
+from egse.storage.disk import DiskLimits, DiskWatch, full_disk_is_named
 from egse.storage.files import FolderLock
 from egse.storage.hashing import BackgroundHasher
 from egse.storage.manifest import FileEntry
@@ -30,13 +29,12 @@ from egse.storage.observation import (
     ObservationInfo,
 )
 from egse.storage.persistence import StorageError
-from egse.storage.registry import Producer, Registration
+from egse.storage.producers import Producers
+from egse.storage.registry import Place
 from egse.storage.state import ExternalFile, StateFile, StorageState
 from egse.storage.syncing import Syncer
 
 LOGGER = logging.getLogger(__name__)
-
-SECONDS_PER_DAY = 86_400.0
 
 
 class StorageManager:
@@ -49,14 +47,23 @@ class StorageManager:
         site_id: site in the names of files.
         clock: gives the UTC day.
         fsync_interval: acknowledged rows are on disk at the latest after this time [s].
+        named_files: folder of the files that a registration names; relative to `site_folder`, which it is by default.
+        limits: when to warn that the disk gets full.
 
     Raises:
         BlockingIOError: when another storage manager owns the folder.
     """
 
-    def __init__(self, site_folder: Path, site_id: str, clock: Clock, fsync_interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        site_folder: Path,
+        site_id: str,
+        clock: Clock,
+        fsync_interval: float = 1.0,
+        named_files: Path | None = None,
+        limits: DiskLimits | None = None,
+    ) -> None:
         self.site_folder = site_folder
-        self.site_id = site_id
         self._clock = clock
         self._lock = threading.RLock()
         self._folder_lock = FolderLock(site_folder, "sm")
@@ -64,22 +71,23 @@ class StorageManager:
             (site_folder / name).mkdir(exist_ok=True, mode=0o750)
         self._hasher = BackgroundHasher()
         self._state_file = StateFile(site_folder / ".sm_state.json")
-        self._producers: dict[str, Producer] = {}
         self._folder: ObservationFolder | None = None
         self._external: dict[str, FileEntry | None] = {}
-        self._syncer = Syncer(fsync_interval)
-        self._day_begins = clock.now() // SECONDS_PER_DAY * SECONDS_PER_DAY
-        self.rows = 0
+        self.syncer = Syncer(fsync_interval)
+        place = Place(site_folder, site_id, site_folder / (named_files or ""))
+        self.producers = Producers(place, clock, self.syncer)
+        self.disk = DiskWatch(site_folder, limits)
+        self._unsaved = False
         self._recover()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         state = self._state_file.load()
-        for registration in state.registrations:
-            self._add_producer(registration)
+        self.producers.recover(state.registrations)
         if state.observation is not None:
             self._recover_observation(ObservationFolder(self.site_folder, state.observation), state.external)
+        self.producers.open()
 
     def _recover_observation(self, folder: ObservationFolder, external: Sequence[ExternalFile]) -> None:
         if folder.sealed:  # killed between the manifest and the state
@@ -88,146 +96,84 @@ class StorageManager:
         LOGGER.info("observation %s is open still", folder.info.obsid)
         self._folder = folder
         self._external = {file.path: file.entry for file in external}
-        for producer in self._producers.values():
+        for producer in self.producers:
             producer.start_mirror(folder)
 
     def start(self) -> None:
         """Begins to put acknowledged rows on disk in the background."""
-        self._syncer.start()
+        self.syncer.start()
 
     def close(self) -> None:
         """Puts everything on disk and closes all files; the observation stays open for the next start."""
-        self._syncer.end()
+        self.syncer.end()
         with self._lock:
-            for producer in self._producers.values():
-                self._syncer.sync(producer.files)
-                producer.close()
+            self.producers.close()
             self._hasher.close()
             self._folder_lock.release()
 
     def _save_state(self) -> None:
+        self._unsaved = True
         self._state_file.save(
             StorageState(
                 observation=self._folder.info if self._folder else None,
                 external=[ExternalFile(path, entry) for path, entry in self._external.items()],
-                registrations=[producer.registration for producer in self._producers.values()],
+                registrations=[producer.registration for producer in self.producers],
             )
         )
+        self._unsaved = False
 
     def tick(self) -> None:
         """Goes to a new day when one has begun, also for producers that are silent."""
         with self._lock:
-            self._cycle()
-
-    def _cycle(self) -> None:
-        now = self._clock.now()
-        if self._day_begins <= now < self._day_begins + SECONDS_PER_DAY:
-            return
-        for producer in self._producers.values():
-            self._syncer.sync(producer.files)
-            if producer.cycle(now):
-                producer.main.open()
-        self._day_begins = now // SECONDS_PER_DAY * SECONDS_PER_DAY
+            self.producers.cycle()
 
     # -- producers -----------------------------------------------------------------------------------------------
 
     def register(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Registers a producer; see `StorageInterface.register`."""
-        registration = Registration.from_item(item)
-        with self._lock:
-            producer = self._producers.get(registration.origin)
-            if producer is not None and producer.registration == registration:
-                producer.main.open()
-                return {"filenames": self._filenames(producer)}
-            if producer is not None:
-                LOGGER.warning("%s registers again; its new registration takes over", registration.origin)
-                producer.close()
-            producer = self._add_producer(registration)
-            self._save_state()
-            return {"filenames": self._filenames(producer)}
-
-    def _add_producer(self, registration: Registration) -> Producer:
-        producer = Producer(registration, self.site_folder, self.site_id, self._clock.now())
-        producer.main.open()
-        if self._folder is not None:
-            producer.start_mirror(self._folder)
-        self._producers[registration.origin] = producer
-        return producer
+        with self._exclusive():
+            producer, is_new = self.producers.register(item, self._folder)
+            if is_new or self._unsaved:
+                self._unsaved = True
+                producer.open()
+                self._save_state()
+            return {"filenames": producer.filenames}
 
     def unregister(self, item: Mapping[str, Any]) -> None:
         """Forgets a producer and closes its files; unknown ones are ignored."""
-        with self._lock:
-            producer = self._producers.pop(str(item.get("origin")), None)
-            if producer is not None:
-                self._syncer.sync(producer.files)
-                producer.close()
+        with self._exclusive():
+            if self.producers.unregister(str(item.get("origin"))):
                 self._save_state()
 
     def new_registration(self, item: Mapping[str, Any], use_counter: bool) -> str:
         """Begins a new file for a producer; see `StorageInterface.new_registration`."""
-        registration = Registration.from_item(item)
-        with self._lock:
-            known = self._producers.get(registration.origin)
-            if known is not None:
-                counters = known.registration
-                registration = msgspec.structs.replace(
-                    registration, counter=counters.counter, counter_day=counters.counter_day
-                )
-                known.close()
-            now = self._clock.now()
-            producer = Producer(registration, self.site_folder, self.site_id, now)
-            if use_counter:
-                producer.use_counter(producer.next_counter())
-            if registration.persistence_class != "HDF5":
-                producer.main.open()
-            if self._folder is not None:
-                producer.start_mirror(self._folder)
-            self._producers[registration.origin] = producer
+        with self._exclusive():
+            producer = self.producers.begin_file(item, use_counter, self._folder)
+            self._unsaved = True
+            producer.open()
             self._save_state()
             return str(producer.main.path)
 
-    def _producer(self, item: Mapping[str, Any]) -> Producer:
-        origin = str(item.get("origin"))
-        producer = self._producers.get(origin)
-        if producer is None:
-            raise StorageError(f"{origin!r} is not registered at the storage manager; register it first")
-        return producer
-
     def save(self, item: Mapping[str, Any]) -> int:
         """Writes rows of a producer; see `StorageInterface.save`."""
-        with self._lock:
-            producer = self._producer(item)
-            data = item.get("data")
-            rows: Sequence[Any] = data if isinstance(data, (list, tuple)) else [data]
-            if not rows or data is None:
-                return 0
-            self._cycle()
-            resend = bool(item.get("resend"))
-            for file in producer.files:
-                file.append(rows, resend=resend)
-                self._syncer.touch(file)
-            producer.rows += len(rows)
-            self.rows += len(rows)
-            return len(rows)
+        with self._exclusive():
+            return self.producers.save(item)
 
     def read(self, item: Mapping[str, Any]) -> Any:
         """Returns what the current main file of a producer holds; see `StorageInterface.read`."""
         with self._lock:
-            return self._producer(item).main.read(item.get("select"))
-
-    @staticmethod
-    def _filenames(producer: Producer) -> list[str]:
-        return [str(file.path) for file in producer.files]
+            return self.producers.read(item)
 
     def get_filenames(self, item: Mapping[str, Any]) -> list[str]:
         """Returns the paths of a producer's files."""
         with self._lock:
-            return self._filenames(self._producer(item))
+            return self.producers.find(item).filenames
 
-    @property
-    def registrations(self) -> dict[str, list[str]]:
-        """Names of all producers with the paths of their files; never waits for a command that is running."""
-        return {origin: self._filenames(producer) for origin, producer in list(self._producers.items())}
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One command at a time; when the disk is full its error says so."""
+        with self._lock, full_disk_is_named(self.site_folder):
+            yield
 
     # -- observation ---------------------------------------------------------------------------------------------
 
@@ -247,7 +193,7 @@ class StorageManager:
         Raises:
             StorageError: when another observation is open.
         """
-        with self._lock:
+        with self._exclusive():
             folder = self._folder
             if folder is not None and folder.info.run_id != info.run_id:
                 raise StorageError(f"observation {folder.info.obsid} is open; end it before {info.obsid}")
@@ -274,7 +220,8 @@ class StorageManager:
             self._folder = None
             raise
         fail_point("sm.start.after_state")
-        for producer in self._producers.values():
+        for producer in self.producers:
+            producer.track.new_mirror()
             producer.start_mirror(folder)
         LOGGER.info("Observation started with obsid=%s", folder.info.obsid)
 
@@ -294,7 +241,7 @@ class StorageManager:
         """
         if status not in STATUSES:
             raise StorageError(f"{status!r} is no status of an observation; use {', '.join(STATUSES)}")
-        with self._lock:
+        with self._exclusive():
             folder = self._folder
             if folder is None or folder.info.run_id != run_id:
                 if info is None:
@@ -307,7 +254,7 @@ class StorageManager:
         fail_point("sm.end.before_seal")
         is_open = folder is self._folder
         if is_open:
-            for producer in self._producers.values():
+            for producer in self.producers:
                 producer.end_mirror()
         if not folder.sealed:
             folder.write_commands(
@@ -353,19 +300,19 @@ class StorageManager:
 
     def add_file(self, run_id: str, name: str, data: bytes) -> str:
         """Puts a file into the open observation; see `StorageInterface.add_file`."""
-        with self._lock:
+        with self._exclusive():
             folder = self._open_run(run_id)
-            mirrors = [producer.mirror.path for producer in self._producers.values() if producer.mirror]
+            mirrors = [producer.mirror.path for producer in self.producers if producer.mirror]
             return str(folder.add_file(name, data, mirrors))
 
     def append_events(self, run_id: str, first_seq: int, events: Sequence[Mapping[str, Any]]) -> int:
         """Appends events to the open observation; see `StorageInterface.append_events`."""
-        with self._lock:
+        with self._exclusive():
             return self._open_run(run_id).append_events(first_seq, events)
 
     def register_raw_file(self, path: str, obsid: str | None) -> str | None:
         """Makes a finished file in `daily/` part of an observation; see `StorageInterface.register_raw_file`."""
-        with self._lock:
+        with self._exclusive():
             archive = ArchiveFiles(self.site_folder)
             file = archive.check_raw_file(Path(path))
             name = file.relative_to(self.site_folder).as_posix()
@@ -383,7 +330,7 @@ class StorageManager:
 
     def add_supplement(self, obsid: str, name: str, data: bytes) -> str:
         """Adds a derived file to an observation; see `StorageInterface.add_supplement`."""
-        with self._lock:
+        with self._exclusive():
             folder = self._folder
             if folder is not None and _means(obsid, folder.info):
                 return self.add_file(folder.info.run_id, name, data)
@@ -392,24 +339,12 @@ class StorageManager:
 
     def adopt_file(self, obsid: str, name: str, path: str) -> str:
         """Moves a finished file into an observation; see `StorageInterface.adopt_file`."""
-        with self._lock:
+        with self._exclusive():
             archive = ArchiveFiles(self.site_folder)
             folder = self._folder
             if folder is not None and _means(obsid, folder.info):
                 return str(archive.move_into(folder, name, Path(path)))
             return str(archive.adopt_supplement(obsid, name, Path(path), utc_text(self._clock.now())))
-
-    # -- status --------------------------------------------------------------------------------------------------
-
-    def get_disk_usage(self) -> dict[str, float]:
-        """Returns total, used and free [bytes] and the used part [%] of the data disk."""
-        usage = shutil.disk_usage(self.site_folder)
-        return {
-            "total": usage.total,
-            "used": usage.used,
-            "free": usage.free,
-            "percent": round(100.0 * usage.used / usage.total, 1),
-        }
 
 
 def _means(obsid: str, info: ObservationInfo) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from egse.control_cli import port_lines
 from egse.env import get_data_storage_location, get_site_id
 from egse.event import EVENT_ID, Event
 from egse.protocol import Protocol
+from egse.storage.disk import DiskLimits
 from egse.storage.dry import DryRunStorageController
 from egse.storage.interface import StorageInterface, StorageProxy
 from egse.storage.loaded_setup import LoadedSetup
@@ -24,12 +26,10 @@ from egse.storage.observation import ObservationInfo
 
 logger = logging.getLogger(__name__)
 
+LEVELS = ("ok", "low", "critical")
+"""Levels of the disk in the order of their numbers in housekeeping."""
 TICK = 1.0
 """How often the storage manager looks for a new UTC day [s]."""
-LOW_DISK = 20.0
-"""A warning is logged when less than this part of the data disk is free [%] (storage ICD, section 1)."""
-DISK_CHECK = 60.0
-"""How often the disk is looked at [s]."""
 CONFIGURATION_MANAGER = "Configuration Manager Control Server"
 """Its block in the Settings; its package stands above this one."""
 LISTENER = {"name": "Storage CS", "proxy": StorageProxy, "event_id": EVENT_ID.SETUP}
@@ -61,7 +61,7 @@ class StorageController(StorageInterface):
     def unregister(self, item: dict[str, Any]) -> None:
         self.manager.unregister(item)
 
-    def new_registration(self, item: dict[str, Any], use_counter: bool) -> str:
+    def new_registration(self, item: dict[str, Any], use_counter: bool = False) -> str:
         return self.manager.new_registration(item, use_counter)
 
     def save(self, item: dict[str, Any]) -> int:
@@ -74,7 +74,7 @@ class StorageController(StorageInterface):
         return self.manager.get_filenames(item)
 
     def get_registry_names(self) -> list[str]:
-        return list(self.manager.registrations)
+        return list(self.manager.producers.filenames)
 
     def get_storage_location(self) -> str:
         return str(self.manager.site_folder)
@@ -84,7 +84,7 @@ class StorageController(StorageInterface):
         return info.obsid if info else None
 
     def get_disk_usage(self) -> dict[str, Any]:
-        return self.manager.get_disk_usage()
+        return msgspec.structs.asdict(self.manager.disk.usage())
 
     def start_observation(self, observation: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
         return self.manager.start_observation(_observation(observation), files)
@@ -137,7 +137,8 @@ class StorageProtocol(Protocol):
 
     def start(self) -> None:
         """Starts the background work."""
-        self._last_check = float("-inf")
+        self._next_check = float("-inf")
+        self._check_interval = float(self.control_server.settings.get("DISK_CHECK_INTERVAL", 60.0))
         self.controller.manager.start()
         self.control_server.register_as_listener(
             proxy=CONFIGURATION_MANAGER, listener=LISTENER, on_registered=self._load_setup
@@ -152,28 +153,29 @@ class StorageProtocol(Protocol):
         self.control_server.schedule_task(self._tick, after=TICK)
         self.controller.manager.tick()
         now = system_clock().monotonic()
-        if now - self._last_check >= DISK_CHECK:
-            self._last_check = now
-            self._check_disk()
-
-    def _check_disk(self) -> None:
-        disk = self.controller.get_disk_usage()
-        free = 100.0 - disk["percent"]
-        if free < LOW_DISK:
-            logger.warning(
-                "the data disk is %.1f %% full, %.1f GB are free", disk["percent"], disk["free"] / 1e9
-            )
+        if now >= self._next_check:
+            self._next_check = now + self._check_interval
+            self.controller.manager.disk.check(now)
 
     def get_housekeeping(self) -> dict[str, Any]:
-        """Returns counters and the state of the disk."""
+        """Returns counters and the state of the disk.
+
+        `SM_DISK_LEVEL` is 0, 1 (low) or 2 (critical); `SM_SYNC_DELAY` the longest time from a row to the disk [s].
+        """
         manager = self.controller.manager
-        disk = manager.get_disk_usage()
+        disk = manager.disk.usage()
         return {
-            "SM_REGISTRATIONS": len(manager.registrations),
-            "SM_ROWS": manager.rows,
+            "SM_REGISTRATIONS": len(manager.producers),
+            "SM_ROWS": manager.producers.rows,
+            "SM_ROWS_REPEATED": manager.producers.repeated,
             "SM_OBSID": self.controller.get_obsid() or "",
-            "SM_DISK_FREE": disk["free"],
-            "SM_DISK_PERCENT": disk["percent"],
+            "SM_DISK_TOTAL": disk.total,
+            "SM_DISK_USED": disk.used,
+            "SM_DISK_FREE": disk.free,
+            "SM_DISK_PERCENT": disk.percent,
+            "SM_DISK_LEVEL": LEVELS.index(disk.level),
+            "SM_SYNC_DELAY": round(manager.syncer.take_longest(), 3),
+            "SM_SYNC_FAILURES": manager.syncer.failures,
         }
 
     def get_status(self) -> dict[str, Any]:
@@ -182,9 +184,11 @@ class StorageProtocol(Protocol):
         return {
             "storage location": str(manager.site_folder),
             "setup": self._loaded_setup(),
-            "registrations": manager.registrations,
+            "registrations": manager.producers.filenames,
+            "rows": manager.producers.rows,
+            "sync_failures": manager.syncer.failures,
             "obsid": self.controller.get_obsid(),
-            "disk": manager.get_disk_usage(),
+            "disk": msgspec.structs.asdict(manager.disk.usage()),
         }
 
     def _loaded_setup(self) -> str | None:
@@ -211,11 +215,18 @@ def make_controller(ctx: ServerContext) -> StorageController | DryRunStorageCont
     """Returns the storage manager of this site."""
     if ctx.dry_run:
         return DryRunStorageController()
-    interval = float(ctx.settings.get("FSYNC_INTERVAL", 1.0))
-    return StorageController(
-        StorageManager(get_data_storage_location(), get_site_id(), system_clock(), fsync_interval=interval),
-        ctx.control_server,
+    settings = ctx.settings
+    limits = DiskLimits(float(settings.get("DISK_LOW", 20.0)), float(settings.get("DISK_CRITICAL", 5.0)))
+    folder = settings.get("FILE_STORAGE_LOCATION")
+    manager = StorageManager(
+        get_data_storage_location(),
+        get_site_id(),
+        system_clock(),
+        fsync_interval=float(settings.get("FSYNC_INTERVAL", 1.0)),
+        named_files=Path(folder).expanduser() if folder else None,
+        limits=limits,
     )
+    return StorageController(manager, ctx.control_server)
 
 
 def status_lines(status: dict[str, Any], full: bool) -> list[str]:
@@ -228,17 +239,22 @@ def status_lines(status: dict[str, Any], full: bool) -> list[str]:
         f"Loaded Setup: {status['setup'] or 'none'}",
         f"Registrations: {list(status['registrations'])}",
     ]
+    disk = status["disk"]
+    left = 100.0 - disk["percent"]
+    if disk["level"] != "ok":
+        lines.append(f"WARNING: the data disk gets full, {_gigabytes(disk['free'])} ({left:.1f} %) are free")
+    if status["sync_failures"]:
+        lines.append(f"WARNING: files could not be put on disk {status['sync_failures']} times, see the log")
     if full:
         lines.append("Filenames:")
         for origin, names in status["registrations"].items():
             lines += [f"  {origin}:", *(f"    {name}" for name in names)]
         obsid = status["obsid"]
         lines.append(f"An observation is registered: {obsid}" if obsid else "No observation is registered")
-        disk = status["disk"]
         lines += [
             f"Total disk space: {_gigabytes(disk['total'])}",
             f"Used disk space: {_gigabytes(disk['used'])} ({disk['percent']:.1f} %)",
-            f"Free disk space: {_gigabytes(disk['free'])} ({100.0 - disk['percent']:.1f} %)",
+            f"Free disk space: {_gigabytes(disk['free'])} ({left:.1f} %)",
         ]
     return lines
 

@@ -5,65 +5,106 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
-
-from egse.storage.persistence import Persistence
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
 
 LOGGER = logging.getLogger(__name__)
 
 
+class Syncable(Protocol):
+    """A file whose content can be put on disk."""
+
+    @property
+    def path(self) -> Path:
+        """Its name."""
+
+    def descriptors(self) -> list[int]:
+        """Returns descriptors for `fsync`, which the caller closes."""
+
+
 class Syncer(threading.Thread):
-    """Calls fsync for every file that was written to, once per interval.
+    """Calls fsync once for every file that was written to since the last time (group commit).
 
     Args:
-        interval: [s]; 0 means at once, in the thread that writes.
+        interval: acknowledged rows are on disk at the latest after this time [s]; it works twice as often. 0 means at
+            once, in the thread that writes.
+
+    Attributes:
+        longest: longest time from a write until it was on disk [s], since `take_longest` was called last.
+        failures: how often a file could not be put on disk.
     """
 
     def __init__(self, interval: float) -> None:
         super().__init__(name="sm-sync", daemon=True)
         self.interval = interval
+        self.longest = 0.0
+        self.failures = 0
         self._lock = threading.Lock()
-        self._dirty: dict[str, int] = {}
+        self._dirty: dict[Path, list[int]] = {}
+        self._oldest = 0.0
         self._ending = threading.Event()
 
-    def touch(self, file: Persistence) -> None:
-        """Notes that a file was written to."""
-        if self.interval <= 0:
-            file.sync()
-            return
-        descriptor = file.descriptor()
-        name = str(file.path)
+    def touch(self, files: Iterable[Syncable]) -> None:
+        """Notes that files were written to."""
         with self._lock:
-            if name in self._dirty:
-                return
-            # An own descriptor: the file may be closed or cycled before its turn comes.
-            self._dirty[name] = os.open(file.path, os.O_RDONLY) if descriptor is None else os.dup(descriptor)
+            for file in files:
+                if file.path in self._dirty:
+                    continue
+                if not self._dirty:
+                    self._oldest = time.monotonic()
+                # Own descriptors: the file may be closed or cycled before its turn comes.
+                try:
+                    self._dirty[file.path] = file.descriptors()
+                except OSError as exc:  # the rows are stored: no reason to have them sent again
+                    self.failures += 1
+                    LOGGER.error("%s cannot be put on disk: %s", file.path, exc)
+        if self.interval <= 0:
+            self.sync()
 
-    @staticmethod
-    def sync(files: Sequence[Persistence]) -> None:
-        """Puts these files on disk now."""
-        for file in files:
-            file.sync()
+    def take_longest(self) -> float:
+        """Returns the longest time that a write waited for the disk since the last call [s]."""
+        with self._lock:
+            longest, self.longest = self.longest, 0.0
+        return longest
 
     def run(self) -> None:
         """Works until `end`."""
-        while not self._ending.wait(self.interval or 3600.0):
-            self._sync_dirty()
+        while not self._ending.wait(self.interval / 2 or 3600.0):
+            self.sync()
 
-    def _sync_dirty(self) -> None:
+    def sync(self) -> None:
+        """Puts everything on disk that was written until now."""
         with self._lock:
             dirty, self._dirty = self._dirty, {}
-        for name, descriptor in dirty.items():
-            try:
-                os.fsync(descriptor)
-            except OSError as exc:
-                LOGGER.error("%s could not be put on disk: %s", name, exc)
-            finally:
-                os.close(descriptor)
+            oldest = self._oldest
+        for path, descriptors in dirty.items():
+            for descriptor in descriptors:
+                self._sync_one(path, descriptor)
+        if dirty:
+            self._note(time.monotonic() - oldest)
+
+    def _sync_one(self, path: Path, descriptor: int) -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as exc:
+            self.failures += 1
+            LOGGER.error("%s could not be put on disk: %s", path, exc)
+        finally:
+            os.close(descriptor)
+
+    def _note(self, duration: float) -> None:
+        with self._lock:
+            self.longest = max(self.longest, duration)
+        if duration > max(self.interval, 1.0):
+            LOGGER.warning(
+                "the data disk is slow: rows were on disk %.1f s after they were written", duration
+            )
 
     def end(self) -> None:
         """Ends the thread, with everything on disk."""
         self._ending.set()
         if self.is_alive():
             self.join(3.0)
-        self._sync_dirty()
+        self.sync()

@@ -157,7 +157,7 @@ def test_rows_survive_kills_of_the_storage_manager(private_site: PrivateSite) ->
             if number in (20, 40):
                 site.kill("sm_cs")
                 site.start("sm_cs")
-            sm.save({"origin": "PUNA", "data": {"timestamp": f"t{number}", "x": number}, "resend": True})
+            sm.save({"origin": "PUNA", "data": {"timestamp": f"t{number}", "x": number}})
             assert sm.append_events("r1", number, [{"n": number}]) == number + 1
         files = [Path(name) for name in sm.get_filenames({"origin": "PUNA"})]
         cm.end_observation("r1", "done")

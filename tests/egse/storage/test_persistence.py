@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egse.storage import CSVFile, HDF5File, StorageError, TXTFile, persistence_class
-from egse.storage.csvfile import MAX_WIDENINGS
+from egse.storage import CSV, HDF5, TXT, StorageError, persistence_class
+from egse.storage.persistence.csvfile import MAX_WIDENINGS
 
 
 def table(path: Path) -> list[list[str]]:
@@ -38,7 +38,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, old)
 
 
-def fill(file: CSVFile) -> None:
+def fill(file: CSV) -> None:
     for number in itertools.count():
         file.append([{"timestamp": f"t{number}", "value": "x" * 170}])
 
@@ -46,14 +46,14 @@ def fill(file: CSVFile) -> None:
 def test_header_once_and_columns_of_the_first_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for row in ({"timestamp": "t1", "a": 1, "b": 2.5}, {"timestamp": "t2", "b": 0.1, "a": None}):
-        file = CSVFile(path)
+        file = CSV(path)
         file.append([row])
         file.close()
     assert table(path) == [["timestamp", "a", "b"], ["t1", "1", "2.5"], ["t2", "", "0.1"]]
 
 
 def test_prepared_columns_fix_the_header_before_the_first_row(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv", {"column_names": ["b", "a"]})
+    file = CSV(tmp_path / "a.csv", {"column_names": ["b", "a"]})
     file.open()
     assert table(file.path) == [["timestamp", "b", "a"]]
     file.append([{"a": 1, "timestamp": "t"}])
@@ -62,7 +62,7 @@ def test_prepared_columns_fix_the_header_before_the_first_row(tmp_path: Path) ->
 
 
 def test_a_new_column_widens_the_file_and_loses_nothing(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
+    file = CSV(tmp_path / "a.csv")
     file.append([{"timestamp": "t1", "a": "x, y"}])
     file.append([{"timestamp": "t2", "a": "z", "new": 3}])
     file.append([{"timestamp": "t3"}])
@@ -79,7 +79,7 @@ def test_a_new_column_widens_the_file_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_producer_that_invents_columns_for_ever_is_refused(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
+    file = CSV(tmp_path / "a.csv")
     for number in range(MAX_WIDENINGS + 1):
         file.append([{"timestamp": "t", f"c{number}": number}])
     with pytest.raises(StorageError, match="refused"):
@@ -89,7 +89,7 @@ def test_a_producer_that_invents_columns_for_ever_is_refused(tmp_path: Path) -> 
 
 
 def test_values_as_text(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
+    file = CSV(tmp_path / "a.csv")
     file.append(
         [
             {
@@ -124,7 +124,7 @@ def test_values_as_text(tmp_path: Path) -> None:
 def test_a_torn_tail_is_removed_and_the_file_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("timestamp,a\nt1,1\nt2,")
-    file = CSVFile(path)
+    file = CSV(path)
     file.append([{"timestamp": "t3", "a": 3}])
     file.close()
     assert table(path) == [["timestamp", "a"], ["t1", "1"], ["t3", "3"]]
@@ -135,7 +135,7 @@ def test_a_torn_tail_is_removed_and_the_file_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_only_whole_rows_and_recovers(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
+    file = CSV(tmp_path / "a.csv")
     with file_size_limit(10_000), pytest.raises(OSError, match="File too large"):
         fill(file)
     text = file.path.read_text()
@@ -150,24 +150,13 @@ def test_a_full_disk_leaves_only_whole_rows_and_recovers(tmp_path: Path) -> None
     assert all(len(row) == 2 for row in table(file.path))
 
 
-def test_rows_sent_again_are_not_written_twice(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
-    rows = [{"timestamp": f"t{number}", "a": number} for number in range(5)]
-    assert file.append(rows[:3]) == 3
-    assert file.append(rows[:3], resend=True) == 0
-    assert file.append(rows[1:], resend=True) == 2
-    assert file.append(rows[4:]) == 1  # not declared as sent again: the same row twice is then two rows
-    file.close()
-    assert [row[1] for row in table(file.path)[1:]] == ["0", "1", "2", "3", "4", "4"]
-
-
 def test_rows_that_are_no_mappings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="mapping"):
-        CSVFile(tmp_path / "a.csv").append(["text"])
+        CSV(tmp_path / "a.csv").append(["text"])
 
 
 def test_reading_with_select(tmp_path: Path) -> None:
-    file = CSVFile(tmp_path / "a.csv")
+    file = CSV(tmp_path / "a.csv")
     assert file.read() == []
     file.append([{"timestamp": f"2026-01-01T00:00:0{n}.000+0000", "a": n, "b": -n} for n in range(6)])
     assert file.read({"last": 1, "columns": ["b"]}) == [{"b": "-5"}]
@@ -177,7 +166,7 @@ def test_reading_with_select(tmp_path: Path) -> None:
 
 
 def test_text_lines(tmp_path: Path) -> None:
-    file = TXTFile(tmp_path / "a.txt")
+    file = TXT(tmp_path / "a.txt")
     assert file.read() == []
     file.append(["one", "two\n"])
     file.close()
@@ -191,7 +180,7 @@ def test_text_lines(tmp_path: Path) -> None:
 
 
 def test_hdf5_values_grow_along_the_first_axis(tmp_path: Path) -> None:
-    file = HDF5File(tmp_path / "a.hdf5", {"attributes": {"site": "CSL1"}})
+    file = HDF5(tmp_path / "a.hdf5", {"attributes": {"site": "CSL1"}})
     file.open()
     file.append([{"hk/T": 1.5, "frame": np.arange(6, dtype=np.uint16).reshape(2, 3), "name": "a"}])
     file.append([{"hk/T": 2, "frame": np.zeros((2, 3), np.uint16), "name": "bb"}, {"hk/T": 3}])
@@ -215,7 +204,7 @@ def test_hdf5_values_grow_along_the_first_axis(tmp_path: Path) -> None:
 def test_hdf5_refuses_what_does_not_fit_before_it_writes(
     tmp_path: Path, row: dict[str, object], reason: str
 ) -> None:
-    file = HDF5File(tmp_path / "a.hdf5")
+    file = HDF5(tmp_path / "a.hdf5")
     file.append([{"a": np.zeros(3), "b": 1}])
     with pytest.raises(StorageError, match=reason):
         file.append([{"b": 2}, row])
@@ -225,7 +214,7 @@ def test_hdf5_refuses_what_does_not_fit_before_it_writes(
 def test_a_damaged_hdf5_file_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "a.hdf5"
     path.write_bytes(b"no hdf5")
-    file = HDF5File(path)
+    file = HDF5(path)
     file.open()
     file.append([{"a": 1}])
     assert (tmp_path / "a.hdf5.damaged").read_bytes() == b"no hdf5"
@@ -233,6 +222,6 @@ def test_a_damaged_hdf5_file_is_set_aside(tmp_path: Path) -> None:
 
 
 def test_unknown_class_names_the_known_ones() -> None:
-    assert persistence_class("CSV") is CSVFile
+    assert persistence_class("CSV") is CSV
     with pytest.raises(StorageError, match="CSV"):
         persistence_class("csv2")

@@ -38,8 +38,8 @@ class Site:
     def crash(self) -> StorageManager:
         """Ends the manager as a kill would (nothing is flushed by us) and starts the next one."""
         manager = self.manager
-        for producer in manager._producers.values():
-            producer.close()
+        manager.producers.close()
+        manager.syncer.end()
         manager._hasher.close()
         manager._folder_lock.release()
         self.manager = self._start()
@@ -349,5 +349,5 @@ def test_adopted_files_come_from_the_sites_own_folders_only(site: Site, tmp_path
 def test_damaged_state_is_set_aside(site: Site) -> None:
     (site.folder / ".sm_state.json").write_text("{broken")
     manager = site.crash()
-    assert manager.registrations == {}
+    assert manager.producers.filenames == {}
     assert (site.folder / ".sm_state.damaged").exists()
