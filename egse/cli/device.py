@@ -8,7 +8,7 @@ import click
 
 from egse.cli.common import print_table, report_start, report_stop, site_supervision, tells_errors
 from egse.site.layout import SiteError
-from egse.site.programs import Entry, device_entry, device_names
+from egse.site.programs import Entry, device_entries, device_entry
 from egse.site.supervise import Row, rows_of, running_elsewhere, start_programs
 
 
@@ -28,7 +28,7 @@ def device(name: str | None, action: str | None, simulator: bool, timeout: float
     Example: cgse device ogse start --simulator
     """
     if name is None:
-        print_table(_rows([device_entry(known) for known in device_names()]))
+        print_table(_rows(device_entries()))
         return
     entry = device_entry(name)
     if action == "start":

@@ -79,7 +79,7 @@ class SiteLayout:
     @property
     def run(self) -> Path:
         """The run directory: what runs, and the supervisor's files."""
-        return self.folder / "run"
+        return self.data / "run"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,191 @@
+"""The child process of a survey: imports control servers one after the other and writes down what it finds.
+
+Started by `egse.site.survey`, as `python -m egse.site.surveyor FOLDER`.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from egse.command import CommandDefinition
+from egse.declaration import ServerDeclaration
+from egse.device import lock_hardware
+from egse.proxy import Proxy, endpoint_from_settings, route_commands
+from egse.setup import NavigableDict, Setup, SetupError
+from egse.setup.trust import load_class
+from egse.site.survey import GROUP, DeviceInfo, Note, Order, ServerInfo, last_part, read_text
+
+NICENESS = 10
+"""Nobody waits for a survey: whoever is starting meanwhile goes first."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    declaration: ServerDeclaration
+    proxy: type[Any] | None
+
+
+class _Surveyor:
+    def __init__(self, folder: Path) -> None:
+        self.order = msgspec.json.decode((folder / "order").read_bytes(), type=Order)
+        self._notes = (folder / "notes").open("ab", buffering=0)
+        self._output = folder / "output"
+        self._loaded: dict[str, _Loaded] = {}
+
+    def run(self) -> None:
+        points = {point.name: point for point in entry_points(group=GROUP)}
+        for name in self.order.names:
+            if name not in self.order.broken:
+                self._begin(loading=name)
+                self._note(server=self._load(name, points.get(name)))
+        self._begin()
+        if self.order.setup:
+            for place, node in devices_of(
+                Setup.from_yaml_string(self.order.setup, self.order.filename or None)
+            ):
+                self._note(device=self._look_at(place, node))
+
+    def _begin(self, loading: str = "") -> None:
+        """Collects what is printed from now on."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        handle = os.open(self._output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        os.close(handle)
+        if loading:
+            self._note(loading=loading)
+
+    def _note(self, **fields: Any) -> None:
+        self._notes.write(msgspec.json.encode(Note(**fields)) + b"\n")
+
+    def _load(self, name: str, point: EntryPoint | None) -> ServerInfo:
+        if point is None:
+            return ServerInfo(name=name, title=name, problem="it is not installed")
+        try:
+            declaration = point.load()
+            if not isinstance(declaration, ServerDeclaration):
+                raise TypeError(f"{point.value} is no ControlServerApp")
+            proxy = pkgutil.resolve_name(declaration.proxy) if declaration.proxy else None
+        # The one place where whatever an import does becomes data; sys.exit() is what some vendors' drivers do.
+        except (Exception, SystemExit) as exc:
+            return ServerInfo(name=name, title=name, problem=self._describe(exc))
+        self._loaded[name] = _Loaded(declaration, proxy)
+        return ServerInfo(
+            name=name, title=declaration.title, settings=declaration.settings, device=declaration.device
+        )
+
+    def _describe(self, exc: BaseException) -> str:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        printed = last_part(read_text(self._output))
+        text = f"{type(exc).__name__}: {exc}"
+        return f"{text}\n{printed}" if printed else text
+
+    def _look_at(self, place: str, node: NavigableDict) -> DeviceInfo:
+        raw = str(node.get_raw_value("device"))
+        label = str(node.get_raw_value("device_name")) if "device_name" in node else place
+        try:
+            server, problem = self._server_of(node, raw), ""
+        except (Exception, SystemExit) as exc:
+            server, problem = "", self._describe(exc)
+        return DeviceInfo(place=place, device=raw, label=label, server=server, problem=problem)
+
+    def _server_of(self, node: NavigableDict, raw: str) -> str:
+        """Returns which server serves a device.
+
+        Raises:
+            LookupError: when none does, or it cannot be told which.
+        """
+        device = None if raw.startswith("class//") else node["device"]
+        kind = load_class(raw.removeprefix("class//")) if device is None else type(device)
+        candidates = self._candidates(kind)
+        if len(candidates) > 1 or not candidates:
+            # Identical units: each has a server of its own, and its Proxy knows where.
+            if device is None and issubclass(kind, Proxy):
+                device = node["device"]
+            if isinstance(device, Proxy):
+                endpoint = device.get_endpoint()
+                chosen = candidates or list(self._loaded)
+                candidates = [name for name in chosen if self._endpoint(name) == endpoint]
+        if len(candidates) == 1:
+            return candidates[0]
+        which = f"one of {', '.join(candidates)}, which differ in nothing" if candidates else "none"
+        raise LookupError(f"no control server for {kind.__module__}.{kind.__qualname__}: {which}")
+
+    def _candidates(self, kind: type[Any]) -> list[str]:
+        """Returns the servers of a class: of that very Proxy, of a Proxy it derives from, or of its interface."""
+        loaded = self._loaded.items()
+        same = [name for name, server in loaded if server.proxy is kind]
+        derived = [name for name, server in loaded if server.proxy and issubclass(kind, server.proxy)]
+        return same or derived or [n for n, s in loaded if issubclass(kind, s.declaration.interface)]
+
+    def _endpoint(self, name: str) -> str:
+        try:
+            return endpoint_from_settings(self._loaded[name].declaration.settings)
+        except KeyError:
+            return ""
+
+
+def devices_of(setup: Setup) -> Iterator[tuple[str, NavigableDict]]:
+    """Finds the devices of a Setup: everything with a `device` below `gse` and `camera.dpu`.
+
+    Args:
+        setup: the Setup; none of its devices is made.
+
+    Yields:
+        Key path and branch.
+    """
+    yield from _devices_below(_branch(setup, "gse"), "gse")
+    yield from _devices_below(_branch(_branch(setup, "camera"), "dpu"), "camera.dpu")
+
+
+def _devices_below(node: object, place: str) -> Iterator[tuple[str, NavigableDict]]:
+    if not isinstance(node, NavigableDict):
+        return
+    raw = node.get_raw_value("device") if "device" in node else None
+    if isinstance(raw, str) and raw.startswith(("class//", "factory//")):
+        yield place, node
+    for key in node:
+        yield from _devices_below(_branch(node, key), f"{place}.{key}")
+
+
+def _branch(node: object, key: str) -> object:
+    """Returns a branch of a Setup, also one from a file; None for anything else, of which nothing is made."""
+    value = node.get_raw_value(key) if isinstance(node, NavigableDict) and key in node else None
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, str) or not value.startswith("yaml//"):
+        return None
+    try:
+        return node[key]  # type: ignore[index]
+    except (SetupError, OSError):
+        return None  # what cannot be read holds no device; who reads it is told
+
+
+class _NoCommands:
+    """Proxies that are made here talk to nobody."""
+
+    def call(self, proxy: Proxy, definition: CommandDefinition, arguments: dict[str, Any]) -> Any:
+        raise ConnectionError("control servers are surveyed, no command is sent")
+
+
+def main() -> None:
+    """What the child does: `python -m egse.site.survey FOLDER`."""
+    os.nice(NICENESS)
+    route_commands(_NoCommands())
+    lock_hardware("control servers are surveyed, nothing may reach hardware")
+    _Surveyor(Path(sys.argv[1])).run()
+
+
+if __name__ == "__main__":
+    main()
