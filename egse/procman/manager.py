@@ -136,8 +136,8 @@ class ProcessManagerController(ProcessManagerInterface):
                 mode = "with the simulator" if status.simulator else "without the simulator"
                 raise ProcessManagerError(f"{entry.name} runs already, {mode}: shut it down first")
             return
-        logger.info("%s is started%s", entry.name, " with the simulator" if simulator else "")
         _translated(lambda: self.keeper.start(entry, simulator=simulator))
+        logger.info("%s is started%s", entry.name, " with the simulator" if simulator else "")
 
     def _stop(self, entries: list[Entry], statuses: dict[str, ServerStatus] | None = None) -> None:
         """Has servers stopped; those that were started by hand are asked to end."""
