@@ -60,7 +60,8 @@ class Inventory:
         try:
             self._installed = device_names()
             names = [name for name in self._installed if name not in PROGRAMS]
-            found = survey(setup, names, on_child=self._remember)
+            known = [name for name in names if known_entry(name) is not None]
+            found = survey(setup, names, known, on_child=self._remember)
         except Exception:  # the thread's last word: the former devices stay
             logger.exception("the devices of Setup %s are not known", setup.get_id())
             found = self._surveyed
@@ -98,7 +99,8 @@ class Inventory:
         return [self._device(device) for device in self._surveyed.devices]
 
     def _device(self, device: DeviceInfo) -> DeviceEntry:
-        server = self._surveyed.servers.get(device.server)
+        server = self._entry(device.server) if device.server else None
+        found = self._surveyed.servers.get(device.server)
         return DeviceEntry(
             place=device.place,
             label=device.label,
@@ -106,7 +108,7 @@ class Inventory:
             server=device.server,
             title=server.title if server else "",
             settings=server.settings if server else "",
-            problem=device.problem or (server.problem if server else ""),
+            problem=device.problem or (found.problem if found else ""),
         )
 
     def device_servers(self) -> list[str]:

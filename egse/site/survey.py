@@ -80,18 +80,28 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct):
-    """What the child shall look at; `broken` are those that ended a child before."""
+    """What the child shall look at.
+
+    Attributes:
+        names: the control servers that count.
+        known: those of them of which nothing needs to be told.
+        all_servers: tell about all of them, not just about those of the Setup's devices.
+        setup, filename: text and file of the Setup; empty for none.
+        broken: what ended a child before, with the reason.
+    """
 
     names: list[str]
-    broken: list[str]
+    known: list[str] = []
+    all_servers: bool = True
     setup: str = ""
     filename: str = ""
+    broken: dict[str, str] = {}
 
 
 class Note(msgspec.Struct, omit_defaults=True):
     """One line of what the child writes down."""
 
-    loading: str = ""
+    looking_at: str = ""
     server: ServerInfo | None = None
     device: DeviceInfo | None = None
 
@@ -104,6 +114,7 @@ def server_names() -> list[str]:
 def survey(
     setup: Setup | None = None,
     names: Iterable[str] | None = None,
+    known: Iterable[str] = (),
     *,
     timeout: float = TIMEOUT,
     on_child: Callable[[SubProcess], object] | None = None,
@@ -111,38 +122,39 @@ def survey(
     """Finds out about control servers without importing them here.
 
     Args:
-        setup: whose devices are looked at.
-        names: which servers; all that are installed when None.
+        setup: find out about its devices and their servers; None for the servers themselves.
+        names: which servers count; all that are installed when None.
+        known: those of which nothing needs to be told, which saves time.
         timeout: how long one child may take [s].
         on_child: called with each child once it runs, for those who may have to stop it.
 
     Returns:
         What was found; trouble of a package or a device stands in its `problem`.
     """
-    order = Order(server_names() if names is None else list(names), [])
+    order = Order(server_names() if names is None else list(names), list(known), all_servers=setup is None)
     if setup is not None:
         order.setup = setup.to_yaml_string("survey()")
         order.filename = str(setup.get_filename() or "")
-    servers: dict[str, ServerInfo] = {}
     while True:
         notes, output, reason = _ask(order, timeout, on_child)
-        servers.update({note.server.name: note.server for note in notes if note.server is not None})
-        if not reason:
-            devices = tuple(note.device for note in notes if note.device is not None)
-            return Survey(servers=dict(sorted(servers.items())), devices=devices)
-        culprit = next((note.loading for note in reversed(notes) if note.loading), "")
-        if not culprit or culprit in order.broken:
-            # Not one of the packages: the Setup names something that ends whoever imports it.
-            devices = tuple(note.device for note in notes if note.device is not None)
-            return Survey(servers=servers, devices=(*devices, _unfinished(reason, output)))
-        order.broken.append(culprit)
-        problem = f"its import {reason}" + (f":\n{output}" if output else "")
-        servers[culprit] = ServerInfo(name=culprit, title=culprit, problem=problem)
+        culprit = next((note.looking_at for note in reversed(notes) if note.looking_at), "")
+        problem = f"looking at it {reason}" + (f":\n{output}" if output else "")
+        if not reason or not culprit or culprit in order.broken:
+            found = _collected(notes)
+            return found if not reason else _with_trouble(found, problem)
+        order.broken[culprit] = problem
 
 
-def _unfinished(reason: str, output: str) -> DeviceInfo:
-    problem = f"looking at the devices of the Setup {reason}" + (f":\n{output}" if output else "")
-    return DeviceInfo(place="", device="", label="the rest of the Setup", problem=problem)
+def _collected(notes: list[Note]) -> Survey:
+    servers = {note.server.name: note.server for note in notes if note.server is not None}
+    devices = {note.device.place: note.device for note in notes if note.device is not None}
+    return Survey(servers=dict(sorted(servers.items())), devices=tuple(devices.values()))
+
+
+def _with_trouble(found: Survey, problem: str) -> Survey:
+    """Adds what cannot be laid at the door of one package or device."""
+    trouble = DeviceInfo(place="", device="", label="the rest of the Setup", problem=problem)
+    return Survey(servers=found.servers, devices=(*found.devices, trouble))
 
 
 def _ask(

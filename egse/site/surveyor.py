@@ -10,7 +10,8 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from egse.setup import NavigableDict, Setup, SetupError
 from egse.setup.trust import load_class
 from egse.site.survey import GROUP, DeviceInfo, Note, Order, ServerInfo, last_part, read_text
 
-NICENESS = 10
+NICENESS = 5
 """Nobody waits for a survey: whoever is starting meanwhile goes first."""
 
 
@@ -40,21 +41,36 @@ class _Surveyor:
         self._notes = (folder / "notes").open("ab", buffering=0)
         self._output = folder / "output"
         self._loaded: dict[str, _Loaded] = {}
+        self._seen: set[str] = set()
+        self._points = {point.name: point for point in entry_points(group=GROUP)}
 
     def run(self) -> None:
-        points = {point.name: point for point in entry_points(group=GROUP)}
-        for name in self.order.names:
-            if name not in self.order.broken:
-                self._begin(loading=name)
-                self._note(server=self._load(name, points.get(name)))
-        self._begin()
+        """Looks at everything in the order."""
+        nodes: list[tuple[str, NavigableDict]] = []
         if self.order.setup:
-            for place, node in devices_of(
-                Setup.from_yaml_string(self.order.setup, self.order.filename or None)
-            ):
-                self._note(device=self._look_at(place, node))
+            nodes = list(devices_of(Setup.from_yaml_string(self.order.setup, self.order.filename or None)))
+        devices = [self._look_at(place, node) for place, node in nodes]
+        if self.order.all_servers:
+            self._load_all(set(self.order.names))
+            return
+        # What no Proxy has told must be found by the declarations, all of them.
+        if not all(device.server or device.problem for device in devices):
+            self._load_all(set(self.order.names))
+            devices = [
+                device if device.server or device.problem else self._look_at(*node, thoroughly=True)
+                for device, node in zip(devices, nodes)
+            ]
+        self._load_all({device.server for device in devices} - {""} - set(self.order.known))
+        for device in devices:
+            self._note(device=device)
 
-    def _begin(self, loading: str = "") -> None:
+    def _load_all(self, names: set[str]) -> None:
+        for name in sorted(names - self._seen):
+            self._seen.add(name)
+            self._begin(name)
+            self._note(server=self._load(name))
+
+    def _begin(self, looking_at: str) -> None:
         """Collects what is printed from now on."""
         sys.stdout.flush()
         sys.stderr.flush()
@@ -62,15 +78,16 @@ class _Surveyor:
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         os.close(handle)
-        if loading:
-            self._note(loading=loading)
+        self._note(looking_at=looking_at)
 
     def _note(self, **fields: Any) -> None:
         self._notes.write(msgspec.json.encode(Note(**fields)) + b"\n")
 
-    def _load(self, name: str, point: EntryPoint | None) -> ServerInfo:
-        if point is None:
-            return ServerInfo(name=name, title=name, problem="it is not installed")
+    def _load(self, name: str) -> ServerInfo:
+        point = self._points.get(name)
+        problem = self.order.broken.get(name, "" if point else "it is not installed")
+        if point is None or problem:
+            return ServerInfo(name=name, title=name, problem=problem)
         try:
             declaration = point.load()
             if not isinstance(declaration, ServerDeclaration):
@@ -91,25 +108,40 @@ class _Surveyor:
         text = f"{type(exc).__name__}: {exc}"
         return f"{text}\n{printed}" if printed else text
 
-    def _look_at(self, place: str, node: NavigableDict) -> DeviceInfo:
+    def _look_at(self, place: str, node: NavigableDict, *, thoroughly: bool = False) -> DeviceInfo:
+        """Returns what is known of a device; neither server nor problem when only the declarations can tell."""
         raw = str(node.get_raw_value("device"))
         label = str(node.get_raw_value("device_name")) if "device_name" in node else place
-        try:
-            server, problem = self._server_of(node, raw), ""
-        except (Exception, SystemExit) as exc:
-            server, problem = "", self._describe(exc)
-        return DeviceInfo(place=place, device=raw, label=label, server=server, problem=problem)
+        problem = self.order.broken.get(place, "")
+        server = ""
+        if not problem:
+            self._begin(place)
+            try:
+                server = self._server_of(node, raw, thoroughly)
+            except (Exception, SystemExit) as exc:
+                problem = self._describe(exc)
+        return DeviceInfo(
+            place=place,
+            device=raw,
+            label=label,
+            server=server or self._neighbour(raw, problem),
+            problem=problem,
+        )
 
-    def _server_of(self, node: NavigableDict, raw: str) -> str:
-        """Returns which server serves a device.
+    def _server_of(self, node: NavigableDict, raw: str, thoroughly: bool) -> str:
+        """Returns which server serves a device; empty when only the declarations of all servers can tell.
 
         Raises:
             LookupError: when none does, or it cannot be told which.
         """
         device = None if raw.startswith("class//") else node["device"]
         kind = load_class(raw.removeprefix("class//")) if device is None else type(device)
+        if (named := getattr(device or kind, "server_name", "")) in self.order.names:
+            return str(named)
+        if not thoroughly:
+            return ""
         candidates = self._candidates(kind)
-        if len(candidates) > 1 or not candidates:
+        if len(candidates) != 1:
             # Identical units: each has a server of its own, and its Proxy knows where.
             if device is None and issubclass(kind, Proxy):
                 device = node["device"]
@@ -121,6 +153,19 @@ class _Surveyor:
             return candidates[0]
         which = f"one of {', '.join(candidates)}, which differ in nothing" if candidates else "none"
         raise LookupError(f"no control server for {kind.__module__}.{kind.__qualname__}: {which}")
+
+    def _neighbour(self, raw: str, problem: str) -> str:
+        """Returns the server that stands nearest to a class that cannot be imported: who starts it learns why."""
+        if not problem:
+            return ""
+        module = raw.partition("//")[2].rpartition(".")[0].split(".")
+        shared = {}
+        for name in self.order.names:
+            other = self._points[name].module.split(".") if name in self._points else []
+            shared[name] = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(module, other)))
+        most = max(shared.values(), default=0)
+        nearest = [name for name, count in shared.items() if count == most]
+        return nearest[0] if most >= 2 and len(nearest) == 1 else ""
 
     def _candidates(self, kind: type[Any]) -> list[str]:
         """Returns the servers of a class: of that very Proxy, of a Proxy it derives from, or of its interface."""

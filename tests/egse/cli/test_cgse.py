@@ -111,7 +111,7 @@ def test_sandbox_from_start_to_stop(cgse, stand_ins: None, tmp_path: Path) -> No
     assert cgse("sandbox", "stop", "--dir", folder) == (0, "Stopped: log_cs, sm_cs\n")
     assert cgse("sandbox", "stop", "--dir", folder) == (0, "Nothing was running.\n")
     assert cgse("sandbox", "status", "--dir", folder)[0] == 1
-    assert marked_processes(Path(folder) / "run") == []
+    assert marked_processes(Path(folder) / "data" / "LAB" / "run") == []
     release_block(Path(folder))
 
 
@@ -151,13 +151,13 @@ def test_run_starts_runs_stops_and_passes_the_exit_code_on(cgse, stand_ins: None
 
     assert code == 7
     assert (tmp_path / "out").read_text() == f"{folder / 'settings.yaml'}\n"
-    assert marked_processes(folder / "run") == []
+    assert marked_processes(folder / "data" / "LAB" / "run") == []
     code, output = cgse("sandbox", "run", "--dir", str(folder), "--", "/no/such/program")
     assert code == 1
     assert "/no/such/program cannot be run: No such file" in output
     cgse("sandbox", "start", "--dir", str(folder))
     cgse("sandbox", "run", "--dir", str(folder), "--", "true")
-    assert len(marked_processes(folder / "run")) == 3, "what ran before keeps running"
+    assert len(marked_processes(folder / "data" / "LAB" / "run")) == 3, "what ran before keeps running"
     cgse("sandbox", "stop", "--dir", str(folder))
     release_block(folder)
 

@@ -72,8 +72,8 @@ def test_devices_of_a_setup_and_their_servers(bench: Bench, pm: ProcessManagerPr
         "gse.lsci336": "lsci336_cs",
         "gse.twins.one": "twin1_cs",
         "gse.twins.two": "twin2_cs",
-        "gse.wheel": "",
-        "gse.exiting": "",
+        "gse.wheel": "wheel_cs",
+        "gse.exiting": "exiting_cs",
         "gse.other": "",
         "camera.dpu": "dpu_cs",
     }
@@ -141,7 +141,9 @@ def test_programs_and_names_that_there_are_not(pm: ProcessManagerProxy) -> None:
     assert pm.get_all_status()["fitsgen"].up
     assert pm.stop_fitsgen().state is ServerState.STOPPED
     for start in (pm.start_fov_hk, pm.start_n_fee_hk):
-        with pytest.raises(ProcessManagerError, match="is not installed in .*: install the package that brings it"):
+        with pytest.raises(
+            ProcessManagerError, match=r"is not installed in .*: install the package that brings it"
+        ):
             start()
     with pytest.raises(ProcessManagerError, match=r"no device server 'dumy_cs' is installed .*did you mean"):
         pm.start_cs("dumy_cs")
@@ -170,7 +172,9 @@ def _is_back(status: ServerStatus, former: int | None) -> bool:
 
 
 def test_all_devices_of_the_setup_at_once_one_of_which_fails(bench: Bench, pm: ProcessManagerProxy) -> None:
-    bench.load({"dummy": DUMMY, "lsci336": {"device": "class//bench_units.twins.TwinProxy", "device_args": [1]}})
+    bench.load(
+        {"dummy": DUMMY, "lsci336": {"device": "class//bench_units.twins.TwinProxy", "device_args": [1]}}
+    )
     bench.run("dummy_cs", "stop")
     statuses = pm.start_egse(sim_mode=True)
 
