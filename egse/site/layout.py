@@ -98,8 +98,8 @@ class SiteLayout:
         }
 
     def make_folders(self) -> None:
-        """Makes the folders, for this user only."""
-        for folder in (self.folder, self.data_root, self.data, self.log, self.run):
+        """Makes the folders, for this user only; the run directory is made by whoever runs something."""
+        for folder in (self.folder, self.data_root, self.data, self.log):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
