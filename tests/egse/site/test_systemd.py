@@ -7,14 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from egse.cli.device import device
 from egse.cli.systemd import systemd
 from egse.env import VARIABLES
-from egse.process import LaunchError, State
+from egse.process import LaunchError, State, SubProcess
+from egse.procman import ProcessManagerError, ServerState
+from egse.procman.manager import ProcessManagerController
 from egse.settings import Settings
 from egse.site.keepers import SupervisorKeeper, own_unit, site_keeper
 from egse.site.layout import SiteError, SiteLayout
@@ -73,10 +77,12 @@ class FakeSystemd:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
-    fake = FakeSystemd(tmp_path / "systemd", os.getpid())
-    monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
-    return fake
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSystemd]:
+    """The programs on the PATH; every unit that they start is one and the same process, which says nothing."""
+    with SubProcess("unit", [sys.executable, "-c", "import signal; signal.pause()"]) as unit:
+        fake = FakeSystemd(tmp_path / "systemd", unit.pid)
+        monkeypatch.setenv("PATH", f"{fake.folder}{os.pathsep}{os.environ['PATH']}")
+        yield fake
 
 
 def settings_of(text: str) -> dict[str, list[str]]:
@@ -244,3 +250,43 @@ def test_a_unit_that_crashed_says_why(site: SiteLayout, fake: FakeSystemd) -> No
     fake.set({"refuse": True})
     with pytest.raises(LaunchError, match="Interactive authentication required"):
         keeper.start(entry)
+
+
+@pytest.fixture
+def under_systemd(site: SiteLayout, fake: FakeSystemd) -> FakeSystemd:
+    """A site whose device servers are units."""
+    block = "Process Manager Control Server:\n"
+    site.settings.write_text(site.settings.read_text().replace(block, f"{block}  LAUNCHER: systemd\n"))
+    Settings.load(force=True)
+    return fake
+
+
+def test_the_process_manager_starts_units(under_systemd: FakeSystemd) -> None:
+    manager = ProcessManagerController(site_keeper())
+    try:
+        status = manager.start_cs("ogse", sim_mode=True)
+        assert (status.name, status.keeper, status.simulator) == ("ogse_cs", "systemd", True)
+        assert status.state is ServerState.STARTING, "its unit is there, it does not answer yet"
+        assert status.pid is not None
+        under_systemd.set({"cgse-device@ogse_cs.service": {"ActiveState": "failed", "ExecMainStatus": "1"}})
+        crashed = manager.get_status("ogse_cs")
+        assert (crashed.state, crashed.settled) == (ServerState.CRASHED, True)
+        assert crashed.stderr == ("OSError: libximc.so: cannot open shared object file",)
+        manager.shut_down_cs("ogse_cs")
+        assert manager.get_status("ogse_cs").state is ServerState.STOPPED
+        assert "--no-ask-password stop --no-block cgse-device@ogse_cs.service" in under_systemd.calls
+        under_systemd.set({"refuse": True})
+        with pytest.raises(ProcessManagerError, match="Interactive authentication required"):
+            manager.start_cs("ogse_cs")
+    finally:
+        manager.close()
+
+
+def test_the_command_line_starts_units_too(under_systemd: FakeSystemd) -> None:
+    started = CliRunner().invoke(device, ["ogse", "start", "--simulator"])
+    assert started.exit_code == 0, started.output
+    assert "ogse_cs  running" in started.output
+    assert CliRunner().invoke(device, ["ogse", "status"]).exit_code == 0
+    stopped = CliRunner().invoke(device, ["ogse", "stop"])
+    assert "ogse_cs  stopped" in stopped.output
+    assert "--no-ask-password start cgse-device@ogse_cs.service" in under_systemd.calls
