@@ -47,8 +47,10 @@ class _Surveyor:
     def run(self) -> None:
         """Looks at everything in the order."""
         nodes: list[tuple[str, NavigableDict]] = []
+        unreadable: list[DeviceInfo] = []
         if self.order.setup:
-            nodes = list(devices_of(Setup.from_yaml_string(self.order.setup, self.order.filename or None)))
+            setup = Setup.from_yaml_string(self.order.setup, self.order.filename or None)
+            nodes = list(devices_of(setup, unreadable))
         devices = [self._look_at(place, node) for place, node in nodes]
         if self.order.all_servers:
             self._load_all(set(self.order.names))
@@ -61,7 +63,7 @@ class _Surveyor:
                 for device, node in zip(devices, nodes)
             ]
         self._load_all({device.server for device in devices} - {""} - set(self.order.known))
-        for device in devices:
+        for device in (*devices, *unreadable):
             self._note(device=device)
 
     def _load_all(self, names: set[str]) -> None:
@@ -181,30 +183,38 @@ class _Surveyor:
             return ""
 
 
-def devices_of(setup: Setup) -> Iterator[tuple[str, NavigableDict]]:
+def devices_of(
+    setup: Setup, unreadable: list[DeviceInfo] | None = None
+) -> Iterator[tuple[str, NavigableDict]]:
     """Finds the devices of a Setup: everything with a `device` below `gse` and `camera.dpu`.
 
     Args:
         setup: the Setup; none of its devices is made.
+        unreadable: takes the branches from files (`yaml//...`) that may hold devices and cannot be read.
 
     Yields:
         Key path and branch.
     """
-    yield from _devices_below(_branch(setup, "gse"), "gse")
-    yield from _devices_below(_branch(_branch(setup, "camera"), "dpu"), "camera.dpu")
+    lost: list[DeviceInfo] = [] if unreadable is None else unreadable
+    yield from _devices_below(_branch(setup, "gse", "gse", lost), "gse", lost)
+    camera = _branch(setup, "camera", "camera", lost)
+    yield from _devices_below(_branch(camera, "dpu", "camera.dpu", lost), "camera.dpu", lost)
 
 
-def _devices_below(node: object, place: str) -> Iterator[tuple[str, NavigableDict]]:
+def _devices_below(node: object, place: str, lost: list[DeviceInfo]) -> Iterator[tuple[str, NavigableDict]]:
     if not isinstance(node, NavigableDict):
         return
     raw = node.get_raw_value("device") if "device" in node else None
-    if isinstance(raw, str) and raw.startswith(("class//", "factory//")):
+    is_device = isinstance(raw, str) and raw.startswith(("class//", "factory//"))
+    if is_device:
         yield place, node
     for key in node:
-        yield from _devices_below(_branch(node, key), f"{place}.{key}")
+        below = f"{place}.{key}"
+        # The files of a device are its own business; who reads one that is missing is told.
+        yield from _devices_below(_branch(node, key, below, [] if is_device else lost), below, lost)
 
 
-def _branch(node: object, key: str) -> object:
+def _branch(node: object, key: str, place: str, lost: list[DeviceInfo]) -> object:
     """Returns a branch of a Setup, also one from a file; None for anything else, of which nothing is made."""
     value = node.get_raw_value(key) if isinstance(node, NavigableDict) and key in node else None
     if isinstance(value, Mapping):
@@ -213,8 +223,9 @@ def _branch(node: object, key: str) -> object:
         return None
     try:
         return node[key]  # type: ignore[index]
-    except (SetupError, OSError):
-        return None  # what cannot be read holds no device; who reads it is told
+    except (SetupError, OSError) as exc:
+        lost.append(DeviceInfo(place=place, device=value, label=place, problem=str(exc)))
+        return None
 
 
 class _NoCommands:
