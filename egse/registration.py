@@ -8,6 +8,7 @@ every control server.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -137,6 +138,7 @@ class Registration(threading.Thread):
             if not self.registered.is_set():
                 return False
             with services_of(self._producer, FAREWELL_TIMEOUT) as services:
+                _require_listening(services.get_endpoint())
                 services.remove_listener(msgspec.to_builtins(self.listener))
             return True
         except (ConnectionError, TimeoutError) as exc:
@@ -158,6 +160,15 @@ def services_of(producer: Producer, timeout: float = SERVICE_TIMEOUT) -> closing
         services = proxy.get_service_proxy()
     services.timeout = timeout
     return closing(services)
+
+
+def _require_listening(endpoint: str) -> None:
+    """Raises ConnectionError at once when nobody listens: a server that ends has no time to wait for that."""
+    host, _, port = endpoint.rpartition("//")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=FAREWELL_TIMEOUT).close()
+    except OSError as exc:
+        raise ConnectionError(f"nobody listens at {endpoint}: {exc}") from exc
 
 
 class EventParticipant:

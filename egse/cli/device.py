@@ -7,9 +7,11 @@ import sys
 import click
 
 from egse.cli.common import print_table, report_start, report_stop, site_supervision, tells_errors
+from egse.site.keepers import site_keeper
 from egse.site.layout import SiteError
-from egse.site.programs import Entry, device_entry, device_names
-from egse.site.supervise import Row, rows_of, running_elsewhere, start_programs
+from egse.site.programs import Entry, device_entries, device_entry
+from egse.site.supervise import Row, make_row, rows_of, running_elsewhere, start_programs
+from egse.site.units import UnitKeeper
 
 
 @click.command()
@@ -24,11 +26,12 @@ def device(name: str | None, action: str | None, simulator: bool, timeout: float
     """Start, stop or show a device control server; without a name: show all.
 
     NAME is that of the server, `_cs` may be left out. What is started is supervised: it is restarted when it crashes.
+    Where LAUNCHER of the process manager is systemd, it is a unit.
 
     Example: cgse device ogse start --simulator
     """
     if name is None:
-        print_table(_rows([device_entry(known) for known in device_names()]))
+        print_table(_rows(device_entries()))
         return
     entry = device_entry(name)
     if action == "start":
@@ -43,6 +46,10 @@ def device(name: str | None, action: str | None, simulator: bool, timeout: float
 
 def _start(entry: Entry, simulator: bool, timeout: float) -> None:
     supervision = site_supervision()
+    if (units := _units()) is not None:
+        units.start(entry, simulator=simulator)
+        print_table(_rows([entry]))
+        return
     record = supervision.launcher.status().get(entry.name)
     if record is not None and simulator != ("--simulator" in record.command):
         kind = "without the simulator" if simulator else "with the simulator"
@@ -54,11 +61,24 @@ def _start(entry: Entry, simulator: bool, timeout: float) -> None:
 
 def _stop(entry: Entry) -> None:
     supervision = site_supervision()
+    if (units := _units()) is not None:
+        units.stop([entry.name])
+        print_table(_rows([entry]))
+        return
     report_stop(supervision.withdraw([entry.name]))
     for name, holder in running_elsewhere(supervision, [entry]).items():
         click.echo(f"{name} still runs, not started here: {holder}. Stop it with `{name} stop`.", err=True)
 
 
+def _units() -> UnitKeeper | None:
+    """Returns the keeper of a site whose device servers are units of systemd; None for any other site."""
+    keeper = site_keeper()
+    return keeper if isinstance(keeper, UnitKeeper) else None
+
+
 def _rows(entries: list[Entry]) -> list[Row]:
     supervision = site_supervision()
+    if (units := _units()) is not None:
+        states = units.states(entries)
+        return [make_row(entry.name, states.get(entry.name)) for entry in entries]
     return rows_of(supervision, [entry.name for entry in entries], running_elsewhere(supervision, entries))

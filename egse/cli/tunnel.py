@@ -22,7 +22,7 @@ from egse.cli.common import tells_errors
 from egse.ports import port_holder
 from egse.settings import Settings, SettingsError
 from egse.site.layout import SiteError
-from egse.site.programs import TABLE, Entry, Kind, core_entries, device_entry, device_names
+from egse.site.programs import TABLE, Entry, Kind, core_entries, device_entries, device_entry
 
 SSH_PORT = 22
 _NOT_OF_THE_SERVER = ("DEVICE_", "EXTERN_")
@@ -136,7 +136,7 @@ def _entries(names: Sequence[str]) -> list[Entry]:
     """Returns what the names stand for; without names all servers that have a block in the settings."""
     if names:
         return list({entry.name: entry for entry in map(_entry, names)}.values())
-    known = [*core_entries(), *map(device_entry, device_names())]
+    known = [*core_entries(), *device_entries()]
     return [entry for entry in known if _has_block(entry)]
 
 

@@ -72,6 +72,26 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+def own_descendants(pid: int, own_marker: str) -> list[psutil.Process]:
+    """Returns the descendants of a launched program, without those that were launched as programs of their own.
+
+    A program may be the parent of the supervisor, and so of everybody: the process manager is, when it had to start
+    one. What carries another marker than the program outlives it.
+
+    Args:
+        pid: the program.
+        own_marker: its marker; a descendant without any marker counts as its own.
+    """
+    return [process for process in descendants(pid) if _marker_of(process) in ("", own_marker)]
+
+
+def _marker_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(MARKER, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
 def marked_processes(run_dir: Path, name: str | None = None) -> list[psutil.Process]:
     """Finds the living processes of this user that carry the marker of a program.
 

@@ -30,10 +30,10 @@ import psutil
 from egse.clock import Clock, system_clock
 from egse.process.identity import (
     MARKER,
-    descendants,
     end_all,
     marked_processes,
     marker,
+    own_descendants,
     process_identity,
     wait_gone,
 )
@@ -269,14 +269,14 @@ class Launcher:
         """Sends SIGTERM to a program.
 
         Returns:
-            The program and all its descendants: what has to be gone at the end.
+            The program and its descendants (without programs of their own): what has to be gone at the end.
         """
         record = self.registry.running(name)
         if record is None:
             return []
         try:
             process = psutil.Process(record.pid)
-            family = [process, *descendants(record.pid)]
+            family = [process, *own_descendants(record.pid, marker(self.run_dir, name))]
             process.terminate()
         except psutil.Error:
             return []
@@ -305,7 +305,7 @@ class Launcher:
         self.registry.remove(name)
 
     def stop(self, name: str, timeout: float = 5.0) -> bool:
-        """Stops a program and all its descendants: SIGTERM, then SIGKILL.
+        """Stops a program and what it started itself: SIGTERM, then SIGKILL.
 
         Args:
             name: the program.

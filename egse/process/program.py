@@ -27,7 +27,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             soon as it runs.
         ready_timeout: it must be ready within this time [s].
         stop_timeout: it must end within this time [s] after SIGTERM, otherwise it is killed.
-        tries: a supervisor gives up after this many crashes in a row (after 3 when it was never ready).
+        tries: a supervisor gives up after this many crashes in a row (after 3 when it was never ready); 0: once it was
+            ready it is never given up.
     """
 
     name: str

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 import signal
 
 import msgspec
@@ -100,7 +101,7 @@ class SupervisorStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 def restart_delay(crashes: int) -> float:
     """Returns the delay [s] before the restart that follows the n-th crash in a row."""
-    return float(min(FIRST_DELAY * 2.0 ** (max(crashes, 1) - 1), LONGEST_DELAY))
+    return float(min(FIRST_DELAY * 2.0 ** (min(max(crashes, 1), 20) - 1), LONGEST_DELAY))
 
 
 class Supervised:
@@ -269,8 +270,7 @@ class Supervised:
             self._clean_up()
         except LaunchError as exc:
             self._reason = f"{reason}\n{exc}"
-        tries = self.program.tries
-        if self._crashes >= (tries if self._was_ready else min(tries, FIRST_TRIES)):
+        if self._crashes >= self._allowed_crashes():
             LOGGER.error("%s crashed %d times: given up; %s", self.program.name, self._crashes, self._reason)
             self.state = State.FATAL
             return
@@ -279,6 +279,11 @@ class Supervised:
         self._restarts += 1
         self._not_before = self._clock.monotonic() + delay
         self.state = State.BACKOFF
+
+    def _allowed_crashes(self) -> float:
+        """Returns after how many crashes in a row the program is given up."""
+        tries = self.program.tries or math.inf
+        return tries if self._was_ready else min(tries, FIRST_TRIES)
 
     def _begin_stop(self) -> None:
         self._family = self._launcher.request_stop(self.program.name)

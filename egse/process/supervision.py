@@ -90,12 +90,13 @@ class Supervision:
         self._ensure_supervisor()
         return already
 
-    def withdraw(self, names: Iterable[str], timeout: float = 15.0) -> list[str]:
+    def withdraw(self, names: Iterable[str], timeout: float = 15.0, *, wait: bool = True) -> list[str]:
         """Stops programs; the others keep running.
 
         Args:
             names: which ones.
             timeout: how long to wait until they are gone [s].
+            wait: False: leave it to the supervisor when there is one, and return at once.
 
         Returns:
             The names of those that were running.
@@ -111,7 +112,7 @@ class Supervision:
         if published is None:
             for name in sorted(chosen, key=lambda name: -stages.get(name, 0)):
                 self.launcher.stop(name)
-        else:
+        elif wait:
             listed = ", ".join(sorted(chosen))
             self._wait(lambda: not chosen & set(self.status()), timeout, f"{listed} did not stop")
             if not self._wishes().programs:

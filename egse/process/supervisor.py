@@ -77,10 +77,14 @@ class Supervisor:
             if not self._supervised and self._wishes is not None:
                 LOGGER.info("nothing left to supervise")
                 return
-            busy = any(s.state in (State.STARTING, State.STOPPING) for s in self._supervised.values())
-            readable, _, _ = select.select([wake_up], [], [], POLL_PERIOD if busy else IDLE_PERIOD)
+            readable, _, _ = select.select([wake_up], [], [], POLL_PERIOD if self._is_busy() else IDLE_PERIOD)
             if readable:
                 os.read(wake_up, 64)
+
+    def _is_busy(self) -> bool:
+        """Returns True while a program is on its way up or down, or waits for its turn to be stopped."""
+        moving = (State.STARTING, State.STOPPING)
+        return any(s.state in moving or s.unwanted_and_alive for s in self._supervised.values())
 
     def _owner_has_ended(self) -> bool:
         if self._owner is None or is_same_process(*self._owner):

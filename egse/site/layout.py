@@ -79,7 +79,7 @@ class SiteLayout:
     @property
     def run(self) -> Path:
         """The run directory: what runs, and the supervisor's files."""
-        return self.folder / "run"
+        return self.data / "run"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -98,8 +98,8 @@ class SiteLayout:
         }
 
     def make_folders(self) -> None:
-        """Makes the folders, for this user only."""
-        for folder in (self.folder, self.data_root, self.data, self.log, self.run):
+        """Makes the folders, for this user only; the run directory is made by whoever runs something."""
+        for folder in (self.folder, self.data_root, self.data, self.log):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

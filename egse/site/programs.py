@@ -9,14 +9,14 @@ from __future__ import annotations
 import enum
 import shutil
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from egse.advice import or_meant
 from egse.process import Program
 from egse.site.layout import SiteError
+from egse.site.survey import server_names, survey
 
 
 class Kind(enum.Enum):
@@ -69,8 +69,12 @@ class Entry:
             command=(script(self.name), "start", *arguments),
             needs=self.needs,
             stage=10 * self.kind.value + self.stage,
+            tries=0 if self.kind is Kind.CORE else DEVICE_TRIES,
         )
 
+
+DEVICE_TRIES = 8
+"""A device server that crashes so often in a row is given up; a core service never is, once it was up."""
 
 SIMULATED = ("speed", "seed")
 
@@ -78,6 +82,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("log_cs", Kind.CORE, "log manager", "Logging Control Server"),
     Entry("sm_cs", Kind.CORE, "storage manager", "Storage Control Server", stage=1),
     Entry("cm_cs", Kind.CORE, "configuration manager", "Configuration Manager Control Server", stage=2),
+    Entry("pm_cs", Kind.CORE, "process manager", "Process Manager Control Server", stage=3),
+    Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=SIMULATED),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
@@ -104,25 +110,55 @@ def script(name: str) -> str:
     return found
 
 
+def is_installed(name: str) -> bool:
+    """Says whether there is a console script of this name."""
+    try:
+        return bool(script(name))
+    except SiteError:
+        return False
+
+
 def core_entries() -> list[Entry]:
-    """Returns the core services of a site, in the order of their start."""
-    return [entry for entry in TABLE if entry.kind is Kind.CORE]
+    """Returns the core services of a site that are installed, in the order of their start."""
+    return [entry for entry in TABLE if entry.kind is Kind.CORE and is_installed(entry.name)]
 
 
 def sandbox_entries(only_core: bool = False) -> list[Entry]:
     """Returns what a sandbox starts."""
-    return core_entries() if only_core else list(TABLE)
+    rest = [entry for entry in TABLE if entry.kind is not Kind.CORE]
+    return core_entries() if only_core else core_entries() + rest
 
 
-def server_names() -> list[str]:
-    """Returns the names of all control servers that are installed, core services too."""
-    return sorted({point.name for point in entry_points(group="egse.control_server")})
+def known_entry(name: str) -> Entry | None:
+    """Returns the row of the table with this name, None when there is none."""
+    return next((entry for entry in TABLE if entry.name == name), None)
 
 
 def device_names() -> list[str]:
     """Returns the names of all device servers that are installed."""
-    core = {entry.name for entry in core_entries()}
-    return [name for name in server_names() if name not in core]
+    return [name for name in server_names() if not _is_core(name)]
+
+
+def device_entries(names: Iterable[str] | None = None) -> list[Entry]:
+    """Returns the entries of device servers, without what they need in a sandbox.
+
+    What is not in the table is imported in another process, which is slow; a package that cannot be imported has no
+    title and no ports, and starting its server tells why.
+
+    Args:
+        names: full names of installed device servers; all of them when None.
+    """
+    wanted = device_names() if names is None else list(names)
+    others = [name for name in wanted if known_entry(name) is None]
+    found = survey(names=others).servers if others else {}
+    entries = []
+    for name in wanted:
+        known = known_entry(name)
+        if known is not None:
+            entries.append(replace(known, needs=()))
+        else:
+            entries.append(Entry(name, Kind.DEVICE, found[name].title, found[name].settings))
+    return entries
 
 
 def device_entry(name: str) -> Entry:
@@ -131,27 +167,32 @@ def device_entry(name: str) -> Entry:
     Raises:
         SiteError: when there is none, with the names there are.
     """
-    devices = device_names()
+    return device_entries([full_name(name)])[0]
+
+
+def full_name(name: str, also: Iterable[str] = ()) -> str:
+    """Returns the name of an installed device server, which was given with or without `_cs`.
+
+    Args:
+        name: the name.
+        also: further names that are accepted.
+
+    Raises:
+        SiteError: when there is none, with the names there are.
+    """
+    devices = [*device_names(), *also]
     for candidate in (name, f"{name}_cs"):
         if candidate in devices:
-            known = next((entry for entry in TABLE if entry.name == candidate), None)
-            return replace(known, needs=()) if known else _third_party(candidate)
-    core = {entry.name for entry in core_entries()}
-    if name in core or f"{name}_cs" in core:
+            return candidate
+    if _is_core(name) or _is_core(f"{name}_cs"):
         raise SiteError(f"{name} is a core service: use `cgse core start`")
     names = ", ".join(devices) or "none"
     raise SiteError(f"no device server {name!r} is installed (there are: {names}){or_meant(name, devices)}")
 
 
-def _third_party(name: str) -> Entry:
-    """Returns the entry of a device server that some other package brings."""
-    (point, *_) = entry_points(group="egse.control_server", name=name)
-    try:
-        declaration = point.load()
-    except (ImportError, AttributeError) as exc:
-        brought_by = point.dist.name if point.dist is not None else point.value
-        raise SiteError(f"the device server {name} cannot be loaded (package {brought_by}): {exc}") from exc
-    return Entry(name, Kind.DEVICE, declaration.title, declaration.settings)
+def _is_core(name: str) -> bool:
+    known = known_entry(name)
+    return known is not None and known.kind is Kind.CORE
 
 
 def programs_of(entries: Sequence[Entry], options: dict[str, str] | None = None) -> list[Program]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from egse.setup import Setup, SetupError, get_setup
 
@@ -19,10 +20,14 @@ class LoadedSetup:
     """Fetches Setups from the configuration manager, each in a thread of its own.
 
     The service must go on answering meanwhile: the configuration manager may be waiting for it at this very moment.
+
+    Args:
+        on_fetched: called with each Setup, in that thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_fetched: Callable[[Setup], object] | None = None) -> None:
         self.setup: Setup | None = None
+        self._on_fetched = on_fetched
         self._lock = threading.Lock()
         self._newest = 0
         self._ending = threading.Event()
@@ -67,6 +72,8 @@ class LoadedSetup:
                 return True  # a newer one is on its way
             self.setup = setup
         logger.info("Setup %s fetched from the configuration manager", setup.get_id())
+        if self._on_fetched is not None:
+            self._on_fetched(setup)
         return True
 
     def close(self) -> None:

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from egse.cli import COMMANDS, main
 from egse.cli.common import format_duration
+from egse.process import Supervision
 from egse.process.identity import marked_processes
 from egse.site import programs
-from egse.site.layout import SiteLayout
+from egse.site.layout import SiteError, SiteLayout
 from egse.site.ports import release_block
 from egse.site.programs import Entry, Kind
 
@@ -111,7 +112,7 @@ def test_sandbox_from_start_to_stop(cgse, stand_ins: None, tmp_path: Path) -> No
     assert cgse("sandbox", "stop", "--dir", folder) == (0, "Stopped: log_cs, sm_cs\n")
     assert cgse("sandbox", "stop", "--dir", folder) == (0, "Nothing was running.\n")
     assert cgse("sandbox", "status", "--dir", folder)[0] == 1
-    assert marked_processes(Path(folder) / "run") == []
+    assert marked_processes(Path(folder) / "data" / "LAB" / "run") == []
     release_block(Path(folder))
 
 
@@ -151,13 +152,13 @@ def test_run_starts_runs_stops_and_passes_the_exit_code_on(cgse, stand_ins: None
 
     assert code == 7
     assert (tmp_path / "out").read_text() == f"{folder / 'settings.yaml'}\n"
-    assert marked_processes(folder / "run") == []
+    assert marked_processes(folder / "data" / "LAB" / "run") == []
     code, output = cgse("sandbox", "run", "--dir", str(folder), "--", "/no/such/program")
     assert code == 1
     assert "/no/such/program cannot be run: No such file" in output
     cgse("sandbox", "start", "--dir", str(folder))
     cgse("sandbox", "run", "--dir", str(folder), "--", "true")
-    assert len(marked_processes(folder / "run")) == 3, "what ran before keeps running"
+    assert len(marked_processes(folder / "data" / "LAB" / "run")) == 3, "what ran before keeps running"
     cgse("sandbox", "stop", "--dir", str(folder))
     release_block(folder)
 
@@ -180,6 +181,42 @@ def test_core_services_of_a_real_site(cgse, stand_ins: None, site: SiteLayout) -
     assert cgse("device", "ogse", "stop") == (0, "Stopped: ogse_cs\n")
     assert cgse("core", "stop") == (0, "Nothing was running.\n")
     assert [p.cmdline() for p in marked_processes(site.data / "run")] == []
+
+
+def test_core_services_that_are_partly_up(cgse, stand_ins: None, site: SiteLayout) -> None:
+    assert cgse("core", "stop") == (0, "Nothing was running.\n")
+    assert cgse("core", "start")[0] == 0
+    Supervision(site.run, site.log).withdraw(["sm_cs"])
+    code, output = cgse("core", "status")
+    assert code == 1
+    assert [line.split()[:2] for line in output.splitlines()[1:3]] == [
+        ["log_cs", "running"],
+        ["sm_cs", "stopped"],
+    ]
+
+    code, output = cgse("core", "start")
+    assert code == 0
+    assert output.startswith("Running already: log_cs\n")
+    assert "sm_cs   running" in output
+    Supervision(site.run, site.log).withdraw(["log_cs"])
+    assert cgse("core", "stop") == (0, "Stopped: sm_cs\n")
+    assert cgse("core", "stop") == (0, "Nothing was running.\n")
+
+
+def test_a_core_service_that_is_not_installed_is_left_out(
+    cgse, stand_ins: None, site: SiteLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_log(name: str) -> str:
+        if name != "log_cs":
+            raise SiteError(f"the command {name} is not installed")
+        return script(name)
+
+    script = programs.script
+    monkeypatch.setattr(programs, "script", only_log)
+    code, output = cgse("core", "start")
+    assert code == 0, output
+    assert "sm_cs" not in output
+    assert cgse("core", "stop") == (0, "Stopped: log_cs\n")
 
 
 def test_a_core_service_that_fails_is_told_with_its_reason(

@@ -15,6 +15,7 @@ import pytest
 
 from egse.cli.tunnel import ssh_command
 from egse.site.layout import SiteError
+from egse.site.programs import is_installed
 
 FAKE_SSH = """#!{python}
 import json, sys
@@ -22,7 +23,8 @@ with open({record!r}, "w") as file:
     json.dump(sys.argv, file)
 sys.exit(7)
 """
-CORE_PORTS = [*range(6000, 6004), *range(6100, 6104), *range(6105, 6110)]
+CORE_PORTS = [*range(6000, 6004), *range(6100, 6104), *range(6105, 6110), *range(6200, 6204)]
+SYNOPTICS_PORTS = [*range(6204, 6208)] if is_installed("syn_cs") else []
 
 
 class Bench:
@@ -100,7 +102,9 @@ def test_print_shows_the_command_and_starts_nothing(bench: Bench) -> None:
 
 def test_without_names_the_core_services_and_all_devices_come_through(bench: Bench) -> None:
     ports = forwarded(shlex.split(bench.cgse("--print", "--host", "other", "--ssh-port", "22").stdout))
-    assert sorted(port for port in ports if port < 7000) == CORE_PORTS  # 19996 is a log viewer's
+    assert (
+        sorted(port for port in ports if port < 7000) == CORE_PORTS + SYNOPTICS_PORTS
+    )  # 19996 is a log viewer's
     assert {30100, 30103, 30130, 30140} <= set(ports)
     assert len(ports) == len(set(ports))
 

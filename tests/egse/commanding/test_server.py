@@ -21,7 +21,7 @@ from egse.command import CommandError
 from egse.journal import read_journal
 from egse.proxy import OutcomeUnknownError, command_context
 from egse.settings import Settings
-from egse.wire import decode_value
+from egse.wire import Request, decode_reply, decode_value, encode
 
 
 def wait_until(condition: Any, limit: float = 5.0) -> None:
@@ -112,19 +112,33 @@ def test_killed_server_is_noticed_and_the_proxy_recovers(server: Any, proxy: Any
     assert proxy.count() == 1
 
 
-def test_expired_commands_are_not_executed(server: Any, proxy: Any) -> None:
+def test_a_command_that_was_given_up_is_not_executed_later(server: Any, proxy: Any) -> None:
     blocker = threading.Thread(target=proxy.wait, args=(0.8,))
     blocker.start()
     other = type(proxy)(timeout=0.2)
     wait_until(lambda: services_status(proxy)["counters"]["commands"] == 1)
     with pytest.raises(OutcomeUnknownError, match=r"count at tcp.*no answer within 0\.2 s") as caught:
-        other.count()  # waits behind the blocker, its deadline passes
+        other.count()  # waits behind the blocker; whoever gave up does not listen any more
     blocker.join()
-    wait_until(lambda: services_status(proxy)["counters"]["expired"] == 1)
-    outcome = other.outcome(caught.value.command_id)
-    assert outcome["status"] == "failed"
-    assert "came after its deadline and was not executed" in outcome["error"]
+    wait_until(lambda: services_status(proxy)["counters"]["dropped"] == 1)
+    assert other.outcome(caught.value.command_id) == {"status": "not executed"}
     other.disconnect_cs()
+    assert proxy.count() == 1
+
+
+def test_expired_commands_are_not_executed(server: Any, proxy: Any) -> None:
+    sock = zmq.Context.instance().socket(zmq.DEALER)
+    try:
+        sock.connect(proxy.get_endpoint())
+        sock.send(encode(Request("late-1", "count", {}, time.time() - 0.1)))
+        assert sock.poll(5000)
+        reply = decode_reply(sock.recv())
+    finally:
+        sock.close(0)
+    assert reply.error is not None
+    assert "came after its deadline and was not executed" in reply.error.message
+    assert services_status(proxy)["counters"]["expired"] == 1
+    assert proxy.outcome("late-1")["status"] == "failed"
     assert proxy.count() == 1
 
 

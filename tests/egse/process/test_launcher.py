@@ -175,3 +175,26 @@ def test_a_large_output_file_is_put_aside(
 )
 def test_announcements(line: str, endpoints: tuple[str, ...] | None) -> None:
     assert parse_ready_line(line) == endpoints
+
+
+MANAGER = """
+import signal, sys
+from egse.process import Launcher, Program
+own = Program(name="own", command=(sys.executable, "-c", "import signal; signal.pause()"), says_ready=False)
+Launcher(sys.argv[2]).start(own)
+print("READY manager tcp://127.0.0.1:1", flush=True)
+signal.pause()
+"""
+
+
+def test_a_program_that_another_one_has_started_outlives_it(launcher: Launcher, tmp_path: Path) -> None:
+    manager = program(tmp_path, "manager", MANAGER)
+    launcher.start(
+        Program(name="manager", command=(*manager.command, str(launcher.run_dir)), ready_timeout=30.0)
+    )
+    own = launcher.status()["own"]
+    assert psutil.Process(own.pid).ppid() == launcher.status()["manager"].pid
+
+    assert launcher.stop("manager")
+    assert launcher.status() == {"own": own}
+    assert launcher.stop("own")

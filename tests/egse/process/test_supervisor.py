@@ -264,3 +264,28 @@ def test_a_damaged_file_of_wishes_stops_nothing(supervision: Supervision, server
     assert status.state is State.RUNNING
     assert supervision.declare([server("two")]) == []
     assert supervision.wait(["two"], timeout=10)["two"].state is State.RUNNING
+
+
+def test_what_is_never_given_up_comes_back_when_others_are_fatal(supervision: Supervision, server) -> None:
+    supervision.declare([server("core", tries=0), server("device", tries=1)])
+    first = supervision.wait(["core", "device"], timeout=10)
+    for status in first.values():
+        assert status.pid is not None
+        os.kill(status.pid, signal.SIGKILL)
+
+    assert wait_for(supervision, "device", lambda s: s.state is State.FATAL).crashes == 1
+    again = wait_for(supervision, "core", lambda s: s.state is State.RUNNING and s.pid != first["core"].pid)
+    assert (again.crashes, again.restarts) == (1, 1)
+
+
+def test_a_stop_that_nobody_waits_for(supervision: Supervision, server) -> None:
+    supervision.declare([server("one"), server("two")])
+    supervision.wait(["one", "two"], timeout=10)
+
+    assert supervision.withdraw(["one"], wait=False) == ["one"]
+    clock = system_clock()
+    deadline = clock.monotonic() + 10
+    while "one" in supervision.status():
+        assert clock.monotonic() < deadline
+        clock.sleep(0.01)
+    assert supervision.status()["two"].state is State.RUNNING

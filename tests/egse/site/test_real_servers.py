@@ -17,7 +17,7 @@ from egse.process.identity import marked_processes, wait_gone
 from egse.proxy import is_control_server_active
 from egse.site.layout import SiteLayout, merged_environment
 from egse.site.ports import release_block
-from egse.site.programs import TABLE, core_entries
+from egse.site.programs import core_entries, sandbox_entries
 from egse.site.sandbox import Sandbox
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
 
@@ -55,9 +55,9 @@ def site_with_end(site: SiteLayout) -> Iterator[SiteLayout]:
 def test_everything_is_up_and_answers(in_sandbox: Sandbox) -> None:
     statuses = in_sandbox.status()
 
-    assert list(statuses) == [entry.name for entry in TABLE]
+    assert list(statuses) == [entry.name for entry in sandbox_entries()]
     assert {status.state for status in statuses.values()} == {State.RUNNING}
-    for entry in TABLE:
+    for entry in sandbox_entries():
         if entry.settings:
             assert is_control_server_active(in_sandbox.endpoint(entry.name), timeout=5.0), entry.name
     with ConfigurationManagerProxy() as confman:

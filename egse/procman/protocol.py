@@ -1,0 +1,88 @@
+"""Housekeeping, status and events of the process manager."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import msgspec
+
+from egse.confman import ConfigurationManagerProxy
+from egse.event import EVENT_ID
+from egse.procman.interface import CORE, DEVICE, ProcessManagerProxy, ServerState, ServerStatus
+from egse.procman.manager import ProcessManagerController
+from egse.protocol import Protocol
+
+logger = logging.getLogger(__name__)
+
+LISTENER = {"name": "Process Manager CS", "proxy": ProcessManagerProxy, "event_id": EVENT_ID.SETUP}
+PERIOD = 1.0
+"""How often all servers are asked how they are [s]."""
+
+
+class ProcessManagerProtocol(Protocol):
+    """Keeps an eye on all servers, and listens to new Setups."""
+
+    controller: ProcessManagerController
+
+    def start(self) -> None:
+        """Starts the background work; a configuration manager that is not there yet is waited for in a thread."""
+        self._ending = threading.Event()
+        self._patrol = threading.Thread(target=self._look_around, name="patrol", daemon=True)
+        self._patrol.start()
+        self.control_server.register_as_listener(
+            proxy=ConfigurationManagerProxy, listener=LISTENER, on_registered=self._load_setup
+        )
+
+    def _load_setup(self) -> None:
+        """Catches up with what happened before the configuration manager knew this listener."""
+        self.control_server.schedule_task(self.controller.load_setup)
+
+    def _look_around(self) -> None:
+        while not self._ending.wait(PERIOD):
+            try:
+                self.controller.get_all_status()
+            except Exception:  # it goes on: what is wrong now may be right in a second
+                logger.exception("the servers cannot be looked at")
+
+    def get_housekeeping(self) -> dict[str, Any]:
+        """Returns how many servers there are of each kind and how many of them are as they should be."""
+        statuses = list(self.controller.latest.values())
+        return {
+            "PM_SETUP_ID": self.controller.get_setup_id() or "",
+            "PM_CORE": _count(statuses, kind=CORE),
+            "PM_CORE_RUNNING": _count(statuses, kind=CORE, state=ServerState.RUNNING),
+            "PM_DEVICES": _count(statuses, kind=DEVICE),
+            "PM_DEVICES_RUNNING": _count(statuses, kind=DEVICE, state=ServerState.RUNNING),
+            "PM_CRASHED": _count(statuses, state=ServerState.CRASHED),
+            "PM_NOT_RESPONDING": _count(statuses, state=ServerState.NOT_RESPONDING),
+        }
+
+    def get_status(self) -> dict[str, Any]:
+        """Returns what `pm_cs status` shows: the Setup, and how the servers were a second ago at most."""
+        controller = self.controller
+        return {
+            "setup": controller.get_setup_id(),
+            "keeper": controller.keeper.name,
+            "servers": {name: msgspec.to_builtins(status) for name, status in controller.latest.items()},
+            "devices": [msgspec.to_builtins(device) for device in controller.inventory.devices()],
+        }
+
+    def after_serve(self) -> None:
+        """Takes leave of the configuration manager."""
+        self._ending.set()
+        self.control_server.unregister_as_listener(proxy=ConfigurationManagerProxy, listener=LISTENER)
+
+    def quit(self) -> None:
+        """Ends the background work."""
+        self._patrol.join(timeout=2.0)
+        self.controller.close()
+
+
+def _count(statuses: list[ServerStatus], kind: str = "", state: ServerState | None = None) -> int:
+    return sum(
+        1
+        for status in statuses
+        if (not kind or status.kind == kind) and (state is None or status.state is state)
+    )
