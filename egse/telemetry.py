@@ -105,12 +105,21 @@ class HousekeepingStore:
 
     def save(self, row: dict[str, Any]) -> None:
         """Stores a row; raises nothing when the storage manager is away."""
+        self.put(row)
+        self.flush()
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not stored yet."""
+        return len(self._rows)
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Takes a row over; it is stored by the next `flush`."""
         row.setdefault("timestamp", format_datetime())
         if len(self._rows) >= self._capacity:
             self._rows.popleft()
             self.dropped += 1
         self._rows.append(row)
-        self.flush()
 
     def flush(self) -> None:
         """Sends the rows that are waiting."""

@@ -78,6 +78,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("log_cs", Kind.CORE, "log manager", "Logging Control Server"),
     Entry("sm_cs", Kind.CORE, "storage manager", "Storage Control Server", stage=1),
     Entry("cm_cs", Kind.CORE, "configuration manager", "Configuration Manager Control Server", stage=2),
+    Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=SIMULATED),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
