@@ -51,6 +51,7 @@ COMMANDS = {
     ),
     "sandbox": ("egse.cli.sandbox:sandbox", "A private site with simulators, in one folder."),
     "site": ("egse.cli.site:site", "The sites on this machine."),
+    "tm": ("egse.cli.tm:tm", "The TM dictionary: check it, look things up in it."),
     "tunnel": ("egse.cli.tunnel:tunnel", "Reach the servers of another machine through SSH."),
     "update": ("egse.cli.update:update", "Update this software."),
     "version": ("egse.cli.version:version", "Show the versions of this software."),

@@ -276,7 +276,7 @@ def dictionary_of(setup: Setup | NavigableDict) -> TMDictionary:
     value = telemetry.get_raw_value("dictionary")
     if hasattr(value, "columns") and hasattr(value, "to_dict"):
         return _from_frame(value, _name_of(setup))
-    separator = str(telemetry.get_raw_value("separator")) if "separator" in telemetry else ","
+    separator = str(telemetry.get_raw_value("separator")) if "separator" in telemetry else None
     try:
         name = split_directive(str(value))[1] if is_directive(value) else str(value)
         return read_dictionary(telemetry._find_file(name), separator)
