@@ -26,10 +26,13 @@ SPEED = 20.0
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bare_environment() -> Iterator[None]:
-    """Takes the site of whoever runs the tests out of the environment."""
-    before = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Takes the site of whoever runs the tests out of the environment, and keeps their cache folder clean."""
+    names = (*VARIABLES, "XDG_CACHE_HOME")
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     yield
+    del os.environ["XDG_CACHE_HOME"]
     os.environ.update(before)
 
 

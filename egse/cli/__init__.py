@@ -59,6 +59,7 @@ COMMANDS = {
     "sandbox": ("egse.cli.sandbox:sandbox", "A private site with simulators, in one folder."),
     "site": ("egse.cli.site:site", "The sites on this machine."),
     "systemd": ("egse.cli.systemd:systemd", "Unit files for an operational machine."),
+    "tm": ("egse.cli.tm:tm", "The TM dictionary: check it, look things up in it."),
     "tunnel": ("egse.cli.tunnel:tunnel", "Reach the servers of another machine through SSH."),
     "update": ("egse.cli.update:update", "Update this software."),
     "version": ("egse.cli.version:version", "Show the versions of this software."),

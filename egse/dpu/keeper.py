@@ -20,6 +20,7 @@ from egse.fee import HKMapError, decode_hk
 from egse.h5.index import RawFileIndex
 from egse.storage import StorageError, StorageProxy
 from egse.storage.naming import utc_text
+from egse.synoptics import SynopticsForwarder
 from egse.system import unix_time
 from egse.telemetry import HousekeepingStore
 
@@ -101,6 +102,7 @@ class RecordKeeper:
         self._configuration = ConfigurationManagerProxy(timeout=TIMEOUT)
         self._storage = StorageProxy(timeout=TIMEOUT)
         self._hk = HousekeepingStore(HK_MNEMONIC)
+        self._synoptics = SynopticsForwarder("dpu_cs")
         self._last_obsid = ""
         self._unsure: deque[tuple[int, float]] = deque(maxlen=MOST_UNSURE)
         self._away: set[str] = set()
@@ -192,6 +194,7 @@ class RecordKeeper:
 
     def _end_deliveries(self) -> None:
         self._deliver_files()
+        self._synoptics.close()
         self._hk.close()
         self._storage.close()
 
@@ -215,7 +218,9 @@ class RecordKeeper:
             LOGGER.error("a housekeeping area cannot be decoded: %s", exc)
             return
         self.hk_rows += 1
-        self._hk.save({"timestamp": utc_text(timestamp), **values})
+        row = {"timestamp": utc_text(timestamp), **values}
+        self._synoptics.store_common_synoptics(row)
+        self._hk.save(row)
 
     def _note_away(self, who: str, exc: Exception) -> None:
         if who not in self._away:

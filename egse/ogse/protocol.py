@@ -8,6 +8,7 @@ from egse.deviceprotocol import DeviceProtocol
 from egse.ogse.driver import SETTINGS, OGSEController
 from egse.ogse.messages import flags
 from egse.settings import Settings
+from egse.synoptics import SynopticsForwarder
 
 _FLAG_COLUMNS = {
     "interlock": "INTERLOCK",
@@ -30,6 +31,12 @@ class OGSEProtocol(DeviceProtocol):
     """
 
     controller: OGSEController
+    synoptics: SynopticsForwarder | None = None
+
+    def start(self) -> None:
+        """Connects to the device; from now on housekeeping goes to the synoptics too."""
+        super().start()
+        self.synoptics = SynopticsForwarder(self.control_server.name)
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row."""
@@ -43,4 +50,12 @@ class OGSEProtocol(DeviceProtocol):
             hk[f"GOGSE_PM_CH{channel}_STATUS"] = links[f"pm{channel}"] == "OK"
         hk["GOGSE_ATT_LVL"] = level["att_factor"]
         hk["GOGSE_ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
+        if self.synoptics is not None:
+            self.synoptics.store_th_synoptics(hk)
         return hk
+
+    def quit(self) -> None:
+        """Disconnects from the device, which goes on as it is."""
+        if self.synoptics is not None:
+            self.synoptics.close()
+        super().quit()

@@ -6,12 +6,10 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TypeVar
 
 from egse.clock import Clock, system_clock
 from egse.control import ControlServer
-from egse.event import Event
 from egse.process import LaunchError, ProgramStatus, State
 from egse.procman.interface import (
     CORE,
@@ -28,7 +26,7 @@ from egse.procman.watch import Look, Watch
 from egse.site.keepers import Keeper
 from egse.site.layout import SiteError
 from egse.site.programs import Entry
-from egse.storage.loaded_setup import LoadedSetup
+from egse.storage.loaded_setup import LoadedSetup, SetupFollower
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ _STATES = {
 }
 
 
-class ProcessManagerController(ProcessManagerInterface):
+class ProcessManagerController(SetupFollower, ProcessManagerInterface):
     """Starts and stops servers by way of a keeper, and tells how they are.
 
     Args:
@@ -244,20 +242,6 @@ class ProcessManagerController(ProcessManagerInterface):
             self.latest = statuses
 
     # -- Setups --------------------------------------------------------------------------------------------------
-
-    def handle_event(self, event: Event) -> None:
-        """Has a new Setup loaded; acknowledges any other event."""
-        logger.info("event %s received from %s: %s", event.type, event.source, event.context)
-        if event.type == "new_setup" and self._control_server is not None:
-            task = partial(self.load_setup, int(event.context["setup_id"]))
-            self._control_server.schedule_task(task)
-
-    def load_setup(self, setup_id: int | None = None) -> None:
-        """Fetches a Setup from the configuration manager, the loaded one for None; a scheduled task.
-
-        It returns at once; the devices are those of the Setup when that has been looked at, about a second later.
-        """
-        self.loaded_setup.fetch(setup_id)
 
     def close(self) -> None:
         """Ends the background work; what was started keeps running."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
+from egse.event import Event
 from egse.setup import Setup, SetupError, get_setup
+
+if TYPE_CHECKING:
+    from egse.control import ControlServer
 
 logger = logging.getLogger(__name__)
 
@@ -79,3 +85,31 @@ class LoadedSetup:
     def close(self) -> None:
         """Stops trying."""
         self._ending.set()
+
+
+class SetupFollower:
+    """The part of a Controller of a core service that follows the loaded Setup (manual, section 7.10).
+
+    Its protocol registers it as a listener of the configuration manager.
+    """
+
+    loaded_setup: LoadedSetup
+    _control_server: ControlServer | None
+
+    def handle_event(self, event: Event) -> None:
+        """Has a new Setup loaded; acknowledges any other event."""
+        logger.info("event %s received from %s: %s", event.type, event.source, event.context)
+        if event.type == "new_setup" and self._control_server is not None:
+            self._control_server.schedule_task(partial(self.load_setup, int(event.context["setup_id"])))
+
+    def has_applied(self, event: Event) -> bool:
+        """Returns True once the Setup that an event tells of was fetched, and for any other event."""
+        return event.type != "new_setup" or self.loaded_setup.setup_id == f"{event.context['setup_id']:05d}"
+
+    def load_setup(self, setup_id: int | None = None) -> None:
+        """Fetches a Setup from the configuration manager, the loaded one for None; a scheduled task.
+
+        It returns at once: asking the configuration manager from here while that asks this service for something would
+        let both wait for each other.
+        """
+        self.loaded_setup.fetch(setup_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from egse.command import CommandError
 from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_data_storage_location, get_site_id
-from egse.event import EVENT_ID, Event
+from egse.event import EVENT_ID
 from egse.protocol import Protocol
 from egse.storage.disk import DiskLimits
 from egse.storage.dry import DryRunStorageController
 from egse.storage.interface import StorageInterface, StorageProxy
-from egse.storage.loaded_setup import LoadedSetup
+from egse.storage.loaded_setup import LoadedSetup, SetupFollower
 from egse.storage.manager import StorageManager
 from egse.storage.naming import LAST_SETUP_ID
 from egse.storage.observation import ObservationInfo
@@ -42,7 +41,7 @@ def _observation(fields: dict[str, Any]) -> ObservationInfo:
         raise CommandError(f"that describes no observation: {exc}") from exc
 
 
-class StorageController(StorageInterface):
+class StorageController(SetupFollower, StorageInterface):
     """Executes the commands of the storage manager.
 
     Args:
@@ -109,25 +108,6 @@ class StorageController(StorageInterface):
 
     def register_raw_file(self, path: str, obsid: str | None = None) -> str | None:
         return self.manager.register_raw_file(path, obsid)
-
-    def handle_event(self, event: Event) -> None:
-        """Has a new Setup loaded; acknowledges any other event."""
-        logger.info("event %s received from %s: %s", event.type, event.source, event.context)
-        if event.type == "new_setup" and self._control_server is not None:
-            task = partial(self.load_setup, int(event.context["setup_id"]))
-            self._control_server.schedule_task(task)
-
-    def has_applied(self, event: Event) -> bool:
-        """Returns True once the Setup that an event tells of was fetched."""
-        return event.type != "new_setup" or self.loaded_setup.setup_id == f"{event.context['setup_id']:05d}"
-
-    def load_setup(self, setup_id: int | None = None) -> None:
-        """Fetches a Setup from the configuration manager, the loaded one for None; a scheduled task.
-
-        It returns at once: asking the configuration manager from here while that asks the storage manager to open an
-        observation would let both wait for each other.
-        """
-        self.loaded_setup.fetch(setup_id)
 
 
 class StorageProtocol(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 from egse.deviceprotocol import DeviceProtocol
 from egse.env import EnvError, get_site_id
+from egse.synoptics import SynopticsForwarder
 from egse.tempcontrol.lsci336.driver import LakeShore336Controller
 
 
@@ -26,6 +27,12 @@ class LakeShore336Protocol(DeviceProtocol):
     """
 
     controller: LakeShore336Controller
+    synoptics: SynopticsForwarder | None = None
+
+    def start(self) -> None:
+        """Connects to the device; from now on housekeeping goes to the synoptics too."""
+        super().start()
+        self.synoptics = SynopticsForwarder(self.control_server.name)
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row."""
@@ -33,4 +40,13 @@ class LakeShore336Protocol(DeviceProtocol):
         for channel in "ABCD":
             if overview[f"status_{channel}"]:
                 overview[f"temp_{channel}"] = math.nan
-        return {f"{prefix}{name.upper()}": value for name, value in overview.items()}
+        hk = {f"{prefix}{name.upper()}": value for name, value in overview.items()}
+        if self.synoptics is not None:
+            self.synoptics.store_th_synoptics(hk)
+        return hk
+
+    def quit(self) -> None:
+        """Disconnects from the device, which goes on as it is."""
+        if self.synoptics is not None:
+            self.synoptics.close()
+        super().quit()
