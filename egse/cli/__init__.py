@@ -45,6 +45,7 @@ COMMANDS = {
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
+    "log": ("egse.cli.log:log", "Show the log records of all processes."),
     "new-device": (
         "egse.cli.new_device:new_device",
         "Make a package for an instrument: driver, simulator, server, tests.",
