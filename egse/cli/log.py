@@ -70,10 +70,8 @@ class Regex(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--process", "processes", multiple=True, metavar="GLOB", help="Name of the process, e.g. '*_cs'."
 )
-@click.option(
-    "--since", type=Moment(), default="", help="Earliest moment: 10m, 2h, today, 07:30, 2026-11-25T07:30."
-)
-@click.option("--until", type=Moment(), default="", help="Latest moment.")
+@click.option("--since", type=Moment(), help="Earliest moment: 10m, 2h, today, 07:30, 2026-11-25T07:30.")
+@click.option("--until", type=Moment(), help="Latest moment.")
 @click.option("--obsid", default="", help="Observation: the full obsid or its number.")
 @click.option("--grep", type=Regex(), help="Regular expression that occurs in the message.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all fields.")
@@ -86,8 +84,8 @@ def log(
     follow: bool,
     level: str,
     processes: tuple[str, ...],
-    since: str,
-    until: str,
+    since: str | None,
+    until: str | None,
     obsid: str,
     grep: re.Pattern[str] | None,
     as_json: bool,
@@ -99,15 +97,18 @@ def log(
     Example: cgse log --follow --level WARNING
     """
     files = _log_folder(folder)
-    wanted = RecordFilter(level.upper(), processes, since, until, obsid, grep)
+    wanted = RecordFilter(level.upper(), processes, since or "", until or "", obsid, grep)
     show = _show_json if as_json else _show_text()
     if count is None and not since and not until:
         count = LAST
-    end = files.end()
-    for message in files.records(wanted, end) if count is None else files.last(wanted, count, end):
-        show(message)
-    if follow:
-        with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.ExitStack() as stack:
+        end = files.end()
+        if end is not None:
+            stack.callback(end.close)
+        for message in files.records(wanted, end) if count is None else files.last(wanted, count, end):
+            show(message)
+        if follow:
+            stack.enter_context(contextlib.suppress(KeyboardInterrupt))
             for message in files.follow(wanted, _wait, end):
                 show(message)
 

@@ -47,23 +47,23 @@ def parse_moment(text: str, now: datetime | None = None) -> str:
     Raises:
         ValueError: when it is none.
     """
-    now = now or datetime.now(UTC)
-    text = text.strip()
+    try:
+        return f"{_moment(text.strip(), now or datetime.now(UTC)):%Y-%m-%dT%H:%M:%S.%f}Z"
+    except (ValueError, OverflowError) as exc:
+        raise ValueError(
+            f"{text!r} is no moment; examples: 10m, 2h, 3d, today, 07:30, 2026-11-25, 2026-11-25T07:30:00"
+        ) from exc
+
+
+def _moment(text: str, now: datetime) -> datetime:
     if match := _SPAN.fullmatch(text.lower().removesuffix(" ago")):
-        moment = now - timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
-    elif text.lower() in _DAYS:
-        moment = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=_DAYS[text.lower()])
-    elif re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text):
+        return now - timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    if text.lower() in _DAYS:
+        return datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=_DAYS[text.lower()])
+    if re.fullmatch(r"\d{1,2}:\d\d(:\d\d)?", text):
         hour, minute, second = (*map(int, text.split(":")), 0)[:3]
-        moment = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
-    else:
-        try:
-            moment = str_to_datetime(text)
-        except ValueError as exc:
-            raise ValueError(
-                f"{text!r} is no moment; examples: 10m, 2h, 3d, today, 07:30, 2026-11-25, 2026-11-25T07:30:00"
-            ) from exc
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+        return now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    return str_to_datetime(text)
 
 
 @dataclass(frozen=True)
@@ -179,31 +179,35 @@ class LogFolder:
             file: where to begin, from `end()`; it is closed in the end.
         """
         rest = b""
-        while True:
+        try:
+            while True:
+                if file is None:
+                    file = _open(self.path)
+                if file is not None:
+                    rest += file.read()
+                    done = rest.rfind(b"\n") + 1
+                    yield from filter(wanted, self._parse(rest[:done].splitlines(keepends=True)))
+                    rest = rest[done:]
+                    newer = self._newer_files(file)
+                    if newer:
+                        rest += file.read()  # what came between reading and rotating
+                        yield from filter(wanted, self._parse(rest.splitlines(keepends=True)))
+                        rest = b""
+                        yield from self._between(newer[:-1], wanted)
+                        file.close()
+                        file = _open(newer[-1])
+                        continue
+                if not wait():
+                    return
+        finally:
             if file is not None:
-                rest += file.read()
-                done = rest.rfind(b"\n") + 1
-                yield from filter(wanted, self._parse(rest[:done].splitlines(keepends=True)))
-                rest = rest[done:]
-                newer = self._newer_files(file)
-                if newer:
-                    rest += file.read()  # what came between reading and rotating
-                    yield from filter(wanted, self._parse(rest.splitlines(keepends=True)))
-                    rest = b""
-                    file.close()
-                    for path in newer[:-1]:
-                        with contextlib.suppress(FileNotFoundError), path.open("rb") as between:
-                            yield from filter(wanted, self._parse(between))
-                    file = _open(newer[-1])
-                    continue
-            else:
-                file = _open(self.path)
-                if file is not None:
-                    continue
-            if not wait():
-                if file is not None:
-                    file.close()
-                return
+                file.close()
+
+    def _between(self, paths: Iterable[Path], wanted: RecordFilter) -> Iterator[LogMessage]:
+        """Yields the records of files that were begun and ended since the last look."""
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                yield from filter(wanted, self._parse(file))
 
     def _is_older(self, path: Path, since: str) -> bool:
         """Says whether nothing in a file is new enough: a record is never younger than the file it was written to."""
