@@ -1,11 +1,11 @@
-"""Runs all benchmarks, or those that are named: `python -m benchmarks [command|block|camera|imports] ...`."""
+"""Runs all benchmarks, or those that are named: `python -m benchmarks [command|block|camera|imports|log] ...`."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-NAMES = ("imports", "command", "block", "camera")
+NAMES = ("imports", "command", "block", "camera", "log")
 
 
 def main() -> None:
