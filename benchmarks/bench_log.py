@@ -80,16 +80,36 @@ def _tail() -> None:
         while files.size() < 20_000_000:
             files.write(
                 [
-                    LogMessage("2026-01-01T00:00:00.000000Z", "INFO", 20, "p", 1, "egse.m", 1, f"record {n} {'x' * 60}")
+                    LogMessage(
+                        "2026-01-01T00:00:00.000000Z",
+                        "INFO",
+                        20,
+                        "p",
+                        1,
+                        "egse.m",
+                        1,
+                        f"record {n} {'x' * 60}",
+                    )
                     for n in range(1000)
                 ]
             )
         files.close()
-        command = [sys.executable, "-c", "from egse.cli import main; main()", "log", "-n", "20", "--folder", folder]
+        command = [
+            sys.executable,
+            "-c",
+            "from egse.cli import main; main()",
+            "log",
+            "-n",
+            "20",
+            "--folder",
+            folder,
+        ]
         times = []
         for _ in range(5):
             started = time.perf_counter()
-            output = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ}).stdout
+            output = subprocess.run(
+                command, capture_output=True, text=True, check=True, env={**os.environ}
+            ).stdout
             times.append(time.perf_counter() - started)
             assert len(output.splitlines()) == 20
         print(f"cgse log -n 20 of 20 MB          {statistics.median(times):6.2f} s       aim <= {AIM_TAIL}")
