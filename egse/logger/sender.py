@@ -24,6 +24,7 @@ import zmq
 
 from egse.logger.records import (
     HOLD,
+    LONGEST_TEXT,
     MOST_ENTRIES,
     PROTOCOL,
     RESEND,
@@ -128,7 +129,7 @@ class Sender:
             urgent: send it at once.
         """
         size = len(entry.message) + len(entry.traceback) + OVERHEAD
-        if self._put - self._done >= self.capacity or self._text - self._done_text + size > CAPACITY_TEXT:
+        if not self._has_room(size):
             self._drop(entry)
             return
         if self._dropped:
@@ -140,6 +141,9 @@ class Sender:
             self._wake()
         elif self._thread is None:
             self._start()
+
+    def _has_room(self, size: int) -> bool:
+        return self._put - self._done < self.capacity and self._text - self._done_text + size <= CAPACITY_TEXT
 
     def _append(self, entry: Entry) -> None:
         self._put += 1
@@ -162,7 +166,7 @@ class Sender:
     def _tell_loss(self) -> None:
         """Puts the record about lost ones in its place, once there is room for it or the session ends."""
         with self._lock:
-            if self._dropped and (self._closing.is_set() or self.waiting < self.capacity):
+            if self._dropped and (self._closing.is_set() or self._has_room(2 * LONGEST_TEXT)):
                 self._append(self._loss())
 
     def _loss(self) -> Entry:

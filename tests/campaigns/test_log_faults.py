@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ class LogSite:
     def __init__(self, folder: Path, port: int) -> None:
         self.log = folder / "log"
         self.log.mkdir(mode=0o700)
+        self.console = folder / "console.err"
         settings = folder / "settings.yaml"
         keys = ("RECEIVER", "COMMANDING", "MONITORING", "SERVICE", "METRICS")
         lines = [f"  {key}_PORT: {port + number}" for number, key in enumerate(keys)]
@@ -67,7 +69,7 @@ class LogSite:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def _launch(self, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self.log / "console.err").open("ab") as console:
+        with self.console.open("ab") as console:
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 env=self.environment,
@@ -78,8 +80,8 @@ class LogSite:
         assert process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            assert selector.select(60), (self.log / "console.err").read_text()
-        assert process.stdout.readline(), (self.log / "console.err").read_text()
+            assert selector.select(60), self.console.read_text()
+        assert process.stdout.readline(), self.console.read_text()
         return process
 
     def start_manager(self) -> None:
@@ -115,6 +117,7 @@ class LogSite:
             process.kill()
             process.wait()
             _close(process)
+        self.processes, self.manager = [], None
 
     def messages(self) -> list[LogMessage]:
         lines = [
@@ -218,6 +221,48 @@ def test_buffer_overflow_is_told(log_site: LogSite, capacity: int, processes: in
     print(
         f"{processes} buffers of {capacity} overflowed: {dropped_in_all} of {sum(f[0] for f in figures)} lost, all told"
     )
+
+
+@pytest.fixture
+def small_disk(log_site: LogSite) -> Iterator[Path]:
+    """The log folder on a disk of 2 MB of its own, with little room left."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(log_site.log)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a disk of its own needs root")
+    try:
+        yield log_site.log
+    finally:
+        log_site.close()
+        subprocess.run(["umount", str(log_site.log)], check=True)
+
+
+@scales(rounds=(1, 5))
+def test_disk_filled_to_the_last_byte(log_site: LogSite, small_disk: Path, rounds: int) -> None:
+    log_site.start_manager()
+    log_site.start_load(2, 0.002)
+    for number in range(rounds):
+        pause(0.3)
+        filler = small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(bytes(512)):
+                pass
+        deadline = time.monotonic() + 20
+        while log_site.console.read_text().count("log records cannot be written") <= number:
+            assert time.monotonic() < deadline, log_site.console.read_text()[-2000:]
+            pause(0.05)
+        pause(0.5)
+        filler.unlink()
+        while log_site.console.read_text().count("log records are written again") <= number:
+            assert time.monotonic() < deadline, log_site.console.read_text()[-2000:]
+            pause(0.05)
+    figures = log_site.end_load()
+    log_site.kill_manager(signal.SIGTERM)
+    messages = log_site.messages()
+    for number, (logged, dropped) in enumerate(figures):
+        assert dropped == 0
+        assert numbers(messages, f"load{number}") == list(range(logged))
+    assert log_site.lines() == sum(logged for logged, _ in figures)
+    print(f"disk full {rounds} times: {sum(f[0] for f in figures)} records, 0 lost, 0 doubled, files whole")
 
 
 @scales(rounds=(1, 10))
