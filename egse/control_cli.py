@@ -12,6 +12,7 @@ from egse.clock import system_clock
 from egse.declaration import ServerDeclaration
 from egse.env import EnvError
 from egse.logger.handler import close_all_zmq_handlers, set_context_source, setup_logging
+from egse.logger.records import OPERATIONS, SIMULATOR, LogContext
 from egse.ports import PortInUseError
 from egse.proxy import OutcomeUnknownError, ServiceProxy, get_command_context
 from egse.security.curve import act_as
@@ -42,7 +43,7 @@ def _start(app: ServerDeclaration) -> click.Command:
     @click.command("start", help=f"Starts {app.name} in the foreground. Example: {app.name} start")
     def start(simulator: bool = False) -> None:
         act_as(SERVER)
-        setup_logging(app.name)
+        setup_logging(app.name, mode=SIMULATOR if simulator else OPERATIONS)
         set_context_source(_log_context)
         raise_open_files_limit()
         try:
@@ -69,9 +70,9 @@ def _start(app: ServerDeclaration) -> click.Command:
     return start
 
 
-def _log_context() -> tuple[str, str]:
+def _log_context() -> LogContext:
     context = get_command_context()
-    return context.obsid, context.block
+    return LogContext(context.obsid, context.block)
 
 
 def _announce(server: ControlServer) -> None:

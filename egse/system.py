@@ -90,6 +90,20 @@ def from_unix_time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+EPOCH_1958 = -378_691_200
+"""Unix time of 1958-01-01T00:00:00 UTC, from which FITS files of this field count absolute times [s]."""
+
+
+def time_since_epoch_1958(text_or_datetime: str | datetime) -> float:
+    """Converts a moment to the absolute time of FITS files: seconds since 1958, leap seconds not counted."""
+    return unix_time(text_or_datetime) - EPOCH_1958
+
+
+def from_epoch_1958(seconds: float) -> datetime:
+    """Converts the absolute time of FITS files [s] to a datetime in UTC."""
+    return from_unix_time(seconds + EPOCH_1958)
+
+
 def _utc(moment: date) -> datetime:
     if not isinstance(moment, datetime):
         return datetime(moment.year, moment.month, moment.day, tzinfo=UTC)

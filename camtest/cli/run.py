@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import click
@@ -51,9 +50,10 @@ def run(
     Parameters are checked first; then the observation is started, the cells are executed, notebook and record are
     stored, and the observation is closed with the true status.
     """
+    from camtest.core.logs import log_as
     from camtest.run.runner import run_notebook
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_as("camtest_run")
     values = gather_parameters(notebook, parameters, parameters_raw, parameters_yaml, parameters_file)
     try:
         result = run_notebook(

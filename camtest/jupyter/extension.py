@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from camtest.core.logs import log_as
 from camtest.jupyter.namespace import namespace
 from camtest.jupyter.status import session_status
 from camtest.state import GlobalState
@@ -26,13 +27,14 @@ class _BannerOnce:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Puts the names of a session into the namespace, sets the banner, and keeps `setup` up to date.
+    """Puts the names of a session into the namespace, sets the banner, keeps `setup` up to date, and logs.
 
     Args:
         shell: the interactive shell.
     """
     # jedi evaluates `__getattr__` of every name it lists: TAB on a device would command it.
     shell.Completer.use_jedi = False
+    log_as("kernel")
     shell.push(namespace(), interactive=False)
     shell.banner2 = f"{session_status()}\n"
     shell.events.register("pre_run_cell", _BannerOnce(shell))

@@ -52,6 +52,7 @@ COMMANDS = {
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
     "doctor": ("egse.cli.doctor:doctor", "Check a site; say what to do about each finding."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
+    "log": ("egse.cli.log:log", "Show the log records of all processes."),
     "new-device": (
         "egse.cli.new_device:new_device",
         "Make a package for an instrument: driver, simulator, server, tests.",

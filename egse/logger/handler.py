@@ -1,135 +1,132 @@
 """Sends the records of the standard `logging` module to the log manager, without ever blocking the program.
 
-Records wait in a bounded queue inside the socket while the log manager is away; when that is full they are dropped,
-counted, and the loss is reported as soon as there is room again. Records that were on the wire when the log manager
-was killed leave a gap in the sequence numbers, which the log manager reports.
+The handler only takes a snapshot of a record; `egse.logger.sender` does the rest in a thread of its own. A process that
+ends while the log manager is away leaves its records in the spool (`egse.logger.spool`).
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
-import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import msgspec
-import zmq
-
-from egse.logger.records import LogMessage, console_text, from_record
-from egse.security.curve import HandshakeError, secure_client
+from egse.env import EnvError, get_log_file_location
+from egse.logger.records import OPERATIONS, Batch, LogContext, console_text, entry_of, message_of
+from egse.logger.sender import CAPACITY, Sender
+from egse.logger.spool import write_spool
 from egse.settings import Settings
 
 SETTINGS_NAME = "Logging Control Server"
-CAPACITY = 10_000
-"""How many records wait while the log manager is away."""
-LINGER = 300
-"""How long the end of a process waits for records that are not sent yet [ms]."""
+FLUSH_LIMIT = 1.5
+"""How long the end of a process waits for a log manager that is there to take its last records [s]."""
+FLUSH_LIMIT_AWAY = 0.3
+"""How long the end of a process waits for a log manager that does not answer [s]."""
 
 OWN_LOGGERS = ("egse", "camtest")
 """Loggers whose records of all levels are sent; others only from INFO on."""
 
-_context_source: Callable[[], tuple[str, str]] | None = None
-_handlers: list[ZeroMQHandler] = []
+_context_source: Callable[[], LogContext] | None = None
+_handlers: set[ZeroMQHandler] = set()
 
 
-def set_context_source(source: Callable[[], tuple[str, str]] | None) -> None:
-    """Sets the function that tells obsid and building block (empty texts outside) for every record."""
+def set_context_source(source: Callable[[], LogContext] | None) -> None:
+    """Sets the function that tells observation, building block and mode for every record.
+
+    The layers above know them (imports go down only); an empty mode stands for that of the process.
+    """
     global _context_source
     _context_source = source
 
 
 class ZeroMQHandler(logging.Handler):
-    """Handler that pushes records to the log manager.
+    """Handler that sends records to the log manager.
 
     Args:
         endpoint: `tcp://host:port` of the log manager's receiver.
         process: name of this process in the records.
         capacity: how many records wait while the log manager is away.
+        mode: `operations`, `simulator` or `dry-run`, unless the context source says otherwise.
+
+    Attributes:
+        last_resort: called with what could not be delivered before the end, instead of writing it to the spool; returns
+            False when it does not want it.
     """
 
-    def __init__(self, endpoint: str, process: str, capacity: int = CAPACITY) -> None:
+    def __init__(self, endpoint: str, process: str, capacity: int = CAPACITY, mode: str = OPERATIONS) -> None:
         super().__init__(logging.DEBUG)
         self.endpoint = endpoint
         self.process = process
-        self.capacity = capacity
-        self.dropped = 0
-        self.dropped_total = 0
-        self._encoder = msgspec.msgpack.Encoder()
-        self._socket: zmq.Socket[bytes] | None = None
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._pid = 0
-        self._session = ""
-        self._seq = 0
+        self.mode = mode
+        self.last_resort: Callable[[Sequence[Batch]], bool] | None = None
+        self._context = LogContext(mode=mode)
+        assert self.lock is not None
+        self._sender = Sender(endpoint, process, self.lock, capacity, _end_with_multiprocessing)
         self._closed = False
+        _handlers.add(self)
 
-    def _connected(self) -> zmq.Socket[bytes]:
-        if self._socket is not None and self._pid == os.getpid():
-            return self._socket
-        # Also after a fork: sockets of the parent must not be used here.
-        self._pid = os.getpid()
-        self._session = secrets.token_hex(4)
-        self._seq = 0
-        self._context = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.PUSH)
-        self._socket.setsockopt(zmq.SNDHWM, self.capacity)
-        self._socket.setsockopt(zmq.LINGER, LINGER)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        secure_client(self._socket, self.endpoint)
-        self._socket.connect(self.endpoint)
-        return self._socket
+    @property
+    def dropped_total(self) -> int:
+        """How many records were dropped because the buffer was full."""
+        return self._sender.dropped_total
+
+    @property
+    def waiting(self) -> int:
+        """How many records the log manager has not acknowledged yet."""
+        return self._sender.waiting
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Sends a record; drops and counts it when the queue is full."""
+        """Takes a record, to be sent; drops and counts it when the buffer is full."""
         if self._closed:
             return
         try:
-            context = _context_source() if _context_source is not None else ("", "")
-            sock = self._connected()
-            if self.dropped:
-                self._report_loss(sock)
-            self._seq += 1
-            self._send(sock, from_record(record, self.process, self._session, self._seq, context))
-        except zmq.Again:
-            self.dropped += 1
-            self.dropped_total += 1
-        except HandshakeError as exc:
-            self.close()
-            sys.stderr.write(f"log records of {self.process} are not sent: {exc}\n")
+            context = self._context if _context_source is None else _context_source()
+            if not context.mode:
+                context = context._replace(mode=self.mode)
+            self._sender.put(entry_of(record, context), record.levelno >= logging.ERROR)
         except Exception:
-            self.handleError(record)
+            self.handleError(
+                record
+            )  # as all handlers do: what is wrong with a record must not stop the program
 
-    def _send(self, sock: zmq.Socket[bytes], message: LogMessage) -> None:
-        try:
-            sock.send(self._encoder.encode(message), zmq.NOBLOCK)
-        except zmq.Again:
-            self._seq -= 1  # this loss is reported by its own record, not by a gap
-            raise
-
-    def _report_loss(self, sock: zmq.Socket[bytes]) -> None:
-        text = f"{self.dropped} log records of {self.process} were lost: the log manager was away and the buffer full"
-        loss = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
-        self._seq += 1
-        self._send(sock, from_record(loss, self.process, self._session, self._seq))
-        self.dropped = 0
+    def flush_records(self, limit: float) -> bool:
+        """Waits at most `limit` [s] until all records are with the log manager; returns True when they are."""
+        return self._sender.flush(limit)
 
     def close(self) -> None:
-        """Closes the socket, waiting at most `LINGER` for what is not sent; safe to call twice."""
-        self._closed = True
-        self.acquire()
-        try:
-            if self._socket is not None and self._pid == os.getpid():
-                self._socket.close(LINGER)
-                if self._context is not None:
-                    self._context.term()
-            self._socket = self._context = None
-        finally:
-            self.release()
-        if self in _handlers:
-            _handlers.remove(self)
+        """Delivers what is left, or leaves it in the spool; returns within 3 s; safe to call twice."""
+        with self._guarded():
+            if self._closed:
+                return
+            self._closed = True
+        limits = (FLUSH_LIMIT, FLUSH_LIMIT_AWAY) if self.last_resort is None else (0.0, 0.0)
+        left = self._sender.close(*limits)
+        if left and not (self.last_resort is not None and self.last_resort(left)):
+            self._spool(left)
+        _handlers.discard(self)
         super().close()
+
+    def _guarded(self) -> contextlib.AbstractContextManager[object]:
+        assert self.lock is not None
+        return self.lock
+
+    def _spool(self, left: list[Batch]) -> None:
+        try:
+            write_spool(get_log_file_location(), left)
+        except (OSError, EnvError) as exc:
+            count = sum(len(batch.entries) for batch in left)
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(
+                    f"the last {count} log records of {self.process} are lost: the log manager does not answer, and "
+                    f"they cannot be kept for it: {exc}\n"
+                )
+
+    def after_fork(self) -> None:
+        """Begins anew in a forked child: what was waiting is sent by the parent."""
+        if not self._closed:
+            self._sender.after_fork()
 
 
 class ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -142,7 +139,8 @@ class ConsoleHandler(logging.StreamHandler):  # type: ignore[type-arg]
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the record as one text."""
-        return console_text(from_record(record, self.process, "", 0))
+        entry = entry_of(record, LogContext(mode=OPERATIONS))
+        return console_text(message_of(Batch(1, "-", self.process, 0, 1, 1, [entry]), 0))
 
 
 def receiver_endpoint() -> str:
@@ -163,6 +161,7 @@ def setup_logging(
     endpoint: str | None = None,
     level: int = logging.DEBUG,
     console: int | None = logging.INFO,
+    mode: str = OPERATIONS,
 ) -> ZeroMQHandler | None:
     """Lets all records of this process go to the log manager; call it once at the start of a process.
 
@@ -173,6 +172,7 @@ def setup_logging(
         endpoint: `tcp://host:port` of the receiver; from the Settings when None.
         level: lowest level of `egse` and `camtest` loggers that is sent; others are sent from INFO on.
         console: lowest level that is shown on stderr as well; None for nothing.
+        mode: what the records of this process say about it: `operations`, `simulator` or `dry-run`.
 
     Returns:
         The handler; None when the Settings do not tell where the log manager is (which is logged).
@@ -190,10 +190,21 @@ def setup_logging(
     except KeyError as exc:
         logging.getLogger(__name__).warning("no logging to the log manager: %s", exc)
         return None
-    handler = ZeroMQHandler(where, process_name)
-    _handlers.append(handler)
+    handler = ZeroMQHandler(where, process_name, _capacity(), mode)
     root.addHandler(handler)
     return handler
+
+
+def _capacity() -> int:
+    try:
+        return max(1, int(Settings.load(SETTINGS_NAME).get("BUFFER_CAPACITY", CAPACITY)))
+    except (KeyError, ValueError, TypeError):
+        return CAPACITY
+
+
+def installed_handlers() -> list[ZeroMQHandler]:
+    """Returns the handlers of this process that send to a log manager."""
+    return list(_handlers)
 
 
 def close_all_zmq_handlers() -> None:
@@ -203,8 +214,21 @@ def close_all_zmq_handlers() -> None:
         if isinstance(handler, (ZeroMQHandler, ConsoleHandler)):
             root.removeHandler(handler)
             handler.close()
-    for handler in list(_handlers):
-        handler.close()
+    for other in installed_handlers():
+        other.close()
+
+
+def _after_fork() -> None:
+    for handler in installed_handlers():
+        handler.after_fork()
+
+
+def _end_with_multiprocessing() -> None:
+    """Lets children of `multiprocessing`, which end without atexit, deliver their last records too."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and sys.modules["multiprocessing"].parent_process() is not None:
+        util.Finalize(None, close_all_zmq_handlers, exitpriority=-100)
 
 
 atexit.register(close_all_zmq_handlers)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,23 +1,27 @@
-"""The log manager: `log_cs start|stop|status`.
+"""The log manager: `log_cs start|stop|status|set-level`.
 
-All processes push their log records to it (`egse.logger.setup_logging`); it writes them to `general.log` in the folder
-that `PLATO_LOG_FILE_LOCATION` names, and shows INFO and above on its console.
+All processes send their log records to it (`egse.logger.setup_logging`); it writes those of all levels to `general.log`
+and `general.jsonl` in the folder that `PLATO_LOG_FILE_LOCATION` names, and shows INFO and above on its console.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
+import click
 import zmq
 
 from egse.command import CommandError, dynamic_interface
 from egse.control import ControlServerApp, PortInUseError, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_log_file_location
-from egse.logger.handler import receiver_endpoint
-from egse.logger.receiver import LogReceiver, RotatingLog
+from egse.logger.console import CutelogForwarder
+from egse.logger.files import LogFiles
+from egse.logger.handler import installed_handlers, receiver_endpoint
+from egse.logger.receiver import LogReceiver
+from egse.logger.records import LEVELS
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
 from egse.security.roles import observe
@@ -36,7 +40,7 @@ class LogManagerInterface:
     @observe
     @dynamic_interface
     def get_statistics(self) -> dict[str, Any]:
-        """Returns how many records were received, malformed, missing and not written, and how many of each level."""
+        """Returns the counters since the start: records, duplicates, gaps, dropped, clients, and how many of each level."""
 
     @dynamic_interface
     def set_echo_level(self, level: str) -> str:
@@ -59,16 +63,17 @@ class LogManagerController(LogManagerInterface):
 
     Args:
         endpoint: where records are received.
-        path: the log file.
-        max_size: size at which a new file is begun [bytes].
-        backups: how many old files are kept.
+        files: the log files.
+        viewer: host and port of a Cutelog viewer that gets all records while it listens; None for none.
     """
 
-    def __init__(self, endpoint: str, path: Path, max_size: int, backups: int) -> None:
+    def __init__(self, endpoint: str, files: LogFiles, viewer: tuple[str, int] | None = None) -> None:
         self._endpoint = endpoint
-        self._path = path
+        self._files = files
+        self._viewer = viewer
+        forward = CutelogForwarder(*viewer) if viewer is not None else None
         try:
-            self._receiver = LogReceiver(endpoint, RotatingLog(path, max_size, backups), own_process="log_cs")
+            self._receiver = LogReceiver(endpoint, files, own_process="log_cs", forward=forward)
         except zmq.ZMQError as exc:
             raise PortInUseError("log_cs", "receiver", endpoint) from exc
 
@@ -77,24 +82,34 @@ class LogManagerController(LogManagerInterface):
         self._receiver.start()
 
     def close(self) -> None:
-        """Writes what has arrived and ends."""
+        """Writes what has arrived and ends; the last words of this process are written without the network."""
+        handlers = installed_handlers()
+        for handler in handlers:
+            handler.flush_records(0.5)
         self._receiver.end()
         if self._receiver.is_alive():
             self._receiver.join(3.0)
+        for handler in handlers:
+            handler.last_resort = self._receiver.take_last
 
     def get_log_file(self) -> str:
-        return str(self._path)
+        return str(self._files.path)
 
     def get_statistics(self) -> dict[str, Any]:
         receiver = self._receiver
-        levels = {logging.getLevelName(level): count for level, count in sorted(receiver.by_level.items())}
+        figures = asdict(receiver.counters)
+        levels = figures.pop("by_level")
+        forward = receiver.forward
         return {
             "endpoint": self._endpoint,
-            "received": receiver.received,
-            "malformed": receiver.malformed,
-            "missing": receiver.missing,
-            "unwritten": receiver.unwritten,
-            "levels": levels,
+            **figures,
+            "clients": receiver.clients(),
+            "levels": {name: levels[name] for name in LEVELS if name in levels},
+            "echo_level": logging.getLevelName(receiver.echo_level),
+            "size": self._files.size(),
+            "trouble": receiver.trouble,
+            "viewer": "" if self._viewer is None else f"{self._viewer[0]}:{self._viewer[1]}",
+            "viewer_connected": forward is not None and forward.connected,
         }
 
     def set_echo_level(self, level: str) -> str:
@@ -103,6 +118,20 @@ class LogManagerController(LogManagerInterface):
             raise CommandError(f"{level!r} is no logging level; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
         self._receiver.echo_level = number
         return logging.getLevelName(number)
+
+
+HOUSEKEEPING = (
+    "received",
+    "duplicates",
+    "gaps",
+    "missing",
+    "dropped",
+    "malformed",
+    "rejected",
+    "held",
+    "clients",
+    "size",
+)
 
 
 class LogManagerProtocol(Protocol):
@@ -117,9 +146,7 @@ class LogManagerProtocol(Protocol):
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns the counters."""
         figures = self.controller.get_statistics()
-        return {
-            f"LOG_{name.upper()}": figures[name] for name in ("received", "malformed", "missing", "unwritten")
-        }
+        return {f"LOG_{name.upper()}": figures[name] for name in HOUSEKEEPING}
 
     def get_status(self) -> dict[str, Any]:
         """Returns log file and counters."""
@@ -133,12 +160,13 @@ class LogManagerProtocol(Protocol):
 def make_controller(ctx: ServerContext) -> LogManagerController:
     """Returns the log manager of this site."""
     settings = ctx.settings
-    return LogManagerController(
-        receiver_endpoint(),
+    files = LogFiles(
         get_log_file_location() / settings.get("FILENAME", "general.log"),
         int(settings.get("MAX_FILE_SIZE", 20_000_000)),
         int(settings.get("BACKUP_COUNT", 20)),
     )
+    host, port = settings.get("EXTERN_LOG_HOST"), settings.get("EXTERN_LOG_PORT")
+    return LogManagerController(receiver_endpoint(), files, (str(host), int(port)) if host and port else None)
 
 
 def status_lines(status: dict[str, Any], full: bool) -> list[str]:
@@ -151,13 +179,38 @@ def status_lines(status: dict[str, Any], full: bool) -> list[str]:
         f"Receiver: {records['endpoint']}",
         f"Log file: {status['log file']}",
     ]
+    if records["trouble"]:
+        lines.append(f"WARNING: records cannot be written: {records['trouble']}")
+    lines.append(
+        f"Records: {records['received']}, gaps: {records['gaps']}, duplicates: {records['duplicates']}, "
+        f"dropped: {records['dropped']}, clients: {records['clients']}"
+    )
     if full:
         counts = ", ".join(f"{level} {count}" for level, count in records["levels"].items()) or "none"
+        viewer = f"{records['viewer'] or 'none'}{' (connected)' if records['viewer_connected'] else ''}"
         lines += [
-            f"Records: {records['received']} ({counts})",
-            f"Missing: {records['missing']}, malformed: {records['malformed']}, not written: {records['unwritten']}",
+            f"Levels: {counts}",
+            f"Missing: {records['missing']}, malformed: {records['malformed']}, rejected: {records['rejected']}, "
+            f"held back: {records['held']}, from the spool: {records['spooled']}",
+            f"Size of the log file: {records['size'] / 1e6:.1f} MB",
+            f"Console: {records['echo_level']} and above",
+            f"Viewer: {viewer}",
         ]
     return lines
+
+
+@click.command("set-level")
+@click.argument("level", type=click.Choice(LEVELS, case_sensitive=False))
+def set_level(level: str) -> None:
+    """Set from which level on the log manager shows records on its console; its files always get all levels.
+
+    Example: log_cs set-level WARNING
+    """
+    try:
+        with LogManagerProxy(timeout=5.0) as manager:
+            click.echo(f"Console of the log manager: {manager.set_echo_level(level)} and above")
+    except ConnectionError as exc:
+        raise click.ClickException(f"log_cs is not running: {exc}") from exc
 
 
 APP = ControlServerApp(
@@ -169,6 +222,7 @@ APP = ControlServerApp(
     protocol=LogManagerProtocol,
     proxy="egse.logger.log_cs:LogManagerProxy",
     device=False,
+    commands=(set_level,),
     status_lines=status_lines,
 )
 

@@ -14,12 +14,14 @@ from egse.system import (
     AttributeDict,
     attrdict,
     format_datetime,
+    from_epoch_1958,
     from_unix_time,
     get_host_ip,
     get_host_name,
     parse_datetime,
     raise_open_files_limit,
     str_to_datetime,
+    time_since_epoch_1958,
     unix_time,
 )
 from egse.timesync import ClockState, clock_state
@@ -76,6 +78,23 @@ def test_parsing() -> None:
     assert unix_time(datetime(1970, 1, 1)) == 0.0
     with pytest.raises(ValueError, match="no date and time: 'soon'"):
         str_to_datetime("soon")
+
+
+def test_absolute_time_of_fits_files() -> None:
+    assert time_since_epoch_1958("1958-01-01T00:00:00.000+0000") == 0.0
+    assert time_since_epoch_1958(datetime(1970, 1, 1, tzinfo=UTC)) == (12 * 365 + 3) * 86_400
+    text = "2022-06-01T07:47:25.672+0000"
+    assert format_datetime(from_epoch_1958(time_since_epoch_1958(text))) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "days"), [("day before yesterday", -2), ("yesterday", -1), ("today", 0), ("tomorrow", 1)]
+)
+def test_day_words_with_a_format(word: str, days: int) -> None:
+    day = datetime.now(UTC) + timedelta(days=days)
+    assert format_datetime(word.upper()) == f"{day:%Y%m%d}"
+    assert format_datetime(word, fmt="%d/%m/%Y") == f"{day:%d/%m/%Y}"
+    assert format_datetime(word, "%Y-%m-%d") == f"{day:%Y-%m-%d}"
 
 
 def test_attribute_dict() -> None:

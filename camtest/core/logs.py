@@ -1,0 +1,25 @@
+"""Records of kernels and runners go to the log manager too, with observation, building block and dry run."""
+
+from __future__ import annotations
+
+import logging
+
+from camtest.state import active_dry_run
+from egse.logger import LogContext, set_context_source, setup_logging
+from egse.logger.records import DRY_RUN
+from egse.proxy import get_command_context
+
+
+def log_as(process: str) -> None:
+    """Lets all log records of this process go to the log manager; WARNING and above are shown on stderr as well.
+
+    Args:
+        process: name of this process in the log.
+    """
+    setup_logging(process, console=logging.WARNING)
+    set_context_source(_context)
+
+
+def _context() -> LogContext:
+    context = get_command_context()
+    return LogContext(context.obsid, context.block, DRY_RUN if active_dry_run() is not None else "")
