@@ -13,9 +13,13 @@ from egse.proxy import get_command_context
 def log_as(process: str) -> None:
     """Lets all log records of this process go to the log manager; WARNING and above are shown on stderr as well.
 
+    A process that was started for a dry run keeps them to itself: it asks and tells nobody.
+
     Args:
         process: name of this process in the log.
     """
+    if active_dry_run() is not None:
+        return
     setup_logging(process, console=logging.WARNING)
     set_context_source(_context)
 

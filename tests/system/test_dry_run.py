@@ -163,7 +163,7 @@ def test_with_core_services_only(
     listen: Callable[[list[int]], Ears],
 ) -> None:
     """The core services of a site, started and stopped by the tasks of the manual, tell the Setup; devices are down."""
-    core = {"Logging", "Configuration", "Storage", "Synoptics"}
+    core = {"Logging", "Configuration", "Storage", "Process", "Synoptics"}
     ports = ports_of(site.settings)
     ears = listen([port for block in ports if block.split()[0] not in core for port in ports[block]])
     shell = make_shell(merged_environment(site.environment), tmp_path)
@@ -172,7 +172,7 @@ def test_with_core_services_only(
     assert started.wait(30) == 0, started.communicate()
     status = shell.start("invoke", *tasks, "status-core-egse").communicate(timeout=30)[0]
     assert [line.split()[:2] for line in status.splitlines() if "_cs " in line] == [
-        [name, "running"] for name in ("log_cs", "sm_cs", "cm_cs", "syn_cs")
+        [name, "running"] for name in ("log_cs", "sm_cs", "cm_cs", "pm_cs", "syn_cs")
     ]
 
     dry_run = shell.start("camtest", "dry-run", PROCEDURE, *OPTIONS)

@@ -31,7 +31,7 @@ class StorageInterface:
 
     @dynamic_interface
     def save(self, item: dict[str, Any]) -> None:
-        """Takes a row."""
+        """Takes rows."""
 
     @dynamic_interface
     def unregister(self, item: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ class StorageController(StorageInterface):
         pass
 
     def save(self, item: dict[str, Any]) -> None:
-        self.rows.append(item["data"])
+        self.rows += item["data"]
 
     def unregister(self, item: dict[str, Any]) -> None:
         pass

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import psutil
 import pytest
@@ -22,6 +23,7 @@ from egse.proxy import Proxy
 from egse.registration import services_of
 from egse.security import KeyFolder, Role
 from egse.settings import Settings
+from egse.setup import Setup
 from egse.storage import StorageProxy
 
 MODULES = {
@@ -162,8 +164,8 @@ def test_a_new_setup_is_told_to_storage_manager_and_dummy_server(lab: Site) -> N
         wait_until(lambda: lab.status("dummy_cs")["events"] == 2)
     assert "'DUMMY-HK'" in "".join(lab.status_text("sm_cs"))
     log = (lab.folder / "dummy_cs.err").read_text()
-    assert "event new_setup received from cm_cs: {'event_type': 'new_setup', 'setup_id': 53}" in log
-    assert "event new_setup executed: {'event_type': 'new_setup', 'setup_id': 53}" in log
+    assert "event new_setup received from cm_cs: {'event_type': 'new_setup', 'setup_id': 53, " in log
+    assert "event new_setup executed: {'event_type': 'new_setup', 'setup_id': 53, " in log
 
     # Section 28.2: no socket to the configuration manager stays open, so the server ends; after_serve() un-registers.
     wait_until(lambda: not lab.connections("dummy_cs", BLOCKS[0]), limit=2.0)
@@ -174,7 +176,8 @@ def test_a_new_setup_is_told_to_storage_manager_and_dummy_server(lab: Site) -> N
 
 
 def _context(setup_id: int) -> dict[str, Any]:
-    return {"event_type": "new_setup", "setup_id": setup_id}
+    digest = Setup.from_yaml_string(SETUP).digest()[:8] if setup_id < 54 else ANY
+    return {"event_type": "new_setup", "setup_id": setup_id, "digest": digest}
 
 
 def test_loading_a_setup_and_starting_an_observation_at_once_do_not_wait_for_each_other(lab: Site) -> None:

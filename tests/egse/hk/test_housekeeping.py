@@ -16,8 +16,8 @@ from egse.hk import cache as module
 from egse.hk import get_housekeeping, get_housekeeping_frame
 from egse.hk.cache import ColumnCache, user_cache
 from egse.setup import Setup
-from egse.storage import CSVFile
 from egse.storage.naming import utc_text
+from egse.storage.persistence import CSV
 from egse.system import format_datetime, unix_time
 
 DAY = "20260101"
@@ -32,7 +32,7 @@ def daily(site: Path, mnemonic: str = "PUNA", day: str = DAY) -> Path:
 
 def write(path: Path, rows: list[dict[str, Any]], start: float = T0, step: float = 1.0) -> Path:
     """Writes rows as the storage manager does."""
-    file = CSVFile(path)
+    file = CSV(path)
     file.append([{"timestamp": utc_text(start + step * i), **row} for i, row in enumerate(rows)])
     file.close()
     return path
