@@ -8,6 +8,7 @@ import time
 
 import zmq
 
+from egse.localsocket import nearest
 from egse.response import register_error
 from egse.security.curve import await_connection, monitor_events, secure_client
 from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_reply, encode
@@ -66,7 +67,7 @@ class Channel:
             raise
         # An address of its own: pyzmq's is made of the file descriptor, which may be in use again before it is free.
         self._monitor = sock.get_monitor_socket(monitor_events(), f"inproc://channel-{next(_numbers)}")
-        sock.connect(self.endpoint)
+        sock.connect(nearest(self.endpoint))
         self._socket = sock
         return sock
 
@@ -114,11 +115,13 @@ class Channel:
                     self._send_when_connected(sock, data, timeout)
                 if timeout >= PATIENCE:
                     try:
-                        reply = self._decode(request, sock.recv())
+                        reply = decode_reply(sock.recv())
                         if reply.id == request.id:
                             return reply
                     except zmq.Again:
                         pass
+                    except WireError as exc:
+                        raise self._unknown(request, f"something came that is no reply ({exc})") from exc
                 return self._await_reply(sock, request, deadline, timeout)
             except KeyboardInterrupt:
                 self._finish_in_flight(sock, request, deadline, timeout)

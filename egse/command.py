@@ -21,7 +21,7 @@ import msgspec
 from egse.advice import did_you_mean
 from egse.command_check import check_definition, check_parameters
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
-from egse.typedargs import arguments_decoder
+from egse.typedargs import ArgumentCodec, argument_codec
 from egse.wire import DECODING_ERRORS, WireError, decode_value, encode
 
 __all__ = [
@@ -166,13 +166,8 @@ class CommandDefinition:
         return bound
 
     @cached_property
-    def _names(self) -> tuple[str, ...]:
-        return tuple(parameter.name for parameter in self.parameters)
-
-    @cached_property
-    def _decode(self) -> Callable[[bytes | msgspec.Raw], Any] | None:
-        decoder = None if self.extra_arguments else arguments_decoder(self.name, self.parameters)
-        return None if decoder is None else decoder.decode
+    def _codec(self) -> ArgumentCodec | None:
+        return None if self.extra_arguments else argument_codec(self.name, self.parameters)
 
     def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Raw:
         """Returns all arguments by name, checked as by `bind`, encoded for a `Request`.
@@ -181,13 +176,14 @@ class CommandDefinition:
             CommandError: when an argument is missing, unknown, of the wrong type or out of range.
             WireError: when one cannot travel.
         """
-        if self._decode is not None and (not kwargs if len(args) == len(self._names) else not args):
+        codec = self._codec
+        if codec is not None:
             try:
-                packed = msgspec.Raw(encode(kwargs or dict(zip(self._names, args))))
-                self._decode(packed)
+                packed = msgspec.Raw(encode(codec.make(*args, **kwargs)))
+                codec.decode(packed)
                 return packed
-            except (msgspec.MsgspecError, WireError):
-                pass  # to be normalised, or wrong: the slower way tells
+            except (msgspec.MsgspecError, TypeError, WireError):
+                pass  # to be completed or normalised, or wrong: the slower way tells
         return msgspec.Raw(encode(self.bind(args, kwargs)))
 
     def unpack(self, packed: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -196,9 +192,9 @@ class CommandDefinition:
         Raises:
             CommandError: when they do not fit, or are no arguments at all.
         """
-        if self._decode is not None:
+        if self._codec is not None:
             try:
-                return msgspec.structs.asdict(self._decode(packed))
+                return msgspec.structs.asdict(self._codec.decode(packed))
             except DECODING_ERRORS:
                 pass  # the slower way tells what is wrong
         try:

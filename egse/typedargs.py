@@ -10,32 +10,38 @@ import enum
 import math
 import types
 import typing
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
 from egse.parameter import ParameterDefinition, Range
 from egse.wire import make_decoder
 
-_Decoder = msgspec.msgpack.Decoder[Any]
+
+class ArgumentCodec(NamedTuple):
+    """Encodes and checks the complete arguments of one command.
+
+    Attributes:
+        make: makes a struct of all arguments in order; encoded it is a map by name. Nothing is checked.
+        decode: makes such a struct of a map by name, and checks names, types and ranges.
+    """
+
+    make: Callable[..., Any]
+    decode: Callable[[bytes | msgspec.Raw], Any]
 
 
-def arguments_decoder(name: str, parameters: Sequence[ParameterDefinition]) -> _Decoder | None:
-    """Returns a decoder for the complete arguments of a command, a map by name.
+def argument_codec(name: str, parameters: Sequence[ParameterDefinition]) -> ArgumentCodec | None:
+    """Returns the codec for the arguments of a command; None when a parameter has a type that it cannot check.
 
     Args:
         name: of the command.
         parameters: all of them.
-
-    Returns:
-        A decoder whose result is a struct with the arguments as fields; None when a parameter is of a type that cannot
-        be checked this way.
     """
     try:
         fields = [(parameter.name, _wire_type(parameter.hint, parameter.limits)) for parameter in parameters]
         struct = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, gc=False)
-        return make_decoder(struct)
+        return ArgumentCodec(struct, make_decoder(struct).decode)
     except (_UnknownTypeError, TypeError):
         return None
 
