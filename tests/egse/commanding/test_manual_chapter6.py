@@ -225,8 +225,10 @@ def test_responses() -> None:
     failure = Failure("the command failed", ValueError("axis 4"))
     assert all(issubclass(kind, Response) for kind in (Success, Failure, Message))
     assert success.successful
+    assert success.successful() is True
     assert success.return_code == 12.5
     assert not failure.successful
+    assert failure.successful() is False
     assert isinstance(failure.cause, ValueError)
     assert str(failure) == "the command failed: axis 4"
     assert Message("busy").successful
