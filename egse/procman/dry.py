@@ -9,16 +9,16 @@ from egse.procman.interface import (
     PROGRAM,
     DeviceEntry,
     ProcessManagerError,
-    ProcessManagerInterface,
     ServerState,
     ServerStatus,
 )
 from egse.procman.inventory import PROGRAMS
+from egse.procman.shortcuts import ProgramCommands
 from egse.site.layout import SiteError
 from egse.site.programs import core_entries, full_name
 
 
-class DryRunProcessManager(ProcessManagerInterface):
+class DryRunProcessManager(ProgramCommands):
     """Answers as a process manager would for which every start succeeds; it knows no Setup."""
 
     def __init__(self) -> None:
@@ -40,24 +40,6 @@ class DryRunProcessManager(ProcessManagerInterface):
     def shut_down_egse(self) -> dict[str, ServerStatus]:
         names = [name for name in self._simulators if name not in PROGRAMS]
         return {name: self.shut_down_cs(name) for name in names}
-
-    def start_fitsgen(self) -> ServerStatus:
-        return self.start_cs("fitsgen")
-
-    def stop_fitsgen(self) -> ServerStatus:
-        return self.shut_down_cs("fitsgen")
-
-    def start_fov_hk(self) -> ServerStatus:
-        return self.start_cs("fov_hk")
-
-    def stop_fov_hk(self) -> ServerStatus:
-        return self.shut_down_cs("fov_hk")
-
-    def start_n_fee_hk(self) -> ServerStatus:
-        return self.start_cs("n_fee_hk")
-
-    def stop_n_fee_hk(self) -> ServerStatus:
-        return self.shut_down_cs("n_fee_hk")
 
     def get_devices(self) -> list[DeviceEntry]:
         return []

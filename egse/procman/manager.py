@@ -17,11 +17,11 @@ from egse.procman.interface import (
     PROGRAM,
     DeviceEntry,
     ProcessManagerError,
-    ProcessManagerInterface,
     ServerState,
     ServerStatus,
 )
 from egse.procman.inventory import Inventory, kind_of
+from egse.procman.shortcuts import ProgramCommands
 from egse.procman.watch import Look, Watch
 from egse.site.keepers import Keeper
 from egse.site.layout import SiteError
@@ -47,7 +47,7 @@ _STATES = {
 }
 
 
-class ProcessManagerController(SetupFollower, ProcessManagerInterface):
+class ProcessManagerController(SetupFollower, ProgramCommands):
     """Starts and stops servers by way of a keeper, and tells how they are.
 
     Args:
@@ -103,24 +103,6 @@ class ProcessManagerController(SetupFollower, ProcessManagerInterface):
         running = [e for e in devices if statuses[e.name].state is not ServerState.STOPPED]
         self._stop(running, statuses)
         return self._states(running)
-
-    def start_fitsgen(self) -> ServerStatus:
-        return self.start_cs("fitsgen")
-
-    def stop_fitsgen(self) -> ServerStatus:
-        return self.shut_down_cs("fitsgen")
-
-    def start_fov_hk(self) -> ServerStatus:
-        return self.start_cs("fov_hk")
-
-    def stop_fov_hk(self) -> ServerStatus:
-        return self.shut_down_cs("fov_hk")
-
-    def start_n_fee_hk(self) -> ServerStatus:
-        return self.start_cs("n_fee_hk")
-
-    def stop_n_fee_hk(self) -> ServerStatus:
-        return self.shut_down_cs("n_fee_hk")
 
     def _start(self, entry: Entry, simulator: bool, status: ServerStatus | None = None) -> None:
         """Has a server started unless it runs.
