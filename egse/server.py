@@ -389,8 +389,13 @@ class ControlServer(EventParticipant):
                 sock.send(client, _FIRST_FRAME)
             sock.send(answer, zmq.NOBLOCK)
         except zmq.ZMQError as exc:
-            logger.warning(
-                "the answer to %s (%s) could not be sent: %s", request.name, request.context.origin, exc
+            gone = exc.errno == zmq.EHOSTUNREACH  # the journal tells how the command ended
+            logger.log(
+                logging.INFO if gone else logging.WARNING,
+                "the answer to %s could not be sent to %s: %s",
+                request.name,
+                request.context.origin,
+                "it has gone" if gone else exc,
             )
 
     # -- telemetry -----------------------------------------------------------------------------------------------
