@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from egse.aeu.awg_commands import SETTINGS
+from egse.aeu.awg_commands import SETTINGS, Setting
 from egse.aeu.unit import RackUnit
 from egse.aeu.waveforms import (
     HIGH,
@@ -208,28 +209,29 @@ class TGF4000Model(RackUnit):
             return action(arguments, now)
         known = SETTINGS.get(name.removesuffix("?"))
         if known is None:
-            return self._fail(UNKNOWN_COMMAND, COMMAND_BIT)
+            self._fail(UNKNOWN_COMMAND, COMMAND_BIT)
+            return None
         values = self._shared if known.shared else self.channel.settings
         if name.endswith("?"):
             return values[name[:-1]]
-        if len(arguments) != 1:
-            return self._fail(UNKNOWN_PARAMETER, COMMAND_BIT)
-        word = arguments[0].upper()
+        self._store(values, name, known, arguments)
+        return None
+
+    def _store(self, values: dict[str, str], name: str, known: Setting, arguments: list[str]) -> None:
+        word = arguments[0].upper() if len(arguments) == 1 else ""
         if word in known.words:
             values[name] = word
-            return None
-        if known.limits is None:
-            return self._fail(UNKNOWN_PARAMETER, COMMAND_BIT)
+            return
         try:
             value = float(word)
         except ValueError:
-            return self._fail(UNKNOWN_PARAMETER, COMMAND_BIT)
-        if not known.limits[0] <= value <= known.limits[1]:
-            return self._fail(OUT_OF_RANGE, EXECUTION_BIT)
-        values[name] = (
-            f"{value:g}" if abs(value) < 1e5 and round(value, 5) != value else repr(value).removesuffix(".0")
-        )
-        return None
+            value = math.nan
+        if known.limits is None or math.isnan(value):
+            self._fail(UNKNOWN_PARAMETER, COMMAND_BIT)
+        elif not known.limits[0] <= value <= known.limits[1]:
+            self._fail(OUT_OF_RANGE, EXECUTION_BIT)
+        else:
+            values[name] = repr(value).removesuffix(".0")
 
     def _fail(self, error: int, bit: int) -> None:
         self._error = error

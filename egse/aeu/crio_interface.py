@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from egse.aeu.crio_model import LEDS
-from egse.aeu.lines import LINES, LoopBack, OperatingMode, Six
+from egse.aeu.lines import LEDS, LINES, LoopBack, OperatingMode, Six
 from egse.aeu.messages import CRIO, flag, floats, integer, integers, six, words
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from egse.aeu.lines import CAMERAS, LINES, Camera, LoopBack, OperatingMode
+from egse.aeu.lines import CAMERAS, Camera, LoopBack, OperatingMode
 from egse.aeu.scpi import Codes, CommandTable, Handler, RefusedError
 from egse.aeu.unit import RackUnit
 from egse.simulator import FaultError
@@ -30,10 +30,6 @@ TRIP_TIMES: Final = (
     *([500.0] * 6),
 )
 """Times after which a protection trips [ms]: OVP N, OVP F, UVP N, UVP F, OCP N, OCP F, then the same at start-up."""
-LEDS: Final = (
-    "Standby", "Selftest", "FC_TVAC", "Alignment", "N-CAM", "F-CAM", *LINES, "S_voltage_oor", "S_current_oor",
-    "Sync_gf", "Clk_50MHz", "Clk_ccdread", "Clk_heater", "Clk_F_FEE_N", "Clk_F_FEE_R", "TestPort",
-)  # fmt: skip
 CLOCKS: Final = {"N": ("50", "ccd"), "F": ("50", "50", "ccd", "ccd"), "SVM": ("50", "50", "heater", "heater")}
 """The clock outputs of each connector, by the signal that they carry."""
 
@@ -212,7 +208,7 @@ class CRIOModel(RackUnit):
         result = 3 if self.loopback else 4
         for block, camera in enumerate(("N", "F")):
             # A load where none may be: V_CCD of this camera, with all its lines.
-            if self.outputs[camera].attached:  # type: ignore[index]
+            if self.outputs[camera].attached:
                 result = 33 + 6 * block
                 break
         self._enter_standby()

@@ -15,6 +15,12 @@ from typing import Final, Literal
 LINES: Final = ("V_CCD", "V_CLK", "V_AN1", "V_AN2", "V_AN3", "V_DIG")
 """The lines, in the order of the power supplies 1 to 6."""
 
+LEDS: Final = (
+    "Standby", "Selftest", "FC_TVAC", "Alignment", "N-CAM", "F-CAM", *LINES, "S_voltage_oor", "S_current_oor",
+    "Sync_gf", "Clk_50MHz", "Clk_ccdread", "Clk_heater", "Clk_F_FEE_N", "Clk_F_FEE_R", "TestPort",
+)  # fmt: skip
+"""The lamps at the front, as telemetry gives them."""
+
 Six = tuple[float, float, float, float, float, float]
 Camera = Literal["N", "F"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from egse.aeu.lines import Six
-from egse.command import dynamic_command
+from egse.command import CommandError, dynamic_command
 from egse.device import DeviceError
 from egse.response import register_error
 
@@ -59,7 +59,13 @@ class Dialect:
         )
 
     def with_check(self, cmd_string: str) -> str:
-        """Appends the question for the error queue."""
+        """Appends the question for the error queue.
+
+        Raises:
+            CommandError: when a text argument would break out of its line; nothing is sent.
+        """
+        if not (cmd_string.isascii() and cmd_string.isprintable()):
+            raise CommandError(f"this cannot be sent to {self.name}: {cmd_string!r}")
         return cmd_string + self.end + self.error_query
 
     def done(self, response: bytes) -> None:
