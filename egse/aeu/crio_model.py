@@ -206,11 +206,9 @@ class CRIOModel(RackUnit):
 
     def _end_selftest(self) -> None:
         result = 3 if self.loopback else 4
-        for block, camera in enumerate(("N", "F")):
-            # A load where none may be: V_CCD of this camera, with all its lines.
-            if self.outputs[camera].attached:
-                result = 33 + 6 * block
-                break
+        loaded = [block for block, output in enumerate(self.outputs.values()) if output.attached]
+        if loaded:  # a load where none may be: V_CCD of the first of them, with all its lines
+            result = 33 + 6 * loaded[0]
         self._enter_standby()
         self.selftest_result = result
 
@@ -234,8 +232,8 @@ class CRIOModel(RackUnit):
             "SYSTem:TIME:PROTection": lambda a, now: self._set_times(a),
             "SYSTem:TIME:PROTection?": lambda a, now: _row(self.times),
         }
-        for camera in ("N", "F"):
-            commands |= self._camera_commands(camera)  # type: ignore[arg-type]
+        for camera in self.outputs:
+            commands |= self._camera_commands(camera)
         for connector in CLOCKS:
             commands |= self._clock_commands(connector)
         return commands

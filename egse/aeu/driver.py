@@ -76,7 +76,7 @@ class _AEUController(DynamicCommandMixin):
         dialect.done(self.transport.trans(data + check))
 
 
-class CRIOController(CRIOInterface, _AEUController):
+class CRIOController(_AEUController, CRIOInterface):
     """Talks to the cRIO.
 
     Args:
@@ -104,7 +104,7 @@ class CRIOController(CRIOInterface, _AEUController):
         self._command(CRIO, f"SYST:TIME:PROT {text}".encode())
 
 
-class PSUController(PSUInterface, _AEUController):
+class PSUController(_AEUController, PSUInterface):
     """Talks to a power supply.
 
     Args:
@@ -128,7 +128,7 @@ class PSUController(PSUInterface, _AEUController):
         self.transport = transport or AEUEthernetInterface(unit_name("PSU", device_id), hostname, port)
 
 
-class AWGController(AWGInterface, _AEUController):
+class AWGController(_AEUController, AWGInterface):
     """Talks to a waveform generator.
 
     Args:

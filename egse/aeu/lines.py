@@ -98,10 +98,11 @@ F_CAM: Final = CameraLines(
     ovp=(38.0, 21.5, 9.0, 6.4, -9.0, 6.5),
     uvp=(30.8, 15.6, 7.3, 5.0, -7.1, 4.9),
     ocp=(0.213, 0.920, 0.665, 1.820, -0.222, 3.093),
-    # Only the 31.8 V are given; the others are own proposals, with the same margins as those of the N-CAM.
+    # Only the 31.8 V are given; the others are own proposals, with the same margins as those of the N-CAM as far as the
+    # supplies go (PSU 2 trips at 19.8 V at most).
     set_voltage=(31.8, 16.5, 7.8, 5.5, 7.7, 5.4),
     set_current=(0.35, 1.1, 0.8, 1.95, 0.4, 3.6),
-    set_ovp=(36.5, 20.5, 8.7, 6.2, 8.7, 6.3),
+    set_ovp=(36.5, 19.8, 8.7, 6.2, 8.7, 6.3),
     set_ocp=(0.3675, 1.155, 0.84, 2.0, 0.42, 3.78),
 )
 """Fast camera."""
