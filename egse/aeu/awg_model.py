@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -25,6 +26,7 @@ from egse.simulator.framing import LineFramer
 UNKNOWN_COMMAND, UNKNOWN_PARAMETER, TOO_LONG, OUT_OF_RANGE, NOT_STORED = -111, -112, -27, -1, -2
 EXECUTION_BIT, COMMAND_BIT = 16, 32
 ARBS: Final = ("ARB1", "ARB2", "ARB3", "ARB4")
+_BLOCK_START: Final = re.compile(rb"(?:^|[\r\n])[ \t]*ARB[1-4][ \t]+#", re.IGNORECASE)
 LONGEST_BLOCK: Final = 64 + 2 * MAX_POINTS + 4096
 
 
@@ -61,11 +63,8 @@ class BlockFramer:
 
     def _block_start(self) -> int | None:
         """Returns where the # of the first block is, in a line that begins with ARBn."""
-        place = self._pending.find(b"#")
-        if place < 0:
-            return None
-        line = self._pending[:place].replace(b"\r", b"\n").rpartition(b"\n")[2]
-        return place if line.strip().upper() in {arb.encode() for arb in ARBS} else None
+        found = _BLOCK_START.search(self._pending)
+        return None if found is None else found.end() - 1
 
 
 @dataclass

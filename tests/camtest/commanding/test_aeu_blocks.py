@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from typing import Any, get_type_hints
 
 import pytest
@@ -82,7 +83,9 @@ def test_camera_is_switched_on_cycled_and_switched_off(dry: DryRun) -> None:
     assert rack.crio.mode == OperatingMode.STANDBY
     assert aeu.get_psu_voltages() == [0.0] * 6
     order = [(entry.name, entry.device) for entry in dry.sequence.commands]
-    last = [step for step in order if step[0] in ("set_output_status", "set_n_cam_secondary_power_status")][-7:]
+    last = [step for step in order if step[0] in ("set_output_status", "set_n_cam_secondary_power_status")][
+        -7:
+    ]
     assert last == [
         ("set_n_cam_secondary_power_status", "aeu_crio_cs"),
         *(("set_output_status", f"aeu_psu{n}_cs") for n in range(1, 7)),
@@ -99,7 +102,7 @@ def test_all_image_cycle_times(dry: DryRun, cycle_time: float) -> None:
         pulses.append(fee.sync.next)
         fee.sync.advance()
     assert [pulse.long for pulse in pulses] == [True, False, False, False, True, False, False, False, True]
-    steps = [b.time - a.time for a, b in zip(pulses, pulses[1:])]
+    steps = [b.time - a.time for a, b in itertools.pairwise(pulses)]
     assert steps == pytest.approx([6.25, 6.25, 6.25, cycle_time - 18.75] * 2, rel=1e-4)
 
 
