@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from egse.clock import Clock, RealClock
 from egse.protocol import Protocol
@@ -28,6 +28,7 @@ class ServerContext:
         dry_run: no process, no socket: everything in the calling thread on a virtual clock; implies `simulator`.
         control_server: the server, None in a dry run.
         shared: common to all Controllers of one dry run, for models that look at each other.
+        device_args: which of several identical units it is, see `ServerDeclaration.unit`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ServerContext:
     dry_run: bool = False
     control_server: ControlServer | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    device_args: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ServerDeclaration:
         device: True for a device server (journals its commands, takes `--simulator`), False for a core service.
         commands: further click commands of the command line.
         status_lines: makes the text of `status` from the status dictionary; None for the generic one.
+        device_args: which of several identical units it serves, as in the Setup (section 6.1.1 of the manual).
     """
 
     name: str
@@ -66,6 +69,16 @@ class ServerDeclaration:
     device: bool = True
     commands: Sequence[click.Command] = ()
     status_lines: Callable[[dict[str, Any], bool], list[str]] | None = None
+    device_args: tuple[Any, ...] = ()
+
+    def unit(self, number: int) -> Self:
+        """Returns the declaration of one of several identical units, each with a server of its own.
+
+        `{unit}` in `name`, `settings` and `title` becomes the number; the Controller's maker finds it in
+        `context.device_args`, and the Setup gives it to the Proxy as `device_args: [2]`.
+        """
+        texts = {name: getattr(self, name).format(unit=number) for name in ("name", "settings", "title")}
+        return replace(self, **texts, device_args=(number,))
 
     def context(
         self,
@@ -84,6 +97,7 @@ class ServerDeclaration:
             dry_run,
             None,
             {} if shared is None else shared,
+            self.device_args,
         )
 
     def make_dry_controller(self, clock: Clock, shared: dict[str, Any]) -> Any:

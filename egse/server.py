@@ -110,7 +110,9 @@ class ControlServer(EventParticipant):
         self.start_events()
         self.journal = self._open_journal() if app.device else None
         serve_devices()
-        context = ServerContext(app.name, self.settings, self.clock, simulator, False, self)
+        context = ServerContext(
+            app.name, self.settings, self.clock, simulator, False, self, device_args=app.device_args
+        )
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
         inline = {"ping": lambda: "pong", "get_service_endpoint": lambda: self.endpoints["service"]}

@@ -1,5 +1,6 @@
 """Building blocks and functions that command the camera and its test equipment, by subsystem.
 
+* `aeu`: power and synchronisation of the camera;
 * `dpu`: the camera: N-FEE modes, readouts, synchronisation with the readout cycle;
 * `ogse`: lamp and attenuation;
 * `tempcontrol`: temperature controllers;

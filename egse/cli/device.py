@@ -9,7 +9,7 @@ import click
 from egse.cli.common import print_table, report_start, report_stop, site_supervision, tells_errors
 from egse.site.keepers import site_keeper
 from egse.site.layout import SiteError
-from egse.site.programs import Entry, device_entries, device_entry
+from egse.site.programs import Entry, device_entries, device_group
 from egse.site.supervise import Row, make_row, rows_of, running_elsewhere, start_programs
 from egse.site.units import UnitKeeper
 
@@ -25,7 +25,7 @@ from egse.site.units import UnitKeeper
 def device(name: str | None, action: str | None, simulator: bool, timeout: float) -> None:
     """Start, stop or show a device control server; without a name: show all.
 
-    NAME is that of the server, `_cs` may be left out. What is started is supervised: it is restarted when it crashes.
+    NAME is that of the server, `_cs` may be left out; `aeu` stands for all servers of the AEU. What is started is supervised: it is restarted when it crashes.
     Where LAUNCHER of the process manager is systemd, it is a unit.
 
     Example: cgse device ogse start --simulator
@@ -33,13 +33,15 @@ def device(name: str | None, action: str | None, simulator: bool, timeout: float
     if name is None:
         print_table(_rows(device_entries()))
         return
-    entry = device_entry(name)
+    entries = device_group(name)
     if action == "start":
-        _start(entry, simulator, timeout)
+        for entry in entries:
+            _start(entry, simulator, timeout)
     elif action == "stop":
-        _stop(entry)
+        for entry in entries:
+            _stop(entry)
     else:
-        rows = _rows([entry])
+        rows = _rows(entries)
         print_table(rows)
         sys.exit(0 if all(row.up for row in rows) else 1)
 

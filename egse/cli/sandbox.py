@@ -34,6 +34,9 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--scene", type=click.Path(path_type=Path), help="FITS file that the camera looks at."),
         click.option("--camera", help="Name of the camera in its first Setup; default achel."),
         click.option("--site", "site_id", help="Its site id; default LAB."),
+        click.option(
+            "--aeu/--no-aeu", default=None, help="With the AEU: the camera is off until switched on."
+        ),
         click.option("--only", type=click.Choice(["core"]), help="Start the core services only."),
         click.option("--new-ports", is_flag=True, help="Take other ports, someone else uses those it has."),
         click.option("--timeout", default=60.0, show_default=True, help="How long the start may take [s]."),

@@ -4,6 +4,7 @@
 {"do": "set", "light_level": 0.1}                        light from outside, 0..1
 {"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
 {"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
+{"do": "aeu", "voltages": [34.7, ...], "train": {...}}   what the AEU simulator gives (`egse.fee.feed.CameraFeed`)
 {"do": "faults"}                                         what can be injected
 {"do": "inject", "fault": "flip", "packet": 0, "byte": 10}
 """
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from egse.fee.faults import FAULTS, PacketFaults
+from egse.fee.feed import CameraFeed
 from egse.fee.model import NFEEModel
 from egse.simulator.sidechannel import AdminConsole
 
@@ -26,20 +28,29 @@ class FEEConsole(AdminConsole):
         model: the FEE.
         faults: faults of its link.
         link_state: returns counters of the link.
+        now: returns the time of the model [s].
     """
 
     def __init__(
-        self, model: NFEEModel, faults: PacketFaults, link_state: Callable[[], dict[str, Any]]
+        self,
+        model: NFEEModel,
+        faults: PacketFaults,
+        link_state: Callable[[], dict[str, Any]],
+        now: Callable[[], float],
     ) -> None:
         self._model = model
         self._faults = faults
         self._link_state = link_state
+        self._now = now
 
     def dispatch(self, request: dict[str, Any]) -> Any:
         """Executes one request and returns its result."""
         match request:
             case {"do": "state"}:
                 return self._state()
+            case {"do": "aeu", **values}:
+                now = self._now()
+                return self._model.feed(CameraFeed.from_json(values, now), now)
             case {"do": "faults"}:
                 return FAULTS
             case {"do": "set", **values}:
@@ -71,6 +82,7 @@ class FEEConsole(AdminConsole):
     def _state(self) -> dict[str, Any]:
         model = self._model
         return {
+            "powered": model.powered,
             "mode": model.mode.name,
             "timecode": model.timecode,
             "frame_counter": model.frame_counter,

@@ -26,6 +26,7 @@ from typing import Final
 
 import numpy as np
 
+from egse.fee.feed import NEVER, CameraFeed, TrainGenerator
 from egse.fee.frame import Chunk, Frame, plan_chunks
 from egse.fee.hk import HKMap, load_hk_map
 from egse.fee.image import Detector, Exposure, ImageSource, TestPattern
@@ -69,6 +70,7 @@ class NFEEModel:
         frame_number: index of the readout in the cycle.
         error_flags: see `egse.fee.hk.ERROR_FLAGS`.
         hk_values: analogue housekeeping that is not the default, raw value by name with prefix.
+        powered: False: no supply voltage, the FEE is silent.
         refused: transitions that were refused.
         overruns: readouts cut short because the next pulse came.
     """
@@ -87,7 +89,8 @@ class NFEEModel:
     ) -> None:
         self.camera = camera
         self.registers = registers if registers is not None else RegisterMap("N-FEE", camera)
-        self.sync = SyncGenerator(start, cycle_time)
+        self.sync: SyncGenerator | TrainGenerator = SyncGenerator(start, cycle_time)
+        self.powered = True
         self.hk_map: HKMap = load_hk_map(camera)
         self.hk_values: dict[str, int] = {}
         self.light_level = light_level
@@ -151,9 +154,11 @@ class NFEEModel:
             now: time [s]; nothing that is due later than the last `step` happens here.
 
         Returns:
-            The replies to send.
+            The replies to send; none without power.
         """
         self._now = now
+        if not self.powered:
+            return []
         reply = self._target.handle(packet)
         return [] if reply is None else [reply]
 
@@ -167,7 +172,32 @@ class NFEEModel:
         """True while CCDs are read out or dumped."""
         return self._readout_end is not None
 
+    def feed(self, feed: CameraFeed, now: float) -> None:
+        """Takes what an AEU gives, from now on.
+
+        Power that comes leaves the FEE in ON mode, with its registers as after power-on; without it the FEE is silent.
+
+        Args:
+            feed: voltages and sync pulses.
+            now: time [s].
+        """
+        self._now = now
+        if not isinstance(self.sync, TrainGenerator) or not _is_same(self.sync, feed):
+            self.sync = TrainGenerator(feed.train)
+            self.sync.skip_until(now)
+        if feed.powers_fpga and not self.powered:
+            self.powered = True
+            self.registers.reset()
+            self._clear_states(now)
+            self.sync.skip_until(now)
+        elif self.powered and not feed.powers_fpga:
+            self.powered = False
+            self._internal = None
+            self._drop_readout()
+
     def _next(self) -> tuple[float, Callable[[float], list[Packet]]]:
+        if not self.powered:
+            return NEVER, self._pulse
         pulse = self._next_pulse().time
         if self._chunks and self._chunks[0][0] < pulse:
             return self._chunks[0][0], self._send_chunk
@@ -320,3 +350,10 @@ class NFEEModel:
         kind = PacketType(int(self.mode), True, 0, self.ccd_code, self.frame_number, PacketKind.HOUSEKEEPING)
         data = self.registers.get_data(HK_AREA_ADDRESS, HK_AREA_SIZE)
         return encode_header(len(data), kind.word, self.frame_counter, 0) + data
+
+
+def _is_same(generator: TrainGenerator, feed: CameraFeed) -> bool:
+    """Returns True when the pulses of a feed are those that go on already."""
+    if generator.train is None or feed.train is None:
+        return generator.train is feed.train
+    return generator.train.number == feed.train.number

@@ -1,7 +1,9 @@
 """The N-FEE simulator as a process: `n_fee_sim start`.
 
-It binds the SpaceWire link (over ZeroMQ), gives itself the sync pulses of the AEU and behaves as the N-FEE model does, in
-real time or sped up. The DPU may come, go, and be killed at any time: pulses go on, packets for nobody are dropped.
+It binds the SpaceWire link (over ZeroMQ) and behaves as the N-FEE model does, in real time or sped up. It is powered and
+gives itself the sync pulses of the AEU; with `--aeu` (or AEU in the settings) both come from the AEU simulator, which
+reaches it on its side channel, and until then it is silent. The DPU may come, go, and be killed at any time: pulses go on,
+packets for nobody are dropped.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.fee.admin import FEEConsole
 from egse.fee.faults import PacketFaults
+from egse.fee.feed import CameraFeed
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
@@ -22,7 +25,7 @@ from egse.fee.scene import SceneError, load_scene
 from egse.signals import on_signals
 from egse.simulator.sidechannel import AdminServer
 from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
-from egse.spw.server import LinkServer, default_endpoint
+from egse.spw.server import LinkServer, default_endpoint, is_driven_by_aeu, side_channel_port
 
 _BUFFER_FULL_FLAGS: Final = 0b1100
 """Error flags 2 and 3: SRAM buffer of the E and F side full."""
@@ -75,7 +78,7 @@ def serve(
     """
     faults = PacketFaults()
     server = LinkServer(model, link, clock)
-    console = FEEConsole(model, faults, server.state)
+    console = FEEConsole(model, faults, server.state, server.now)
     admin = None
     try:
         with on_signals(server.stop), link:
@@ -138,7 +141,13 @@ def cli() -> None:
     "--admin-port",
     type=click.IntRange(0, 65535),
     default=None,
-    help="Port of the side channel for light, housekeeping and faults (0: any free one); default: none.",
+    help="Port of the side channel for light, housekeeping and faults (0: any free one); default: none, with --aeu "
+    "ADMIN_PORT of the settings.",
+)
+@click.option(
+    "--aeu/--free-running",
+    default=None,
+    help="Get power and sync pulses from aeu_sim, or have them from the start; default: AEU of the settings.",
 )
 def start(
     endpoint: str | None,
@@ -151,6 +160,7 @@ def start(
     camera: str | None,
     cycle_time: float,
     admin_port: int | None,
+    aeu: bool | None,
 ) -> None:
     """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
     speed = site_clock().speed if speed is None else speed
@@ -169,6 +179,9 @@ def start(
             cycle_time=cycle_time,
             start=clock.monotonic(),
         )
+        if is_driven_by_aeu() if aeu is None else aeu:
+            model.feed(CameraFeed(), clock.monotonic())
+            admin_port = side_channel_port() if admin_port is None else admin_port
         serve(model, link, clock, admin_port)
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error

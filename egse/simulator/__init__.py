@@ -8,7 +8,7 @@ from egse.simulator.faults import LINE_FAULTS, LineFaults
 from egse.simulator.framing import Framer, LineFramer
 from egse.simulator.memory import MemoryTransport
 from egse.simulator.model import DeviceModel, FaultError, HangUpError
-from egse.simulator.server import Busy, SimulatorServer
+from egse.simulator.server import Busy, SimulatorServer, serve_together
 from egse.simulator.session import Session
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "Session",
     "SimulatorApp",
     "SimulatorServer",
+    "serve_together",
 ]

@@ -12,7 +12,7 @@ import selectors
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from egse.clock import Clock, system_clock
 from egse.simulator.admin import DeviceConsole
@@ -113,6 +113,7 @@ class SimulatorServer:
         admin_port: port of the administrative side channel (always on loopback); 0 lets the system choose, None: no
             side channel.
         seed: of the random parts of faults.
+        selector: of a loop that serves several devices, see `serve_together`; one of its own when None.
 
     Raises:
         OSError: (from `open`) when a port cannot be had.
@@ -129,6 +130,7 @@ class SimulatorServer:
         busy: Busy = Busy.QUEUE,
         admin_port: int | None = None,
         seed: int = 0,
+        selector: selectors.BaseSelector | None = None,
     ) -> None:
         self.model = model
         self.clock = clock or system_clock()
@@ -137,7 +139,8 @@ class SimulatorServer:
         self._wanted = (host, port, admin_port)
         self._max_clients = max_clients
         self._busy = busy
-        self._selector = selectors.DefaultSelector()
+        self._selector = selector or selectors.DefaultSelector()
+        self._owns_selector = selector is None
         self._listener: socket.socket | None = None
         self._admin: AdminServer | None = None
         self._clients: set[_Client] = set()
@@ -171,11 +174,7 @@ class SimulatorServer:
 
     def serve(self) -> None:
         """Serves until `stop` is called, from this or another thread or from a signal handler."""
-        self.model.step(self.clock.monotonic())
-        while not self._stopping.is_set():
-            for key, events in self._selector.select(self._time_to_wait()):
-                key.data(events)
-            self._tick()
+        serve_together([self])
 
     def stop(self) -> None:
         """Ends `serve` at once; may be called from a signal handler."""
@@ -195,8 +194,11 @@ class SimulatorServer:
             self._admin.close()
         for sock in (self._listener, self._wake_in, self._wake_out):
             if sock is not None:
+                if not self._owns_selector and sock.fileno() >= 0:
+                    self.watch(sock, 0, self._accept_client)
                 sock.close()
-        self._selector.close()
+        if self._owns_selector:
+            self._selector.close()
 
     def __enter__(self) -> SimulatorServer:
         self.open()
@@ -286,6 +288,22 @@ class SimulatorServer:
         if now >= self._next_step:
             self.model.step(now)
             self._next_step = now + max(self.model.step_interval, SHORTEST_STEP * self.clock.speed)
+
+
+def serve_together(servers: Sequence[SimulatorServer]) -> None:
+    """Serves devices whose models know each other, in one thread; until one of them is stopped.
+
+    Args:
+        servers: open, and with one selector for all of them.
+    """
+    selector = servers[0]._selector
+    for server in servers:
+        server.model.step(server.clock.monotonic())
+    while not any(server._stopping.is_set() for server in servers):
+        for key, events in selector.select(min(server._time_to_wait() for server in servers)):
+            key.data(events)
+        for server in servers:
+            server._tick()
 
 
 def _listen(host: str, port: int) -> socket.socket:

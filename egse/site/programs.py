@@ -40,6 +40,7 @@ class Entry:
         settings: name of its block in the Settings; empty when it has none.
         options: which options of a sandbox it takes: `speed`, `seed`, `scene`.
         stage: the place among the core services: higher ones stop earlier.
+        extra: a sandbox starts it only when asked for this; empty: always.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     stage: int = 0
+    extra: str = ""
 
     def program(self, options: dict[str, str] | None = None, *, simulator: bool = False) -> Program:
         """Returns the program as a launcher runs it.
@@ -87,9 +89,21 @@ TABLE: tuple[Entry, ...] = (
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=SIMULATED),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
+    Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
+    *(
+        Entry(
+            f"aeu_{unit.lower()}_cs",
+            Kind.DEVICE,
+            f"AEU {unit}",
+            f"AEU {unit} Control Server",
+            needs=("aeu_sim",),
+            extra="aeu",
+        )
+        for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
+    ),
     Entry("fitsgen", Kind.CONSUMER, "FITS generation", "FITS Generator Control Server"),
 )
 """What a sandbox starts; a real site starts the core services from here, and devices by name."""
@@ -123,9 +137,14 @@ def core_entries() -> list[Entry]:
     return [entry for entry in TABLE if entry.kind is Kind.CORE and is_installed(entry.name)]
 
 
-def sandbox_entries(only_core: bool = False) -> list[Entry]:
-    """Returns what a sandbox starts."""
-    rest = [entry for entry in TABLE if entry.kind is not Kind.CORE]
+def sandbox_entries(only_core: bool = False, extras: Iterable[str] = ()) -> list[Entry]:
+    """Returns what a sandbox starts.
+
+    Args:
+        only_core: the core services and nothing else.
+        extras: what is started besides what every sandbox has, `["aeu"]`.
+    """
+    rest = [entry for entry in TABLE if entry.kind is not Kind.CORE and entry.extra in ("", *extras)]
     return core_entries() if only_core else core_entries() + rest
 
 
@@ -168,6 +187,18 @@ def device_entry(name: str) -> Entry:
         SiteError: when there is none, with the names there are.
     """
     return device_entries([full_name(name)])[0]
+
+
+def device_group(name: str) -> list[Entry]:
+    """Finds a device server, or all servers of a device with several: `aeu` is aeu_crio_cs, aeu_psu1_cs and so on.
+
+    Raises:
+        SiteError: when there is none, with the names there are.
+    """
+    group = [one for one in device_names() if one.startswith(f"{name}_") and one != f"{name}_cs"]
+    if not group or f"{name}_cs" in device_names():
+        return [device_entry(name)]
+    return device_entries(group)
 
 
 def full_name(name: str, also: Iterable[str] = ()) -> str:

@@ -47,6 +47,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         scene: FITS file that the camera looks at; None for artificial stars.
         first_port: start of its block of ports.
         ports: size of the block.
+        aeu: the camera gets power and sync pulses from an AEU simulator.
     """
 
     site_id: str = DEFAULT_SITE
@@ -56,6 +57,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     scene: str | None = None
     first_port: int | None = None
     ports: int = UNIT
+    aeu: bool = False
 
     def options(self) -> dict[str, str]:
         """Returns the options that the simulators are started with."""
@@ -76,6 +78,7 @@ class Sandbox:
         seed: of the random parts of the simulators.
         scene: FITS file that the simulated camera looks at.
         camera: name of the camera in Setup 1, `achel` by default.
+        aeu: with AEU simulator and its control servers: the camera is off until it is switched on.
         only_core: start the core services only.
         owned: its processes end with this process.
         programs: start these instead of those of the table.
@@ -93,6 +96,7 @@ class Sandbox:
         seed: int | None = None,
         scene: Path | str | None = None,
         camera: str | None = None,
+        aeu: bool | None = None,
         only_core: bool = False,
         owned: bool = True,
         programs: Sequence[Program] | None = None,
@@ -102,10 +106,18 @@ class Sandbox:
         self.profile = _merge(
             self.directory,
             self._stored,
-            {"site_id": site_id, "camera": camera, "speed": speed, "seed": seed, "scene": _scene(scene)},
+            {
+                "site_id": site_id,
+                "camera": camera,
+                "speed": speed,
+                "seed": seed,
+                "scene": _scene(scene),
+                "aeu": aeu,
+            },
         )
         self.layout = SiteLayout(self.directory, self.profile.site_id)
-        self._entries: list[Entry] = [] if programs is not None else sandbox_entries(only_core)
+        extras = ["aeu"] if self.profile.aeu else []
+        self._entries: list[Entry] = [] if programs is not None else sandbox_entries(only_core, extras)
         self._programs = programs
         self._owned = owned
         self._supervision: Supervision | None = None
@@ -292,6 +304,7 @@ class Sandbox:
         settings: dict[str, Any] = remap_ports(block, read_local_settings(self.layout.settings))
         site = {"ID": self.profile.site_id, "SPEED": self.profile.speed}
         settings = {"SITE": {**settings.pop("SITE", {}), **site}, **settings}
+        settings["N-FEE SIMULATOR"] = {**settings.get("N-FEE SIMULATOR", {}), "AEU": self.profile.aeu}
         write_local_settings(self.layout.settings, settings)
         self.profile = msgspec.structs.replace(self.profile, first_port=block.first, ports=block.size)
 
@@ -340,4 +353,5 @@ def _merge(directory: Path, stored: Profile | None, wanted: dict[str, Any]) -> P
 
 
 def _describe(profile: Profile) -> str:
-    return ", ".join(f"{name} {value}" for name, value in profile.options().items())
+    options = profile.options() | ({"with": "the AEU"} if profile.aeu else {})
+    return ", ".join(f"{name} {value}" for name, value in options.items())

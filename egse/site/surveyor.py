@@ -138,6 +138,8 @@ class _Surveyor:
         """
         device = None if raw.startswith("class//") else node["device"]
         kind = load_class(raw.removeprefix("class//")) if device is None else type(device)
+        if device is None and "device_args" in node and issubclass(kind, Proxy) and not kind.server_name:
+            device = node["device"]  # identical units: which it is, its Proxy knows
         if (named := getattr(device or kind, "server_name", "")) in self.order.names:
             return str(named)
         if not thoroughly:

@@ -28,6 +28,7 @@ _LATE: Final = 12.5
 
 SETTINGS: Final = "N-FEE SIMULATOR"
 DEFAULT_PORT: Final = 30110
+DEFAULT_ADMIN_PORT: Final = 30112
 
 
 def default_endpoint() -> str:
@@ -37,6 +38,22 @@ def default_endpoint() -> str:
     except SettingsError:
         port = DEFAULT_PORT
     return f"tcp://127.0.0.1:{port}"
+
+
+def is_driven_by_aeu() -> bool:
+    """Returns whether the settings want the simulated N-FEE to get power and sync pulses from the AEU simulator."""
+    try:
+        return bool(Settings.load(SETTINGS).get("AEU", False))
+    except SettingsError:
+        return False
+
+
+def side_channel_port() -> int:
+    """Returns the port of the side channel of the simulated N-FEE: `ADMIN_PORT` of the settings."""
+    try:
+        return int(Settings.load(SETTINGS).get("ADMIN_PORT", DEFAULT_ADMIN_PORT))
+    except SettingsError:
+        return DEFAULT_ADMIN_PORT
 
 
 class PacketSource(Protocol):
@@ -106,7 +123,7 @@ class LinkServer:
             on_overflow: called when packets were dropped because the other end did not read.
         """
         while not self._stopping:
-            now = self._now()
+            now = self.now()
             due = self.source.next_event()
             if now - due > _LATE:
                 self.stood_still += now - due
@@ -121,7 +138,7 @@ class LinkServer:
                     on_other()
                 self._answer()
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Returns the time of the source [s]: that of the clock, less what was left out."""
         return self.clock.monotonic() - self.stood_still
 
@@ -132,7 +149,7 @@ class LinkServer:
 
     def _answer(self) -> None:
         for _, packet in self.link.read_packets(_READ_AT_ONCE):
-            self._send(self.source.handle(packet, self._now()), None)
+            self._send(self.source.handle(packet, self.now()), None)
 
     def _send(self, packets: Sequence[bytes | memoryview], on_overflow: Callable[[], None] | None) -> None:
         for packet in packets:

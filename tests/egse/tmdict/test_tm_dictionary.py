@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from egse.aeu.aeu_cs import APPS as AEU_APPS
 from egse.clock import VirtualClock
 from egse.confman.cm_cs import ConfigurationManagerProtocol
 from egse.dpu.dpu_cs import APP as DPU_APP
@@ -273,6 +274,7 @@ def test_devices_and_camera_are_complete(site: str, monkeypatch: pytest.MonkeyPa
         "LSCI336": dry_row(LSCI336_APP, LakeShore336Protocol),
         "DUMMY-HK": dry_row(DUMMY_APP, DummyProtocol),
         "DPU": dry_row(DPU_APP, DPUProtocol),
+        **{f"AEU-{unit.upper()}": dry_row(app, app.protocol) for unit, app in AEU_APPS.items()},
         "N-FEE-HK": {name: 0 for model in ("em", "pfm", "fm") for name in load_hk_map(model).fields},
     }
     dictionary = template_dictionary()

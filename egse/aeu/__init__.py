@@ -1,0 +1,1 @@
+"""The AEU test EGSE: cRIO, six power supplies and two waveform generators; see `egse.aeu.aeu`."""

@@ -1,0 +1,37 @@
+"""The units of the AEU test EGSE, under the names of the manual (section 6.1.1)."""
+
+from egse.aeu.awg_interface import AWGInterface
+from egse.aeu.crio_interface import CRIOInterface
+from egse.aeu.driver import (
+    AEUEthernetInterface,
+    AWGController,
+    AWGSimulator,
+    CRIOController,
+    CRIOSimulator,
+    PSUController,
+    PSUSimulator,
+)
+from egse.aeu.lines import LINES, LoopBack, OperatingMode
+from egse.aeu.messages import AEUError
+from egse.aeu.proxies import AWGProxy, CRIOProxy, PSUProxy
+from egse.aeu.psu_interface import PSUInterface
+
+__all__ = [
+    "LINES",
+    "AEUError",
+    "AEUEthernetInterface",
+    "AWGController",
+    "AWGInterface",
+    "AWGProxy",
+    "AWGSimulator",
+    "CRIOController",
+    "CRIOInterface",
+    "CRIOProxy",
+    "CRIOSimulator",
+    "LoopBack",
+    "OperatingMode",
+    "PSUController",
+    "PSUInterface",
+    "PSUProxy",
+    "PSUSimulator",
+]
