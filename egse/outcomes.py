@@ -36,7 +36,7 @@ class Outcomes:
     def begin(self, command_id: str) -> None:
         """Remembers that a command is being executed."""
         if len(self._answers) >= CAPACITY:
-            running = {key: None for key, answer in self._older.items() if answer is None}
+            running: dict[str, bytes | None] = {k: None for k, a in self._older.items() if a is None}
             self._older, self._answers = self._answers, running
         self._answers[command_id] = None
 
