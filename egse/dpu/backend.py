@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from egse.dpu.errors import DPUProcessorError
 from egse.dpu.handle import ProcessorHandle
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.processor import ProcessorConfig
+from egse.dpu.queues import BATCH, COMMAND
+from egse.dpu.slot import Commands
+from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
 from egse.env import get_data_storage_location, get_site_id
 from egse.fee import camera_model
 from egse.logger.handler import receiver_endpoint
@@ -24,8 +29,10 @@ LOGGER = logging.getLogger(__name__)
 
 READY_TIMEOUT = 20.0
 """A processor is ready within this time [s], Python and libraries being read from a slow disk."""
-SLOT_TIMEOUT = 15.0
-"""A command is sent within this time [s of the camera]: one pulse, its readout, and something to spare."""
+SLOT_TIMEOUT = 25.0
+"""A command that somebody waits for is sent within this time [s of the camera]; a batch may have to wait for a longer slot."""
+QUEUE_TIMEOUT = 120.0
+"""A submitted command is sent within this time [s of the camera], many others before it."""
 NO_TIMECODE = 60.0
 """Without a timecode for this long [s of the camera] the link counts as down: longer than the longest cycle's gap."""
 
@@ -43,6 +50,9 @@ class ProcessorBackend:
         self._control_server = context.control_server
         self._root = Path(get_data_storage_location())
         self._num_cycles = 0
+        self.tickets = TicketBook()
+        self._tickets: dict[int, str] = {}
+        self._prefix = secrets.token_hex(3)
         self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
         self.handle = ProcessorHandle(self._make_config, self._on_event)
         self.keeper = RecordKeeper(self._root, self._set_obsid)
@@ -88,14 +98,47 @@ class ProcessorBackend:
         """See `DPUBackend`."""
         return self.handle.query(name, arguments)
 
-    def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def submit(self, commands: Commands, timeout: float = QUEUE_TIMEOUT) -> TicketRecord:
         """See `DPUBackend`."""
-        timeout = SLOT_TIMEOUT / self._clock.speed + 5.0
-        value: dict[str, Any] = self.handle.command(name, arguments, timeout, self._is_ending)
-        return value
+        return self._queue(commands, timeout)[0]
 
-    def _is_ending(self) -> bool:
-        return bool(getattr(self._control_server, "stopping", False))
+    def command(self, commands: Commands) -> Any:
+        """See `DPUBackend`: the future of the result, so that the control server can go on."""
+        record, answer = self._queue(commands, SLOT_TIMEOUT)
+        result: Future[dict[str, Any]] = Future()
+        answer.add_done_callback(lambda done: _pass_on(done, result, record.id))
+        return result if self._control_server is not None else result.result()
+
+    def wait(self, ticket: str, state: TicketState, timeout: float) -> Any:
+        """See `DPUBackend`: a future, as in `command`."""
+        future = self.tickets.wait(ticket, state, timeout)
+        return future if self._control_server is not None else future.result()
+
+    def _queue(self, commands: Commands, timeout: float) -> tuple[TicketRecord, Future[Any]]:
+        number = self.handle.new_number()
+        record = self.tickets.open(
+            f"{self._prefix}-{number}", [name for name, _ in commands], self._clock.now()
+        )
+        self._tickets[number] = record.id
+        arguments = {"commands": [{"name": name, "arguments": dict(values)} for name, values in commands]}
+        try:
+            answer = self.handle.request(COMMAND, number, BATCH, arguments, timeout / self._clock.speed + 5.0)
+        except ConnectionError as exc:
+            self._tickets.pop(number)
+            self.tickets.on_failed(record.id, exc)
+            raise
+        answer.add_done_callback(lambda done: self._on_answer(number, done))
+        return record, answer
+
+    def _on_answer(self, number: int, answer: Future[Any]) -> None:
+        ticket = self._tickets.pop(number)
+        if (error := answer.exception()) is not None:
+            self.tickets.on_failed(ticket, error)
+            return
+        value = answer.result()
+        self.tickets.on_acknowledged(
+            ticket, Effect(value["effect"]), value["timecode"], value["pulse"], value["timestamp"]
+        )
 
     def hdf5_files(self, obsid: str) -> list[str]:
         """See `DPUBackend`."""
@@ -136,6 +179,12 @@ class ProcessorBackend:
         elif name == "started" and self._num_cycles > 0:
             # The counting of image cycles goes on where the dead processor left it.
             self.handle.notify("set_num_cycles", {"num_cycles": self._num_cycles})
+        elif name == "pulse":
+            self.tickets.on_pulse(values["pulse"], values["long"], values["timestamp"])
+        elif name == "sent" and (ticket := self._tickets.get(values["request"])):
+            self.tickets.on_sent(ticket, values["timecode"], values["timestamp"])
+        elif name == "tick":
+            self.tickets.expire()
         self.keeper.on_event(name, values)
 
     def _set_obsid(self, cycle: int, obsid: str) -> None:
@@ -143,6 +192,15 @@ class ProcessorBackend:
             self.handle.query("set_obsid", {"cycle": cycle, "obsid": obsid})
         except (DPUProcessorError, TimeoutError) as exc:
             LOGGER.error("the obsid %r of cycle %d was not delivered: %s", obsid, cycle, exc)
+
+
+def _pass_on(answer: Future[Any], result: Future[dict[str, Any]], ticket: str) -> None:
+    error = answer.exception()
+    if error is not None:
+        result.set_exception(error)
+    else:
+        value = answer.result()
+        result.set_result({"timecode": value["timecode"], "timestamp": value["timestamp"], "ticket": ticket})
 
 
 def _transport(settings: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
-from egse.dpu.slot import CommandSlot
+from egse.dpu.slot import Commands, CommandSlot
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Transactions
 from egse.fee import IMAGE_MODES, READOUT_PERIOD
@@ -89,15 +89,14 @@ class DPUCore:
 
     # -- input ---------------------------------------------------------------------------------------------------
 
-    def submit(self, request: int, name: str, arguments: dict[str, Any]) -> None:
-        """Queues a command for the next slot; `DPUSink.finished` tells its outcome.
+    def submit(self, request: int, commands: Commands) -> None:
+        """Queues commands that go out together, in their order; `DPUSink.finished` tells their outcome.
 
         Args:
-            request: number that identifies it, from 1.
-            name: one of `egse.dpu.operations.OPERATIONS`.
-            arguments: its arguments by name.
+            request: number that identifies them, from 1.
+            commands: name (of `egse.dpu.operations.OPERATIONS`) and arguments of each.
         """
-        self.slot.submit(request, name, arguments)
+        self.slot.submit(request, commands)
 
     def handle(self, packet: bytes | memoryview, now: float, timestamp: float, flags: int = 0) -> None:
         """Takes a packet from the link.
@@ -267,6 +266,7 @@ class DPUCore:
         if number == 0:
             self.slot.on_long_pulse()
         self.state.on_pulse(number)
+        self._sink.pulse(self.state.pulse_count, number == 0, timestamp)
         self._frames_in_cycle.add(number)
         if not self._cycle_open:
             self._begin_cycle(timestamp)

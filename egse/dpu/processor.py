@@ -20,7 +20,7 @@ import zmq
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
-from egse.dpu.queues import COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
+from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
@@ -210,7 +210,11 @@ class DPUProcessor:
 
     def _take_commands(self) -> None:
         while (request := self._queues.receive(COMMAND)) is not None:
-            self._core.submit(request.id, request.name, request.args)
+            if request.name == BATCH:
+                commands = [(item["name"], item["arguments"]) for item in request.args["commands"]]
+            else:
+                commands = [(request.name, request.args)]
+            self._core.submit(request.id, commands)
 
     def status(self) -> dict[str, Any]:
         """Returns state, counters and backlog in plain values."""
@@ -257,6 +261,13 @@ class DPUProcessor:
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        self._queues.send(QueueEvent("pulse", {"pulse": number, "long": is_long, "timestamp": timestamp}))
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        values = {"request": request, "timecode": timecode, "timestamp": timestamp}
+        self._queues.send(QueueEvent("sent", values))
 
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
         self._queues.send(QueueReply(request, value, describe_error(error) if error is not None else None))

@@ -47,11 +47,13 @@ class Transactions:
     Attributes:
         stale_replies: replies that came too late, or damaged, and were dropped.
         last_packet: the last command as it was sent.
+        reply_time: how long replies take [s]: the longest of late, slowly forgotten.
     """
 
     def __init__(self, send: Callable[[bytes], None], timeout: float) -> None:
         self.stale_replies = 0
         self.last_packet = b""
+        self.reply_time = 0.0
         self._send = send
         self._timeout = timeout
         self._waiting: deque[_Work] = deque()
@@ -101,6 +103,7 @@ class Transactions:
             self.stale_replies += 1
             return
         self._command = None
+        self.reply_time = max(0.8 * self.reply_time, now - (self._deadline - self._timeout))
         problem = _problem(command, reply)
         if problem is None:
             self._resume(now, reply=reply)
