@@ -11,7 +11,8 @@ from typing import Any
 from egse.clock import Clock
 from egse.control import ServerContext
 from egse.device import DeviceConnectionError
-from egse.dpu.errors import DPUProcessorError
+from egse.dpu.countfile import CountFile
+from egse.dpu.errors import DPUProcessorError, FEERestartedError
 from egse.dpu.handle import ProcessorHandle
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.processor import ProcessorConfig
@@ -49,7 +50,7 @@ class ProcessorBackend:
         self._clock: Clock = context.clock
         self._control_server = context.control_server
         self._root = Path(get_data_storage_location())
-        self._num_cycles = 0
+        self._count = CountFile(self._root)
         self.tickets = TicketBook()
         self._tickets: dict[int, str] = {}
         self._prefix = secrets.token_hex(3)
@@ -174,11 +175,13 @@ class ProcessorBackend:
     # -- events of the processor ---------------------------------------------------------------------------------
 
     def _on_event(self, name: str, values: dict[str, Any]) -> None:
-        if name == "cycle":
-            self._num_cycles = int(values["num_cycles"])
-        elif name == "started" and self._num_cycles > 0:
-            # The counting of image cycles goes on where the dead processor left it.
-            self.handle.notify("set_num_cycles", {"num_cycles": self._num_cycles})
+        if name == "count":
+            self._count.keep(values)
+        elif name == "started" and (count := self._count.read()):
+            # The counting of image cycles goes on where the dead processor, or server, left it.
+            self.handle.notify("resume_count", count)
+        elif name == "fee":
+            self.tickets.on_fee_lost(FEERestartedError(f"{values['reason']}; it had not taken effect"))
         elif name == "pulse":
             self.tickets.on_pulse(values["pulse"], values["long"], values["timestamp"])
         elif name == "sent" and (ticket := self._tickets.get(values["request"])):

@@ -8,6 +8,7 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.dpu.core import DPUCore
+from egse.dpu.errors import FEERestartedError
 from egse.dpu.slot import Commands
 from egse.dpu.state import NFEEState
 from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
@@ -160,6 +161,13 @@ class DryBackend:
         self.tickets.on_acknowledged(
             f"dry-{request}", Effect(value["effect"]), value["timecode"], value["pulse"], value["timestamp"]
         )
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        """There is no successor."""
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        """Tickets of what has not taken effect yet fail."""
+        self.tickets.on_fee_lost(FEERestartedError(reason))
 
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         """Nobody listens."""

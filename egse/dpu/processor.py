@@ -204,8 +204,9 @@ class DPUProcessor:
                 return state.registers[request.args["name"]]
             case "set_obsid":
                 return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
-            case "set_num_cycles":
-                return self._core.slot.set_num_cycles(int(request.args["num_cycles"]))
+            case "resume_count":
+                count = int(request.args["num_cycles"]), int(request.args["frame_counter"])
+                return self._core.slot.resume_count(*count)
         raise ValueError(f"the DPU Processor knows no question {request.name!r}")
 
     def _take_commands(self) -> None:
@@ -261,6 +262,13 @@ class DPUProcessor:
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        values = {"restarted": restarted, "reason": reason, "timestamp": timestamp}
+        self._queues.send(QueueEvent("fee", values))
 
     def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
         self._queues.send(QueueEvent("pulse", {"pulse": number, "long": is_long, "timestamp": timestamp}))

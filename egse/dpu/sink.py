@@ -65,6 +65,17 @@ class DPUSink(Protocol):
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         """144 bytes of housekeeping came, twice a pulse: in the packet, and read after the data."""
 
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        """What a successor has to know: the counting of image cycles has changed.
+
+        Args:
+            num_cycles: image cycles still to come; 0 when they are not counted.
+            frame_counter: the FEE's counter at the first readout of the first of them.
+        """
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        """The FEE is not as its mirror was, which has been corrected; see `egse.dpu.watch.Finding`."""
+
     def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
         """The mirror has followed a pulse.
 

@@ -25,7 +25,7 @@ INTERNAL_REQUEST = 0
 
 
 MOST_TRIES = 3
-"""A command that does not fit into so many slots, one after the other, fails."""
+"""A command that did not fit into so many slots fails: what was written of it was put back each time."""
 
 Commands = Sequence[tuple[str, Mapping[str, Any]]]
 """Names and arguments of commands that go out together."""
@@ -36,6 +36,7 @@ class _Queued:
     request: int
     commands: Commands
     tries: int = 0
+    held: int = 0
     last_pulse: int = -1
 
     @property
@@ -89,6 +90,8 @@ class CommandSlot:
         self._next_num_cycles: int | None = None
         self._dump_due = False
         self._dump_tried = False
+        self._overdue = False
+        self._resume: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -110,10 +113,26 @@ class CommandSlot:
             self._state.num_cycles, self._next_num_cycles = self._next_num_cycles, None
         elif self._state.num_cycles > 0:
             self._state.num_cycles -= 1
+        else:
+            return
+        self._sink.counting(self._state.num_cycles, self._state.frame_counter)
 
-    def set_num_cycles(self, num_cycles: int) -> None:
-        """Takes the counter over from a processor that died."""
-        self._state.num_cycles = num_cycles
+    def resume_count(self, num_cycles: int, frame_counter: int) -> None:
+        """Takes the counter over from a processor that died; settled in the first slot, when the FEE is known.
+
+        Args:
+            num_cycles: image cycles that were to come.
+            frame_counter: of the readout with which the first of them began, or begins.
+        """
+        self._resume = (num_cycles, frame_counter)
+
+    def forget_count(self) -> None:
+        """The FEE was restarted: there is nothing to count any more."""
+        if self._state.num_cycles or self._next_num_cycles:
+            LOGGER.error("the counting of image cycles ends")
+        self._state.num_cycles, self._next_num_cycles, self._resume = 0, None, None
+        self._dump_due = self._overdue = False
+        self._sink.counting(0, 0)
 
     def serve(self, now: float, timestamp: float) -> None:
         """Sends what may be sent; call it again and again while the slot is open.
@@ -142,19 +161,13 @@ class CommandSlot:
             self._start(self._queue.popleft(), plan, now)
 
     def _fits(self, queued: _Queued, plan: Plan, now: float) -> bool:
-        """Returns False when the slot is too short; after some slots that were, the command fails."""
+        """Returns False when the rest of the slot is probably too short; after some slots that were, it is tried anyway."""
         needed = self._transactions.reply_time * (len(plan.writes) + 1)
-        if needed < self._time_left(now):
+        if needed < self._time_left(now) or queued.held >= MOST_TRIES:
             return True
         if queued.last_pulse != self._pulses:
             queued.last_pulse = self._pulses
-            queued.tries += 1
-        if queued.tries > MOST_TRIES:
-            self._queue.popleft()
-            text = (
-                f"{queued.name}: {len(plan.writes)} registers take {needed:.2f} s, more than the slots have"
-            )
-            self._on_failed(queued, SlotOverrunError(text))
+            queued.held += 1
         return False
 
     def _start(self, queued: _Queued, plan: Plan, now: float) -> None:
@@ -167,11 +180,21 @@ class CommandSlot:
             lambda exc, at: self._on_stopped(queued, exc),
         )
 
-    def read_registers(self, now: float) -> None:
-        """Reads the register memory of the FEE; without it no command can be worked out."""
-        self._transactions.run(
-            read_registers(self._state), now, self._on_registers, self._on_registers_failed
-        )
+    def read_registers(self, now: float, compare: Callable[[bytes], None] | None = None) -> None:
+        """Reads the register memory of the FEE; without it no command can be worked out.
+
+        Args:
+            now: time [s].
+            compare: gets the memory; the mirror takes it over when None.
+        """
+
+        def done(memory: bytes, at: float) -> None:
+            if compare is None:
+                self._on_registers(memory, at)
+            else:
+                compare(memory)
+
+        self._transactions.run(read_registers(self._state), now, done, self._on_registers_failed)
 
     def _time_left(self, now: float) -> float:
         """Time until the slot ends [s]; without end when the next pulse should have come and did not."""
@@ -180,11 +203,31 @@ class CommandSlot:
         period = internal_period(self._state.in_effect["int_sync_period"]) if internal else READOUT_PERIOD
         return math.inf if elapsed > period + 2 * self._guard else period - self._guard - elapsed
 
+    def _take_over_count(self, num_cycles: int, frame_counter: int) -> None:
+        state = self._state
+        ahead = (state.cycle_start - frame_counter + 0x8000 & 0xFFFF) - 0x8000
+        elapsed = ahead // state.frames_per_cycle
+        self._resume = None
+        if not state.takes_images:
+            LOGGER.warning("%d image cycles were being counted, but the N-FEE takes none", num_cycles)
+            self._sink.counting(0, 0)
+        elif elapsed < 0:
+            self._next_num_cycles = num_cycles
+        elif elapsed < num_cycles:
+            state.num_cycles = num_cycles - elapsed
+            LOGGER.warning("the counting of image cycles goes on: %d to come", state.num_cycles)
+        else:
+            self._overdue = True
+            LOGGER.error("the image cycles that were counted are over since %d cycles", elapsed - num_cycles)
+
     def _look_after_cycles(self) -> None:
         state = self._state
+        if self._resume is not None and state.known and state.frame_counter_known:
+            self._take_over_count(*self._resume)
         if state.num_cycles == 1 and state.is_last_frame and self._next_num_cycles is None:
             self._dump_due = True
-        if self._dump_due and state.is_last_frame and state.known and not self._dump_tried:
+        due = self._overdue or (self._dump_due and state.is_last_frame)
+        if due and state.known and not self._dump_tried:
             self._dump_tried = True
             self._queue.appendleft(_Queued(INTERNAL_REQUEST, [("n_fee_set_dump_mode", {})]))
 
@@ -205,7 +248,9 @@ class CommandSlot:
         self.sent += len(queued.commands)
         if plan.num_cycles is not None:
             self._next_num_cycles = plan.num_cycles
-            self._dump_due = False
+            self._dump_due = self._overdue = False
+            begin = state.cycle_start + state.frames_per_cycle
+            self._sink.counting(plan.num_cycles, begin & 0xFFFF)
         LOGGER.info("%s sent after timecode %s", queued.name, state.timecode)
         if queued.request != INTERNAL_REQUEST:
             result = {"timecode": state.timecode, "timestamp": self._timestamp}
@@ -214,8 +259,8 @@ class CommandSlot:
 
     def _on_stopped(self, queued: _Queued, exc: Exception) -> None:
         """A command was put back; when it is because the slot ended, it is tried again in the next one."""
+        queued.tries += 1
         if isinstance(exc, SlotOverrunError) and queued.tries < MOST_TRIES:
-            queued.tries += 1
             LOGGER.warning("%s: %s; it was put back and is tried again in the next slot", queued.name, exc)
             self._queue.appendleft(queued)
         else:

@@ -35,6 +35,8 @@ class Bench:
         self.hk: list[bytes] = []
         self.results: dict[int, tuple[Any, Exception | None]] = {}
         self.sent: list[bytes] = []
+        self.counts: list[tuple[int, int]] = []
+        self.findings: list[tuple[bool, str]] = []
         self.pulses: list[tuple[int, bool]] = []
         self.begun: list[tuple[int, int | None]] = []
         self.replies: list[bytes] = []
@@ -67,6 +69,12 @@ class Bench:
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         self.hk.append(area)
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        self.counts.append((num_cycles, frame_counter))
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        self.findings.append((restarted, reason))
 
     def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
         self.begun.append((request, timecode))

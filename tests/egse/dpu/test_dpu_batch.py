@@ -100,26 +100,40 @@ def test_a_write_that_fails_puts_the_whole_batch_back(bench: Any) -> None:
 
 def test_what_does_not_fit_before_the_next_pulse_waits_for_the_slot_after_it(bench: Any) -> None:
     bench.run(3.0)
-    bench.core._transactions.reply_time = 0.1
     while bench.core.slot._time_left(bench.now) > 1.0:
         bench.run(0.05)
-        bench.core._transactions.reply_time = 0.1
+    bench.core._transactions.reply_times.extend([0.1] * 15)
     timecode = bench.state.timecode
     value = outcome(bench, 1, COMMANDS)
     assert value["timecode"] == timecode + 1
     assert len(commands_in_frames(bench)) <= 1
 
 
-def test_a_batch_that_never_fits_is_refused(bench: Any) -> None:
+def test_a_batch_that_never_fits_is_put_back_and_fails(bench: Any) -> None:
     bench.run(3.0)
-    slot, sent = bench.core.slot, len(bench.sent)
-    slot._transactions.reply_time = 1.0
-    slot.submit(1, COMMANDS)
-    for number in range(5):
-        slot._pulses = number
-        slot.serve(bench.now, 0.0)
-    assert isinstance(bench.results[1][1], SlotOverrunError)
-    assert len(bench.sent) == sent
+    before = bench.model.registers.copy()
+    handle, slot = bench.model.handle, bench.core.slot
+    tries = []
+
+    def end_the_slot(packet: bytes, now: float) -> Any:
+        if decode_command(packet).is_write and slot._transactions.busy and len(bench.begun) > len(tries):
+            tries.append(now)
+            slot._pulses += 1
+        return handle(packet, now)
+
+    bench.model.handle = end_the_slot
+    with pytest.raises(SlotOverrunError, match="a pulse came after"):
+        outcome(bench, 1, COMMANDS)
+    assert len(tries) == 3
+    changes = before.diff(bench.model.registers)
+    assert [change.name for change in changes if change.name != "clear_error_flag"] == []
+
+
+def test_one_slow_reply_does_not_hold_commands_up(bench: Any) -> None:
+    bench.run(3.0)
+    bench.core._transactions.reply_times.append(5.0)
+    timecode = bench.state.timecode
+    assert outcome(bench, 1, COMMANDS)["timecode"] == timecode
 
 
 def test_a_pulse_in_the_middle_puts_the_batch_back_and_it_is_tried_again(bench: Any) -> None:

@@ -62,6 +62,12 @@ class Camera:
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         pass
 
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        pass
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        pass
+
     def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
         pass
 
