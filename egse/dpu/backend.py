@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ from egse.dpu.countfile import CountFile
 from egse.dpu.errors import DPUProcessorError, FEERestartedError
 from egse.dpu.handle import ProcessorHandle
 from egse.dpu.keeper import RecordKeeper
+from egse.dpu.maps import FEEMaps
 from egse.dpu.processor import ProcessorConfig
 from egse.dpu.queues import BATCH, COMMAND
 from egse.dpu.slot import Commands
 from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
 from egse.env import get_data_storage_location, get_site_id
-from egse.fee import camera_model
+from egse.fee import decode_hk
 from egse.logger.handler import receiver_endpoint
 from egse.settings import SettingsError
+from egse.setup import SetupError, get_setup
 from egse.spw import DEFAULT_IDENTITY
 from egse.spw.server import default_endpoint
 
@@ -51,12 +54,17 @@ class ProcessorBackend:
         self._control_server = context.control_server
         self._root = Path(get_data_storage_location())
         self._count = CountFile(self._root)
+        self.maps = FEEMaps.of(None)
+        self._stamp: Any = None
+        self._loading: threading.Thread | None = None
         self.tickets = TicketBook()
         self._tickets: dict[int, str] = {}
         self._prefix = secrets.token_hex(3)
         self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
         self.handle = ProcessorHandle(self._make_config, self._on_event)
-        self.keeper = RecordKeeper(self._root, self._set_obsid)
+        self.keeper = RecordKeeper(
+            self._root, self._set_obsid, lambda area: decode_hk(area, self.maps.hk_map)
+        )
 
     def _make_config(self, queues: dict[str, str]) -> ProcessorConfig:
         settings = self._settings
@@ -69,7 +77,7 @@ class ProcessorBackend:
             data_root=str(self._root),
             site=get_site_id(),
             speed=self._clock.speed,
-            camera=camera_model(),
+            maps=self.maps.as_plain(),
             log_endpoint=_log_endpoint(),
         )
 
@@ -82,6 +90,7 @@ class ProcessorBackend:
             DeviceConnectionError: when it does not become ready.
         """
         self.keeper.start()
+        self._load_maps()
         self.handle.start()
         if not self.handle.wait_ready(READY_TIMEOUT):
             raise DeviceConnectionError(
@@ -92,6 +101,43 @@ class ProcessorBackend:
         """Ends processor and bookkeeping."""
         self.handle.stop(timeout=3.0)
         self.keeper.close()
+
+    # -- maps ----------------------------------------------------------------------------------------------------
+
+    def is_up_to_date(self) -> bool:
+        """See `DPUBackend`."""
+        return self._stamp == self._loaded_stamp() and (self._loading is None or not self._loading.is_alive())
+
+    def _loaded_stamp(self) -> Any:
+        server = self._control_server
+        return None if server is None else server.setup_watch.loaded
+
+    def _follow_setup(self) -> None:
+        """Takes the maps of a Setup into use that was loaded since; asked for in a thread of its own."""
+        stamp = self._loaded_stamp()
+        if stamp != self._stamp and (self._loading is None or not self._loading.is_alive()):
+            self._loading = threading.Thread(
+                target=self._take_maps, args=(stamp,), name="dpu-setup", daemon=True
+            )
+            self._loading.start()
+
+    def _take_maps(self, stamp: Any) -> None:
+        if self._load_maps():
+            self.handle.notify("set_maps", self.maps.as_plain())
+        self._stamp = stamp
+
+    def _load_maps(self) -> bool:
+        """Returns True when the Setup has other maps than those in use; keeps them when there is none that can be used."""
+        try:
+            maps = FEEMaps.of(get_setup())
+        except (ConnectionError, TimeoutError, SetupError) as exc:
+            LOGGER.warning("no Setup; the maps of the N-FEE stay as they are: %s", exc)
+            return False
+        except (ValueError, OSError) as exc:
+            LOGGER.error("the maps of the N-FEE in the Setup cannot be used; they stay as they are: %s", exc)
+            return False
+        changed, self.maps = maps != self.maps, maps
+        return changed
 
     # -- backend -------------------------------------------------------------------------------------------------
 
@@ -188,6 +234,7 @@ class ProcessorBackend:
             self.tickets.on_sent(ticket, values["timecode"], values["timestamp"])
         elif name == "tick":
             self.tickets.expire()
+            self._follow_setup()
         self.keeper.on_event(name, values)
 
     def _set_obsid(self, cycle: int, obsid: str) -> None:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from egse.device import DeviceConnectionError
 from egse.dpu.errors import DPUBatchError
 from egse.dpu.interface import FEE_COMMANDS, DPUInterface
+from egse.dpu.maps import FEEMaps
 from egse.dpu.operations import check_arguments
 from egse.dpu.slot import Commands
 from egse.dpu.tickets import TicketBook, TicketRecord, TicketState
+from egse.event import Event
 from egse.mixin import DynamicCommandMixin
 from egse.storage.naming import utc_text
 
@@ -24,6 +26,10 @@ class DPUBackend(Protocol):
         """Asks the mirror: "status", "registers", "register_value"."""
 
     tickets: TicketBook
+    maps: FEEMaps
+
+    def is_up_to_date(self) -> bool:
+        """Returns True when `maps` are those of the loaded Setup."""
 
     def command(self, commands: Commands) -> Any:
         """Has commands sent to the FEE, in one slot, and returns `timecode`, `timestamp` and `ticket` once they are
@@ -59,12 +65,14 @@ class DPUController(DPUInterface, DynamicCommandMixin):
 
     Args:
         backend: the DPU Processor, or the core of a dry run.
-        camera: "em", "pfm" or "fm", for checking register fields before anything is queued.
     """
 
-    def __init__(self, backend: DPUBackend, camera: str = "fm") -> None:
+    def __init__(self, backend: DPUBackend) -> None:
         self.backend = backend
-        self._camera = camera
+
+    def has_applied(self, event: Event) -> bool:
+        """Returns True when the maps of the Setup that was loaded last are in use; asked by the control server."""
+        return self.backend.is_up_to_date()
 
     # -- connection ----------------------------------------------------------------------------------------------
 
@@ -133,7 +141,7 @@ class DPUController(DPUInterface, DynamicCommandMixin):
     # -- commands to the FEE -------------------------------------------------------------------------------------
 
     def _send(self, name: str, **arguments: Any) -> dict[str, Any]:
-        check_arguments(name, arguments, self._camera)
+        check_arguments(name, arguments, self.backend.maps)
         result: dict[str, Any] = self.backend.command([(name, arguments)])  # or its future, see `DPUBackend`
         return result
 
@@ -147,7 +155,7 @@ class DPUController(DPUInterface, DynamicCommandMixin):
             if definition is None:
                 raise DPUBatchError(f"{name!r} is no command to the FEE; there are {', '.join(FEE_COMMANDS)}")
             arguments = definition.bind((), dict(item.get("arguments") or {}))
-            check_arguments(name, arguments, self._camera)
+            check_arguments(name, arguments, self.backend.maps)
             checked.append((name, arguments))
         return checked
 

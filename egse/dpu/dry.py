@@ -9,10 +9,10 @@ from typing import Any
 from egse.clock import Clock
 from egse.dpu.core import DPUCore
 from egse.dpu.errors import FEERestartedError
+from egse.dpu.maps import FEEMaps
 from egse.dpu.slot import Commands
 from egse.dpu.state import NFEEState
 from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
-from egse.fee import NUMBERINGS
 from egse.fee.model import NFEEModel
 from egse.h5 import Kind
 from egse.reg import RegisterMap
@@ -38,7 +38,8 @@ class DryBackend:
         self._clock = clock
         self._now = clock.monotonic()
         self.model = model or NFEEModel(camera, start=self._now, pixels=False)
-        state = NFEEState(RegisterMap("N-FEE", camera), NUMBERINGS[camera])
+        self.maps = FEEMaps.of(None, camera)
+        state = NFEEState(RegisterMap("N-FEE", self.maps.layout), self.maps.numbering)
         self._core = DPUCore(state, self, self._now, expect_data=False)
         self._replies: deque[bytes] = deque()
         self.tickets = TicketBook()
@@ -116,6 +117,10 @@ class DryBackend:
             due = min(self.model.next_event(), self._core.next_event(now))
             self._clock.sleep(min(max(due - now, 0.01), 0.25))
             self._advance()
+
+    def is_up_to_date(self) -> bool:
+        """Always: the maps are those of the model."""
+        return True
 
     def hdf5_files(self, obsid: str) -> list[str]:
         """A dry run writes no files."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from egse.dpu.errors import FEEModeError
+from egse.dpu.maps import FEEMaps
 from egse.dpu.state import LATCHED_ON_EVERY_PULSE, NFEEState
 from egse.dpu.tickets import Effect
-from egse.fee import FEE_SENSOR_SEL, NUMBERINGS, is_legal_transition, n_fee_mode
+from egse.fee import FEE_SENSOR_SEL, is_legal_transition, n_fee_mode
 from egse.fee.geometry import COLUMNS_TRANSMITTED, ROWS
 from egse.reg import RegisterMap, RegisterWrite
 
@@ -226,19 +227,19 @@ def _effect_of(values: Mapping[str, int]) -> Effect:
     return Effect.PULSE if set(values) <= {*LATCHED_ON_EVERY_PULSE, "clear_error_flag"} else Effect.LONG_PULSE
 
 
-def check_arguments(name: str, arguments: Mapping[str, Any], camera: str = "fm") -> None:
+def check_arguments(name: str, arguments: Mapping[str, Any], maps: FEEMaps) -> None:
     """Refuses arguments that can never work, before a command is queued.
 
     Args:
         name: one of `OPERATIONS`.
         arguments: its arguments by name.
-        camera: "em", "pfm" or "fm".
+        maps: of the FEE.
 
     Raises:
         ValueError, KeyError: naming the argument.
     """
     if name == "n_fee_set_full_image_mode":
         _check_rows(arguments["row_start"], arguments["row_end"])
-        NUMBERINGS[camera].encode_order(arguments["ccd_order"])
+        maps.numbering.encode_order(arguments["ccd_order"])
     elif name == "n_fee_set_register_values":
-        RegisterMap("N-FEE", camera).plan(arguments["values"])
+        RegisterMap("N-FEE", maps.layout).plan(arguments["values"])

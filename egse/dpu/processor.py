@@ -19,12 +19,12 @@ import zmq
 
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
+from egse.dpu.maps import FEEMaps
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
 from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
-from egse.fee import NUMBERINGS
 from egse.h5 import CycleFacts, Kind
 from egse.logger.handler import setup_logging
 from egse.reg import RegisterMap
@@ -62,7 +62,8 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
         data_root: data folder of the site.
         site: site id.
         speed: seconds of the camera per second.
-        camera: "em", "pfm" or "fm".
+        camera: "em", "pfm" or "fm"; not used when there are `maps`.
+        maps: register map, housekeeping map and CCD numbers of the Setup, see `egse.dpu.maps.FEEMaps.as_plain`.
         parent: process id of the server; the processor ends when it is gone. 0: nobody.
         log_endpoint: receiver of the log manager; empty for logging to stderr only.
         obsid_wait: how long a finished cycle waits for the server to tell its obsid [s].
@@ -77,6 +78,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
     site: str
     speed: float = 1.0
     camera: str = "fm"
+    maps: dict[str, Any] | None = None
     parent: int = 0
     log_endpoint: str = ""
     obsid_wait: float = 5.0
@@ -106,7 +108,8 @@ class DPUProcessor:
             (MONITORING_STREAM, self._bind(config.monitoring_endpoint)),
         ]
         self._recorder = _open_recorder(config, self._on_file)
-        state = NFEEState(RegisterMap("N-FEE", config.camera), NUMBERINGS[config.camera])
+        maps = FEEMaps.of(None, config.camera) if config.maps is None else FEEMaps.from_plain(config.maps)
+        state = NFEEState(RegisterMap("N-FEE", maps.layout), maps.numbering)
         self._core = DPUCore(state, self, clock.monotonic(), Timeouts.scaled(clock.speed))
 
     def _bind(self, endpoint: str) -> zmq.Socket[bytes]:
@@ -204,6 +207,9 @@ class DPUProcessor:
                 return state.registers[request.args["name"]]
             case "set_obsid":
                 return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
+            case "set_maps":
+                maps = FEEMaps.from_plain(request.args)
+                return state.use_maps(RegisterMap("N-FEE", maps.layout), maps.numbering)
             case "resume_count":
                 count = int(request.args["num_cycles"]), int(request.args["frame_counter"])
                 return self._core.slot.resume_count(*count)

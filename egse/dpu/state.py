@@ -155,6 +155,12 @@ class NFEEState:
             self.known = True
             self.in_effect = self.registers.values()
 
+    def use_maps(self, registers: RegisterMap, numbering: CCDNumbering) -> None:
+        """Takes other maps into use: another Setup was loaded. The registers are read from the FEE again."""
+        self.registers, self.numbering = registers, numbering
+        self.in_effect = registers.values()
+        self.known = False
+
     def resynchronise(self, memory: bytes, mode: int) -> None:
         """Takes over the register memory of a FEE that is not as expected; all of it counts as in effect.
 
