@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 from egse.authority import AuthorityError
 from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
 from egse.context import command_context
+from egse.deferral import Deferred, is_deferred
 from egse.journal import Journal
 from egse.outcomes import Outcomes
 from egse.response import Failure, Message, Response, Success, describe_error, register_error
@@ -34,6 +37,7 @@ class Dispatcher:
             name: (definition, getattr(target, name)) for name, definition in commands_of(interface).items()
         }
         self.urgent = frozenset(name for name in self.table if is_urgent(interface, name))
+        self.deferred = frozenset(name for name in self.table if is_deferred(interface, name))
 
     def find(self, name: str) -> tuple[CommandDefinition, Callable[..., Any]]:
         """Returns definition and method of a command; raises CommandError when there is none."""
@@ -81,11 +85,12 @@ class CommandExecutor:
         self._admit = admit
         self._check_setup = check_setup
 
-    def answer(self, request: Request, caller: Caller = ANYBODY) -> bytes | None:
+    def answer(self, request: Request, caller: Caller = ANYBODY) -> bytes | Deferred | None:
         """Executes a request and returns the encoded reply: the one place where errors become data.
 
         Returns:
-            None for a request that was executed before and whose answer is not there (any more).
+            None for a request that was executed before and whose answer is not there (yet, or any more); a `Deferred`
+            for one that was begun and is answered later.
         """
         outcomes = self.outcomes
         if outcomes.is_known(request.id):
@@ -94,12 +99,33 @@ class CommandExecutor:
         inline = request.name in self._inline
         try:
             value = self._inline[request.name]() if inline else self._execute(request, caller)
+            if isinstance(value, Future):
+                return self._defer(request, caller, value)
             answer = encode(Reply(request.id, self._incarnation, value))
         except Exception as exc:
             self._count_failure(request, exc, caller)
             answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
         if not inline:
             outcomes.end(request.id, answer)
+        return answer
+
+    def _defer(self, request: Request, caller: Caller, future: Future[Any]) -> Deferred:
+        if request.name not in self.commands.deferred:
+            raise TypeError(f"{request.name} returned a Future; mark it as `deferred` on its interface")
+        return Deferred(request.id, partial(self._finish, request, caller, future), future)
+
+    def _finish(self, request: Request, caller: Caller, future: Future[Any]) -> bytes:
+        """Ends a deferred command whose future is done, as `answer` and `_execute` end the others."""
+        try:
+            answer = encode(Reply(request.id, self._incarnation, plain_result(future.result(timeout=0))))
+            status, error = "done", ""
+        except Exception as exc:
+            self._count_failure(request, exc, caller)
+            answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
+            status, error = "failed", f"{type(exc).__name__}: {exc}"
+        if self._journal is not None:
+            self._journal.end(request.id, status, error)
+        self.outcomes.end(request.id, answer)
         return answer
 
     def _count_failure(self, request: Request, exc: Exception, caller: Caller) -> None:
@@ -140,7 +166,8 @@ class CommandExecutor:
         except Exception as exc:
             journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}")
             raise
-        journal.end(request.id, "done")
+        if not isinstance(value, Future):
+            journal.end(request.id, "done")
         return value
 
 

@@ -36,7 +36,8 @@ class Outcomes:
     def begin(self, command_id: str) -> None:
         """Remembers that a command is being executed."""
         if len(self._answers) >= CAPACITY:
-            self._older, self._answers = self._answers, {}
+            running: dict[str, bytes | None] = {k: None for k, a in self._older.items() if a is None}
+            self._older, self._answers = self._answers, running
         self._answers[command_id] = None
 
     def end(self, command_id: str, answer: bytes) -> None:

@@ -28,6 +28,7 @@ import zmq
 
 from egse.authority import Gate
 from egse.declaration import ServerContext, ServerDeclaration, site_clock
+from egse.deferral import Deferred, OpenAnswers
 from egse.device import DeviceError
 from egse.direct import serve_devices
 from egse.env import get_data_storage_location
@@ -107,6 +108,7 @@ class ControlServer(EventParticipant):
         self._context = zmq.Context()
         self.guard = Guard(self.name, self._context)
         self._bind()
+        self._open_answers = OpenAnswers()
         self.start_events()
         self.journal = self._open_journal() if app.device else None
         serve_devices()
@@ -266,6 +268,8 @@ class ControlServer(EventParticipant):
             self.protocol.quit()
         except Exception:
             logger.exception("%s: the protocol did not end cleanly", self.name)
+        self._send_finished(self._command_socket)
+        self._open_answers.close()
         for thread in (self.hk_lane, self.monitoring_lane, services):
             if thread.is_alive():
                 thread.join(timeout=2.0)
@@ -287,14 +291,20 @@ class ControlServer(EventParticipant):
     def _serve_commands(self) -> None:
         sock = self._command_socket
         answer, stopping, urgent = self.executor.answer, self._stop.is_set, self.executor.commands.urgent
+        deferred, owed = self.executor.commands.deferred, self._open_answers.by_id
         waiting: deque[_Waiting] = deque()
         while not stopping():
             try:
                 addressed = False
+                if owed:
+                    self._send_finished(sock)
                 if waiting:
                     client, request, caller = waiting.popleft()
-                    if not self.executor.outcomes.is_known(request.id):
+                    if request.name not in deferred and not self.executor.outcomes.is_known(request.id):
                         addressed = self._address(sock, client, request)
+                elif owed and not self._open_answers.wait(sock, IDLE_SLICE):
+                    self._run_tasks()
+                    continue
                 else:
                     client, request, caller = self._receive(sock)
             except zmq.Again:
@@ -310,6 +320,16 @@ class ControlServer(EventParticipant):
                 self._take_in(sock, waiting, urgent)
             if self._tasks:
                 self._run_tasks()
+
+    def _send_finished(self, sock: zmq.Socket[bytes]) -> None:
+        """Answers the deferred commands that are done."""
+        for answer, clients in self._open_answers.take():
+            data = answer.finish()
+            for client in clients:
+                try:
+                    sock.send_multipart((client, data), zmq.NOBLOCK)
+                except zmq.ZMQError as exc:
+                    logger.warning("the answer to %s could not be sent: %s", answer.command_id, exc)
 
     def _take_in(self, sock: zmq.Socket[bytes], waiting: deque[_Waiting], urgent: frozenset[str]) -> None:
         """Takes in what came during a command; urgent commands go before the others."""
@@ -383,8 +403,14 @@ class ControlServer(EventParticipant):
             self.executor.counters["malformed"] += 1
             raise
 
-    def _send(self, sock: zmq.Socket[bytes], client: bytes, request: Request, answer: bytes | None) -> None:
-        if answer is None:
+    def _send(
+        self, sock: zmq.Socket[bytes], client: bytes, request: Request, answer: bytes | Deferred | None
+    ) -> None:
+        if not isinstance(answer, bytes):
+            if answer is None:
+                self._open_answers.join(request.id, client)
+            else:
+                self._open_answers.add(client, answer)
             return
         try:
             if client:  # else the address is on its way already

@@ -15,6 +15,7 @@ class MessageIdentifier(IntEnum):
     NUM_CYCLES = 0x84
     HDF5_FILENAMES = 0x85
     SYNC_ERROR_FLAGS = 0x86
+    N_FEE_RESYNC = 0x87
 
     @property
     def frame(self) -> bytes:

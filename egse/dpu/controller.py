@@ -8,8 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.device import DeviceConnectionError
-from egse.dpu.interface import DPUInterface
+from egse.dpu.errors import DPUBatchError
+from egse.dpu.interface import FEE_COMMANDS, DPUInterface
+from egse.dpu.maps import FEEMaps
 from egse.dpu.operations import check_arguments
+from egse.dpu.slot import Commands
+from egse.dpu.tickets import TicketBook, TicketRecord, TicketState
+from egse.event import Event
 from egse.mixin import DynamicCommandMixin
 from egse.storage.naming import utc_text
 
@@ -20,8 +25,21 @@ class DPUBackend(Protocol):
     def query(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
         """Asks the mirror: "status", "registers", "register_value"."""
 
-    def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Has a command sent to the FEE and returns when that is done."""
+    tickets: TicketBook
+    maps: FEEMaps
+
+    def is_up_to_date(self) -> bool:
+        """Returns True when `maps` are those of the loaded Setup."""
+
+    def command(self, commands: Commands) -> Any:
+        """Has commands sent to the FEE, in one slot, and returns `timecode`, `timestamp` and `ticket` once they are
+        acknowledged; in a control server a future of these."""
+
+    def submit(self, commands: Commands) -> TicketRecord:
+        """Queues commands that go out in one slot; returns at once."""
+
+    def wait(self, ticket: str, state: TicketState, timeout: float) -> Any:
+        """Returns a ticket when it has reached a state, or failed, or after `timeout` [s]; in a control server a future."""
 
     def hdf5_files(self, obsid: str) -> list[str]:
         """Returns the finished raw files of an observation."""
@@ -47,12 +65,14 @@ class DPUController(DPUInterface, DynamicCommandMixin):
 
     Args:
         backend: the DPU Processor, or the core of a dry run.
-        camera: "em", "pfm" or "fm", for checking register fields before anything is queued.
     """
 
-    def __init__(self, backend: DPUBackend, camera: str = "fm") -> None:
+    def __init__(self, backend: DPUBackend) -> None:
         self.backend = backend
-        self._camera = camera
+
+    def has_applied(self, event: Event) -> bool:
+        """Returns True when the maps of the Setup that was loaded last are in use; asked by the control server."""
+        return self.backend.is_up_to_date()
 
     # -- connection ----------------------------------------------------------------------------------------------
 
@@ -121,8 +141,40 @@ class DPUController(DPUInterface, DynamicCommandMixin):
     # -- commands to the FEE -------------------------------------------------------------------------------------
 
     def _send(self, name: str, **arguments: Any) -> dict[str, Any]:
-        check_arguments(name, arguments, self._camera)
-        return self.backend.command(name, arguments)
+        check_arguments(name, arguments, self.backend.maps)
+        result: dict[str, Any] = self.backend.command([(name, arguments)])  # or its future, see `DPUBackend`
+        return result
+
+    def _checked(self, commands: list[dict[str, Any]]) -> Commands:
+        if not commands:
+            raise DPUBatchError("there are no commands in the batch")
+        checked = []
+        for item in commands:
+            name = str(item.get("name"))
+            definition = FEE_COMMANDS.get(name)
+            if definition is None:
+                raise DPUBatchError(f"{name!r} is no command to the FEE; there are {', '.join(FEE_COMMANDS)}")
+            arguments = definition.bind((), dict(item.get("arguments") or {}))
+            check_arguments(name, arguments, self.backend.maps)
+            checked.append((name, arguments))
+        return checked
+
+    def send_batch(self, commands: list[dict[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = self.backend.command(self._checked(commands))
+        return result
+
+    def submit_commands(self, commands: list[dict[str, Any]]) -> TicketRecord:
+        return self.backend.submit(self._checked(commands))
+
+    def get_ticket_record(self, ticket: str) -> TicketRecord:
+        return self.backend.tickets.find(ticket)
+
+    def get_ticket_records(self, last: int = 100) -> list[TicketRecord]:
+        return self.backend.tickets.last(last)
+
+    def wait_for_ticket(self, ticket: str, state: str, timeout: float) -> TicketRecord:
+        record: TicketRecord = self.backend.wait(ticket, TicketState(state), timeout)
+        return record
 
     def n_fee_set_on_mode(self) -> dict[str, Any]:
         return self._send("n_fee_set_on_mode")

@@ -17,9 +17,10 @@ from typing import Any
 
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
-from egse.dpu.slot import CommandSlot
+from egse.dpu.slot import Commands, CommandSlot
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Transactions
+from egse.dpu.watch import FEEWatch
 from egse.fee import IMAGE_MODES, READOUT_PERIOD
 from egse.h5 import Kind
 from egse.rmap import is_rmap_reply
@@ -59,6 +60,7 @@ class DPUCore:
         phase: where the core is within a readout.
         slot: the queue of commands.
         counters: packets and problems counted since start.
+        notice: what was last found about a FEE that is not as its mirror was, and when; empty when nothing was.
     """
 
     def __init__(
@@ -73,6 +75,8 @@ class DPUCore:
         self.timeouts = timeouts or Timeouts()
         self.phase = Phase.IDLE
         self.counters = dict.fromkeys(_COUNTERS, 0)
+        self.notice = ""
+        self._watch = FEEWatch(state)
         self._sink = sink
         self._expect_data = expect_data
         self._transactions = Transactions(sink.send, self.timeouts.rmap)
@@ -89,15 +93,14 @@ class DPUCore:
 
     # -- input ---------------------------------------------------------------------------------------------------
 
-    def submit(self, request: int, name: str, arguments: dict[str, Any]) -> None:
-        """Queues a command for the next slot; `DPUSink.finished` tells its outcome.
+    def submit(self, request: int, commands: Commands) -> None:
+        """Queues commands that go out together, in their order; `DPUSink.finished` tells their outcome.
 
         Args:
-            request: number that identifies it, from 1.
-            name: one of `egse.dpu.operations.OPERATIONS`.
-            arguments: its arguments by name.
+            request: number that identifies them, from 1.
+            commands: name (of `egse.dpu.operations.OPERATIONS`) and arguments of each.
         """
-        self.slot.submit(request, name, arguments)
+        self.slot.submit(request, commands)
 
     def handle(self, packet: bytes | memoryview, now: float, timestamp: float, flags: int = 0) -> None:
         """Takes a packet from the link.
@@ -165,7 +168,14 @@ class DPUCore:
             **self.state.summary(),
             "phase": self.phase.name,
             "queued_commands": len(self.slot),
-            "counters": {**self.counters, "commands": self.slot.sent, "failed_commands": self.slot.failed},
+            "fee_notice": self.notice,
+            "counters": {
+                **self.counters,
+                "commands": self.slot.sent,
+                "failed_commands": self.slot.failed,
+                "fee_restarts": self._watch.restarts,
+                "mirror_resyncs": self._watch.resyncs,
+            },
         }
 
     # -- the frame -----------------------------------------------------------------------------------------------
@@ -191,7 +201,9 @@ class DPUCore:
             self.counters["orphan_packets"] += 1
             return
         self.state.frame_counter = int.from_bytes(packet[6:8], "big")
+        self.state.frame_counter_known = True
         self._begin_frame((packet[5] >> 2) & 3, now, packet)
+        self._watch.on_housekeeping(packet[4] & 0xF, self.state.frame_counter)
         self._sink.publish(MessageIdentifier.SYNC_HK_PACKET, (packet, utc_text(self._timestamp)))
         self._sink.housekeeping(packet[HEADER_SIZE:], self._timestamp)
 
@@ -205,6 +217,7 @@ class DPUCore:
         if number is None:
             self.counters["missing_hk"] += 1
             number = state.next_frame_number
+            state.frame_counter = (state.frame_counter + 1) & 0xFFFF
         self._follow_pulse(number, timestamp)
         self._frame_open = True
         self._record_frame()
@@ -267,6 +280,7 @@ class DPUCore:
         if number == 0:
             self.slot.on_long_pulse()
         self.state.on_pulse(number)
+        self._sink.pulse(self.state.pulse_count, number == 0, timestamp)
         self._frames_in_cycle.add(number)
         if not self._cycle_open:
             self._begin_cycle(timestamp)
@@ -321,6 +335,21 @@ class DPUCore:
         self.phase = Phase.SLOT
         if not self.state.known:
             self.slot.read_registers(now)
+        elif self._watch.suspicion:
+            self.slot.read_registers(now, self._on_compared)
+
+    def _on_compared(self, memory: bytes) -> None:
+        """The registers of a FEE under suspicion were read, before anything is written to it."""
+        finding = self._watch.compare(memory)
+        if finding is None:
+            return
+        LOGGER.error("%s; the mirror was resynchronised", finding.reason)
+        self.notice = f"{utc_text(self._timestamp)} {finding.reason}"
+        self.slot.forget_count()
+        self._sink.fee_found(finding.restarted, finding.reason, self._timestamp)
+        notice = (finding.restarted, finding.reason, utc_text(self._timestamp))
+        self._sink.publish(MessageIdentifier.N_FEE_RESYNC, notice)
+        self._on_registers(memory)
 
     def _on_registers(self, memory: bytes) -> None:
         if self._cycle_open:

@@ -18,13 +18,12 @@ FEE_MODEL = "n_fee_model"
 
 def make_controller(context: ServerContext) -> DPUController:
     """Makes the controller: on a DPU Processor of its own, or in a dry run on core and model in this thread."""
-    camera = camera_model()
     if not context.dry_run:
-        return DPUController(ProcessorBackend(context), camera)
+        return DPUController(ProcessorBackend(context))
     model = context.shared.get(FEE_MODEL)
-    backend = DryBackend(context.clock, camera, model if isinstance(model, NFEEModel) else None)
+    backend = DryBackend(context.clock, camera_model(), model if isinstance(model, NFEEModel) else None)
     context.shared[FEE_MODEL] = backend.model
-    return DPUController(backend, camera)
+    return DPUController(backend)
 
 
 APP = ControlServerApp(

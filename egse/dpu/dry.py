@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from egse.clock import Clock
 from egse.dpu.core import DPUCore
+from egse.dpu.errors import FEERestartedError
+from egse.dpu.maps import FEEMaps
+from egse.dpu.slot import Commands
 from egse.dpu.state import NFEEState
-from egse.fee import NUMBERINGS
+from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
 from egse.fee.model import NFEEModel
 from egse.h5 import Kind
 from egse.reg import RegisterMap
@@ -16,6 +20,7 @@ from egse.zmq import MessageIdentifier
 
 _SMALLEST_STEP = 1e-3
 _LONGEST_SLOT_WAIT = 60.0
+_ENDED = (TicketState.ACKNOWLEDGED, TicketState.IN_EFFECT, TicketState.FAILED)
 
 
 class DryBackend:
@@ -33,10 +38,11 @@ class DryBackend:
         self._clock = clock
         self._now = clock.monotonic()
         self.model = model or NFEEModel(camera, start=self._now, pixels=False)
-        state = NFEEState(RegisterMap("N-FEE", camera), NUMBERINGS[camera])
+        self.maps = FEEMaps.of(None, camera)
+        state = NFEEState(RegisterMap("N-FEE", self.maps.layout), self.maps.numbering)
         self._core = DPUCore(state, self, self._now, expect_data=False)
         self._replies: deque[bytes] = deque()
-        self._results: dict[int, tuple[Any, Exception | None]] = {}
+        self.tickets = TicketBook()
         self._requests = 0
         state.on_read(bytes(self.model.registers.memory))  # the real one reads it in its first slot
 
@@ -76,26 +82,45 @@ class DryBackend:
             return self._core.state.registers[(arguments or {})["name"]]
         return self._core.status()
 
-    def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def command(self, commands: Commands) -> dict[str, Any]:
+        """See `DPUBackend`."""
+        record = self.submit(commands)
+        self._let_pass(lambda: self.tickets.find(record.id).state in _ENDED, _LONGEST_SLOT_WAIT)
+        record = self.tickets.find(record.id)
+        if not record.has_reached(TicketState.ACKNOWLEDGED):
+            raise TimeoutError(f"{record.commands[0]} was not sent within {_LONGEST_SLOT_WAIT:g} s")
+        return {"timecode": record.timecode, "timestamp": record.acknowledged, "ticket": record.id}
+
+    def submit(self, commands: Commands) -> TicketRecord:
         """See `DPUBackend`."""
         self._advance()
         self._requests += 1
-        request = self._requests
-        self._core.submit(request, name, arguments)
-        deadline = self._clock.monotonic() + _LONGEST_SLOT_WAIT
+        record = self.tickets.open(f"dry-{self._requests}", [name for name, _ in commands], self._clock.now())
+        self._core.submit(self._requests, commands)
         self._advance()
-        while request not in self._results:
+        return record
+
+    def wait(self, ticket: str, state: TicketState, timeout: float) -> TicketRecord:
+        """See `DPUBackend`."""
+        reached = (state, TicketState.FAILED, TicketState.IN_EFFECT)
+        self._let_pass(lambda: self.tickets.find(ticket).state in reached, timeout)
+        return self.tickets.find(ticket)
+
+    def _let_pass(self, condition: Callable[[], bool], longest: float) -> None:
+        """Lets time pass until a condition holds, or it is `longest` [s] later."""
+        deadline = self._clock.monotonic() + longest
+        self._advance()
+        while not condition():
             now = self._clock.monotonic()
             if now > deadline:
-                raise TimeoutError(f"{name} was not sent within {_LONGEST_SLOT_WAIT:g} s")
+                return
             due = min(self.model.next_event(), self._core.next_event(now))
             self._clock.sleep(min(max(due - now, 0.01), 0.25))
             self._advance()
-        value, error = self._results.pop(request)
-        if error is not None:
-            raise error
-        result: dict[str, Any] = value
-        return result
+
+    def is_up_to_date(self) -> bool:
+        """Always: the maps are those of the model."""
+        return True
 
     def hdf5_files(self, obsid: str) -> list[str]:
         """A dry run writes no files."""
@@ -125,9 +150,29 @@ class DryBackend:
         """Passes a packet to the model."""
         self._replies.extend(self.model.handle(packet, self._now))
 
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        """Tickets look at the pulses."""
+        self.tickets.on_pulse(number, is_long, timestamp)
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        """Notes it on the ticket."""
+        self.tickets.on_sent(f"dry-{request}", timecode, timestamp)
+
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
-        """Keeps the outcome of a command."""
-        self._results[request] = (value, error)
+        """Notes it on the ticket."""
+        if error is not None:
+            self.tickets.on_failed(f"dry-{request}", error)
+            return
+        self.tickets.on_acknowledged(
+            f"dry-{request}", Effect(value["effect"]), value["timecode"], value["pulse"], value["timestamp"]
+        )
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        """There is no successor."""
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        """Tickets of what has not taken effect yet fail."""
+        self.tickets.on_fee_lost(FEERestartedError(reason))
 
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         """Nobody listens."""

@@ -18,6 +18,21 @@ class DPUProcessorError(ConnectionError):
     """The DPU Processor is not there, or ended before it answered: then it is unknown whether the command was sent."""
 
 
+@register_error
+class SlotOverrunError(RMAPError):
+    """The command slot was too short, so that a command could not be sent in one; what was written was put back."""
+
+
+@register_error
+class DPUBatchError(RuntimeError):
+    """A batch of commands was used in a way that makes no sense; nothing was sent."""
+
+
+@register_error
+class FEERestartedError(ConnectionError):
+    """The FEE was restarted before a command took effect: its registers are not those that were written."""
+
+
 for _error in (
     RegisterMapError,
     RMAPError,

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import wait as futures_wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,21 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 _STEADY = 30.0
 
 
+@dataclass(frozen=True)
+class _Pending:
+    name: str
+    future: Future[Any]
+    timeout: float
+    deadline: float
+
+
 class ProcessorHandle:
     """Runs one DPU Processor as a child process and keeps it running.
 
     Args:
         make_config: makes the configuration, given the endpoints of the queues.
         on_event: called, in the handle's thread, with name and values of every event of the processor; also `started` whenever
-            a processor is ready.
+            a processor is ready, and `tick` when nothing came for 0.1 s.
         clock: for the delays between restarts.
 
     Attributes:
@@ -65,7 +73,7 @@ class ProcessorHandle:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._delay = _FIRST_DELAY
-        self._pending: dict[int, Future[Any]] = {}
+        self._pending: dict[int, _Pending] = {}
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._stop = threading.Event()
@@ -116,7 +124,8 @@ class ProcessorHandle:
             DPUProcessorError: when it is not there, or dies.
             TimeoutError: when no answer came within `timeout` [s].
         """
-        return self._call(PRIORITY, name, arguments or {}, timeout, lambda: False)
+        future = self.request(PRIORITY, next(self._ids), name, arguments or {}, timeout)
+        return self._wait(future, name, timeout)
 
     def notify(self, name: str, arguments: dict[str, Any]) -> None:
         """Tells the processor something through the priority queue, without waiting for its answer."""
@@ -125,61 +134,60 @@ class ProcessorHandle:
         except ConnectionError as exc:
             LOGGER.error("%s was not delivered: %s", name, exc)
 
-    def command(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        timeout: float,
-        given_up: Callable[[], bool] = lambda: False,
-    ) -> Any:
-        """Has a command sent to the FEE in the next slot and returns when that is done.
+    def new_number(self) -> int:
+        """Returns a number for a `request`."""
+        return next(self._ids)
+
+    def request(
+        self, queue: str, number: int, name: str, arguments: dict[str, Any], timeout: float
+    ) -> Future[Any]:
+        """Puts something on a queue and returns the future of its answer.
 
         Args:
-            name: one of `egse.dpu.operations.OPERATIONS`.
-            arguments: its arguments by name.
-            timeout: how long to wait [s].
-            given_up: asked now and then; waiting ends when it returns True.
+            queue: PRIORITY for questions, COMMAND for what goes to the FEE in the next slot.
+            number: from `new_number`; the processor's events about it carry it.
+            name: the question, one of `egse.dpu.operations.OPERATIONS`, or `egse.dpu.queues.BATCH`.
+            arguments: by name.
+            timeout: after this time [s] the future ends with a TimeoutError; a command may still be sent.
+
+        Returns:
+            A future that ends with what the processor answers, or a DPUProcessorError when it dies before.
 
         Raises:
-            DPUProcessorError: when the processor is not there, or dies, or waiting was given up (then the outcome is unknown).
-            TimeoutError: when it was not sent within `timeout`; it may still be.
-            Exception: what the processor reports.
+            DPUProcessorError: when it is not there; nothing was sent.
         """
-        return self._call(COMMAND, name, arguments, timeout, given_up)
-
-    def _call(
-        self,
-        queue: str,
-        name: str,
-        arguments: dict[str, Any],
-        timeout: float,
-        given_up: Callable[[], bool],
-    ) -> Any:
         if not self._ready.is_set():
             raise DPUProcessorError(
                 "the DPU Processor is not running (it is being started again); nothing was sent"
             )
-        request = QueueRequest(next(self._ids), name, arguments)
-        future: Future[Any] = Future()
+        pending = _Pending(name, Future(), timeout, self._clock.monotonic() + timeout * self._clock.speed)
         with self._lock:
-            self._pending[request.id] = future
+            self._pending[number] = pending
         try:
-            self._queues.send(queue, request)
-            return self._wait(future, name, timeout, given_up)
-        finally:
+            self._queues.send(queue, QueueRequest(number, name, arguments))
+        except ConnectionError:
             with self._lock:
-                self._pending.pop(request.id, None)
+                self._pending.pop(number, None)
+            raise
+        return pending.future
 
-    def _wait(self, future: Future[Any], name: str, timeout: float, given_up: Callable[[], bool]) -> Any:
-        deadline = self._clock.monotonic() + timeout
-        while not futures_wait([future], min(0.25, timeout)).done:
-            if given_up():
-                raise DPUProcessorError(
-                    f"{name}: the server ends; it is unknown whether the command was sent"
-                )
-            if self._clock.monotonic() > deadline:
-                raise TimeoutError(f"{name}: the DPU Processor did not answer within {timeout:g} s")
-        return future.result()
+    def command(self, name: str, arguments: dict[str, Any], timeout: float) -> Any:
+        """Has a command sent to the FEE in the next slot and returns when it is acknowledged; see `request`.
+
+        Raises:
+            DPUProcessorError: when the processor is not there, or dies (then the outcome is unknown).
+            TimeoutError: when it was not sent within `timeout`; it may still be.
+            Exception: what the processor reports.
+        """
+        return self._wait(self.request(COMMAND, next(self._ids), name, arguments, timeout), name, timeout)
+
+    def _wait(self, future: Future[Any], name: str, timeout: float) -> Any:
+        try:
+            return future.result(timeout)
+        except TimeoutError as exc:
+            if future.done():
+                raise
+            raise _overdue(name, timeout) from exc
 
     # -- the thread that looks after the processor ----------------------------------------------------------------
 
@@ -187,6 +195,7 @@ class ProcessorHandle:
         while not self._stop.is_set():
             try:
                 self._receive()
+                self._expire()
                 self._look_after()
             except Exception:
                 LOGGER.exception("an error while looking after the DPU Processor")
@@ -197,6 +206,8 @@ class ProcessorHandle:
         except msgspec.MsgspecError as exc:
             LOGGER.error("a damaged message of the DPU Processor was dropped: %s", exc)
             return
+        if message is None:
+            self._on_event("tick", {})
         if isinstance(message, QueueEvent):
             if message.name == "ready":
                 if message.values["pid"] == self.pid:
@@ -209,13 +220,22 @@ class ProcessorHandle:
 
     def _resolve(self, reply: QueueReply) -> None:
         with self._lock:
-            future = self._pending.pop(reply.id, None)
-        if future is None:
-            return  # its client gave up
+            pending = self._pending.pop(reply.id, None)
+        if pending is None:
+            return  # its time was over
+        future = pending.future
         if reply.error is not None:
             future.set_exception(restore_error(reply.error))
         else:
             future.set_result(reply.value)
+
+    def _expire(self) -> None:
+        now = self._clock.monotonic()
+        with self._lock:
+            late = [number for number, pending in self._pending.items() if now > pending.deadline]
+            expired = [self._pending.pop(number) for number in late]
+        for pending in expired:
+            pending.future.set_exception(_overdue(pending.name, pending.timeout))
 
     def _look_after(self) -> None:
         process = self._process
@@ -237,8 +257,8 @@ class ProcessorHandle:
     def _fail_pending(self, reason: str) -> None:
         with self._lock:
             pending, self._pending = self._pending, {}
-        for future in pending.values():
-            future.set_exception(DPUProcessorError(reason))
+        for entry in pending.values():
+            entry.future.set_exception(DPUProcessorError(reason))
 
     def _spawn(self) -> None:
         config = msgspec.structs.replace(self._make_config(self._endpoints), parent=os.getpid())
@@ -248,3 +268,7 @@ class ProcessorHandle:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
         LOGGER.info("DPU Processor started as process %d", self._process.pid)
+
+
+def _overdue(name: str, timeout: float) -> TimeoutError:
+    return TimeoutError(f"{name}: the DPU Processor did not answer within {timeout:g} s")

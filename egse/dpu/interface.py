@@ -13,11 +13,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from egse.command import Range, Unit, dynamic_interface
+from egse.command import Range, Unit, commands_of, dynamic_interface, needs_setup
+from egse.deferral import deferred
 from egse.device import DeviceInterface
+from egse.dpu.tickets import TicketRecord
 from egse.security.roles import observe
 
 CCDSideName = Literal["E", "F", "BOTH"]
+TicketStateName = Literal["queued", "sent", "acknowledged", "in effect", "failed"]
 Row = Annotated[int, Range(0, 65535), Unit("row")]
 
 
@@ -104,17 +107,20 @@ class DPUInterface(DeviceInterface):
 
     # -- commands to the FEE, sent in the next slot --------------------------------------------------------------
 
+    @deferred
     @dynamic_interface
     def n_fee_set_on_mode(self) -> dict[str, Any]:
         """Commands ON mode; from modes without a direct transition with Immediate-On, which acts at once.
 
         Returns:
-            `timecode` in whose slot it was sent, and `timestamp` (Unix time [s]).
+            `timecode` in whose slot it was sent, `timestamp` (Unix time [s]), and `ticket`, which tells later whether it
+            is in effect.
 
         Raises:
             DPUProcessorError, RMAPError: when it was not sent, or the outcome is not known.
         """
 
+    @deferred
     @dynamic_interface
     def n_fee_set_standby_mode(self) -> dict[str, Any]:
         """Commands STANDBY mode. Returns and raises as `n_fee_set_on_mode`.
@@ -123,6 +129,8 @@ class DPUInterface(DeviceInterface):
             FEEModeError: when the mode in effect has no transition to STANDBY.
         """
 
+    @deferred
+    @needs_setup
     @dynamic_interface
     def n_fee_set_dump_mode(self) -> dict[str, Any]:
         """Commands DUMP mode in external synchronisation: all rows dumped, nothing digitised, default CCD order.
@@ -133,6 +141,8 @@ class DPUInterface(DeviceInterface):
             FEEModeError: when the mode in effect has no transition to full-image mode.
         """
 
+    @deferred
+    @needs_setup
     @dynamic_interface
     def n_fee_set_full_image_mode(
         self,
@@ -158,6 +168,7 @@ class DPUInterface(DeviceInterface):
             ValueError: when rows or CCD order make no sense.
         """
 
+    @deferred
     @dynamic_interface
     def n_fee_set_internal_sync(
         self, int_sync_period: Annotated[int, Range(1, 65535), Unit("ms")]
@@ -168,10 +179,13 @@ class DPUInterface(DeviceInterface):
             int_sync_period: period [ms]; the FEE adds the 400 ms of the pulse.
         """
 
+    @deferred
     @dynamic_interface
     def n_fee_set_external_sync(self) -> dict[str, Any]:
         """Commands synchronisation by the AEU's pulses. Returns and raises as `n_fee_set_on_mode`."""
 
+    @deferred
+    @needs_setup
     @dynamic_interface
     def n_fee_set_register_values(self, values: dict[str, Any]) -> dict[str, Any]:
         """Writes register fields, all in one slot, in the order of their addresses, or none of them.
@@ -188,6 +202,83 @@ class DPUInterface(DeviceInterface):
             RMAPError: when a write failed; those before it were put back.
         """
 
+    @deferred
     @dynamic_interface
     def n_fee_clear_error_flags(self) -> dict[str, Any]:
         """Clears the error flags of the FEE. Returns and raises as `n_fee_set_on_mode`."""
+
+    # -- several at once, and without waiting --------------------------------------------------------------------
+
+    @deferred
+    @needs_setup
+    @dynamic_interface
+    def send_batch(self, commands: list[dict[str, Any]]) -> dict[str, Any]:
+        """Sends commands in one slot, in their order, or none of them; from Python: `with dpu.batch():`.
+
+        Args:
+            commands: maps with `name` (a command to the FEE) and `arguments` (by name).
+
+        Returns:
+            As `n_fee_set_on_mode`.
+
+        Raises:
+            DPUBatchError: when there is none, or one is no command to the FEE.
+            CommandError, KeyError, ValueError, FEEModeError: when one makes no sense; nothing is sent.
+            RMAPError: when a write failed; those before it were put back.
+            SlotOverrunError: when they do not fit into a slot; what was written was put back.
+        """
+
+    @needs_setup
+    @dynamic_interface
+    def submit_commands(self, commands: list[dict[str, Any]]) -> TicketRecord:
+        """Queues commands that go out in one slot, and returns at once; from Python: `dpu.submit.n_fee_set_on_mode()`.
+
+        Args:
+            commands: as in `send_batch`.
+
+        Returns:
+            A ticket that tells what becomes of them.
+
+        Raises:
+            DPUBatchError, CommandError, KeyError, ValueError: as in `send_batch`; nothing is queued.
+            DPUProcessorError: when the DPU Processor is not there.
+        """
+
+    @observe
+    @dynamic_interface
+    def get_ticket_record(self, ticket: str) -> TicketRecord:
+        """Returns what has become of a command.
+
+        Raises:
+            KeyError: when there is no such ticket (any more).
+        """
+
+    @observe
+    @dynamic_interface
+    def get_ticket_records(self, last: Annotated[int, Range(0, 1000)] = 100) -> list[TicketRecord]:
+        """Returns the newest tickets, whoever they belong to, oldest first."""
+
+    @observe
+    @deferred
+    @dynamic_interface
+    def wait_for_ticket(
+        self, ticket: str, state: TicketStateName, timeout: Annotated[float, Range(0, 60), Unit("s")]
+    ) -> TicketRecord:
+        """Returns a ticket when it has reached a state, or failed, or when the time is over: as it is then.
+
+        Args:
+            ticket: its id.
+            state: `sent`, `acknowledged`, `in effect`.
+            timeout: how long to wait.
+
+        Raises:
+            KeyError: when there is no such ticket (any more).
+        """
+
+
+FEE_COMMANDS = {
+    name: definition
+    for name, definition in commands_of(DPUInterface).items()
+    if name.startswith(("n_fee_set_", "n_fee_clear_"))
+}
+"""The commands that go to the FEE, in a slot, by name."""

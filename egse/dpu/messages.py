@@ -10,6 +10,7 @@ msgpack (where the original pickled it). `decode_message` gives back what the ma
     NUM_CYCLES          int
     HDF5_FILENAMES      list of paths
     SYNC_ERROR_FLAGS    (error flags, frame counter, timestamp)
+    N_FEE_RESYNC        (restarted, reason, timestamp): the FEE was not as its mirror was; not in the original
 
 Timestamps are those of reception in the DPU Processor, UTC text `YYYY-mm-ddTHH:MM:SS.mmm+0000`. The numbers of the identifiers are
 not given by any source; they are fixed here.
@@ -46,11 +47,17 @@ MONITORING_STREAM = frozenset(
         MessageIdentifier.NUM_CYCLES,
         MessageIdentifier.HDF5_FILENAMES,
         MessageIdentifier.SYNC_ERROR_FLAGS,
+        MessageIdentifier.N_FEE_RESYNC,
     }
 )
 """What goes to the monitoring stream."""
 
 _PACKETS = (MessageIdentifier.SYNC_HK_PACKET, MessageIdentifier.SYNC_DATA_PACKET)
+_TUPLES = (
+    MessageIdentifier.SYNC_TIMECODE,
+    MessageIdentifier.SYNC_ERROR_FLAGS,
+    MessageIdentifier.N_FEE_RESYNC,
+)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -88,4 +95,4 @@ def decode_message(frames: Sequence[bytes]) -> tuple[MessageIdentifier, Any]:
 
 
 def _is_tuple(identifier: MessageIdentifier) -> bool:
-    return identifier in (MessageIdentifier.SYNC_TIMECODE, MessageIdentifier.SYNC_ERROR_FLAGS)
+    return identifier in _TUPLES

@@ -195,6 +195,18 @@ class DPUMonitoring:
         )
         return flags
 
+    def wait_for_fee_resync(self, timeout: float | None = None) -> tuple[bool, str, str] | None:
+        """Waits for a FEE that is not as its mirror in the DPU was: restarted, or commanded by somebody else.
+
+        Args:
+            timeout: how long to wait [s]; None for ever.
+
+        Returns:
+            True for a restart, what was found, and when (UTC text); None when all was well.
+        """
+        finding: tuple[bool, str, str] | None = self.wait_for(MessageIdentifier.N_FEE_RESYNC, timeout)
+        return finding
+
 
 def housekeeping_values(packet: HousekeepingPacket) -> dict[str, int]:
     """Returns the raw values in a housekeeping packet, by name."""

@@ -7,15 +7,20 @@ Source: FEE operations reference 2, 9, 10 (mapping of building blocks to registe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from egse.dpu.errors import FEEModeError
-from egse.dpu.state import NFEEState
-from egse.fee import FEE_SENSOR_SEL, NUMBERINGS, is_legal_transition, n_fee_mode
+from egse.dpu.maps import FEEMaps
+from egse.dpu.state import LATCHED_ON_EVERY_PULSE, NFEEState
+from egse.dpu.tickets import Effect
+from egse.fee import FEE_SENSOR_SEL, is_legal_transition, n_fee_mode
 from egse.fee.geometry import COLUMNS_TRANSMITTED, ROWS
-from egse.reg import RegisterMap
+from egse.reg import RegisterMap, RegisterWrite
+
+LOGGER = logging.getLogger(__name__)
 
 LAST_COLUMN = COLUMNS_TRANSMITTED - 1
 DUMP_ROWS = ROWS
@@ -169,19 +174,72 @@ def make_operation(name: str, arguments: Mapping[str, Any], state: NFEEState) ->
     return operation
 
 
-def check_arguments(name: str, arguments: Mapping[str, Any], camera: str = "fm") -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What a command, or a batch of them, writes: all of it in one slot, or nothing.
+
+    Attributes:
+        writes: the registers to write, in order, each with the name of its command.
+        num_cycles: see `Operation`; that of the last command that sets it.
+        effect: when all of it is in effect.
+    """
+
+    writes: tuple[tuple[str, RegisterWrite], ...]
+    num_cycles: int | None
+    effect: Effect
+
+
+def make_plan(commands: Sequence[tuple[str, Mapping[str, Any]]], state: NFEEState) -> Plan:
+    """Works out what commands write one after the other.
+
+    Args:
+        commands: name and arguments of each.
+        state: the mirror of the FEE.
+
+    Raises:
+        FEEModeError, ValueError, KeyError: of the first command that cannot be; see `make_operation`.
+    """
+    registers = state.registers.copy()
+    writes: list[tuple[str, RegisterWrite]] = []
+    num_cycles: int | None = None
+    effects = {Effect.NOW}
+    for number, (name, arguments) in enumerate(commands, start=1):
+        try:
+            operation = make_operation(name, arguments, state)
+        except (ValueError, KeyError, TypeError) as exc:
+            if len(commands) > 1:
+                LOGGER.error("nothing of the batch is sent: command %d of it, %s: %s", number, name, exc)
+            raise
+        for write in registers.plan(operation.values):
+            registers.apply(write)
+            writes.append((name, write))
+        num_cycles = num_cycles if operation.num_cycles is None else operation.num_cycles
+        effects.add(_effect_of(operation.values))
+    slowest = max(effects, key=list(Effect).index)
+    return Plan(tuple(writes), num_cycles, slowest)
+
+
+def _effect_of(values: Mapping[str, int]) -> Effect:
+    if values.get("ccd_mode_config") == n_fee_mode.IMMEDIATE_ON:
+        return Effect.NOW
+    if set(values) <= {"clear_error_flag"}:
+        return Effect.NOW
+    return Effect.PULSE if set(values) <= {*LATCHED_ON_EVERY_PULSE, "clear_error_flag"} else Effect.LONG_PULSE
+
+
+def check_arguments(name: str, arguments: Mapping[str, Any], maps: FEEMaps) -> None:
     """Refuses arguments that can never work, before a command is queued.
 
     Args:
         name: one of `OPERATIONS`.
         arguments: its arguments by name.
-        camera: "em", "pfm" or "fm".
+        maps: of the FEE.
 
     Raises:
         ValueError, KeyError: naming the argument.
     """
     if name == "n_fee_set_full_image_mode":
         _check_rows(arguments["row_start"], arguments["row_end"])
-        NUMBERINGS[camera].encode_order(arguments["ccd_order"])
+        maps.numbering.encode_order(arguments["ccd_order"])
     elif name == "n_fee_set_register_values":
-        RegisterMap("N-FEE", camera).plan(arguments["values"])
+        RegisterMap("N-FEE", maps.layout).plan(arguments["values"])

@@ -19,12 +19,12 @@ import zmq
 
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
+from egse.dpu.maps import FEEMaps
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
-from egse.dpu.queues import COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
+from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
-from egse.fee import NUMBERINGS
 from egse.h5 import CycleFacts, Kind
 from egse.logger.handler import setup_logging
 from egse.reg import RegisterMap
@@ -62,7 +62,8 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
         data_root: data folder of the site.
         site: site id.
         speed: seconds of the camera per second.
-        camera: "em", "pfm" or "fm".
+        camera: "em", "pfm" or "fm"; not used when there are `maps`.
+        maps: register map, housekeeping map and CCD numbers of the Setup, see `egse.dpu.maps.FEEMaps.as_plain`.
         parent: process id of the server; the processor ends when it is gone. 0: nobody.
         log_endpoint: receiver of the log manager; empty for logging to stderr only.
         obsid_wait: how long a finished cycle waits for the server to tell its obsid [s].
@@ -77,6 +78,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
     site: str
     speed: float = 1.0
     camera: str = "fm"
+    maps: dict[str, Any] | None = None
     parent: int = 0
     log_endpoint: str = ""
     obsid_wait: float = 5.0
@@ -106,7 +108,8 @@ class DPUProcessor:
             (MONITORING_STREAM, self._bind(config.monitoring_endpoint)),
         ]
         self._recorder = _open_recorder(config, self._on_file)
-        state = NFEEState(RegisterMap("N-FEE", config.camera), NUMBERINGS[config.camera])
+        maps = FEEMaps.of(None, config.camera) if config.maps is None else FEEMaps.from_plain(config.maps)
+        state = NFEEState(RegisterMap("N-FEE", maps.layout), maps.numbering)
         self._core = DPUCore(state, self, clock.monotonic(), Timeouts.scaled(clock.speed))
 
     def _bind(self, endpoint: str) -> zmq.Socket[bytes]:
@@ -204,13 +207,21 @@ class DPUProcessor:
                 return state.registers[request.args["name"]]
             case "set_obsid":
                 return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
-            case "set_num_cycles":
-                return self._core.slot.set_num_cycles(int(request.args["num_cycles"]))
+            case "set_maps":
+                maps = FEEMaps.from_plain(request.args)
+                return state.use_maps(RegisterMap("N-FEE", maps.layout), maps.numbering)
+            case "resume_count":
+                count = int(request.args["num_cycles"]), int(request.args["frame_counter"])
+                return self._core.slot.resume_count(*count)
         raise ValueError(f"the DPU Processor knows no question {request.name!r}")
 
     def _take_commands(self) -> None:
         while (request := self._queues.receive(COMMAND)) is not None:
-            self._core.submit(request.id, request.name, request.args)
+            if request.name == BATCH:
+                commands = [(item["name"], item["arguments"]) for item in request.args["commands"]]
+            else:
+                commands = [(request.name, request.args)]
+            self._core.submit(request.id, commands)
 
     def status(self) -> dict[str, Any]:
         """Returns state, counters and backlog in plain values."""
@@ -257,6 +268,20 @@ class DPUProcessor:
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        values = {"restarted": restarted, "reason": reason, "timestamp": timestamp}
+        self._queues.send(QueueEvent("fee", values))
+
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        self._queues.send(QueueEvent("pulse", {"pulse": number, "long": is_long, "timestamp": timestamp}))
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        values = {"request": request, "timecode": timecode, "timestamp": timestamp}
+        self._queues.send(QueueEvent("sent", values))
 
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
         self._queues.send(QueueReply(request, value, describe_error(error) if error is not None else None))

@@ -21,6 +21,8 @@ from egse.response import ErrorInfo
 
 COMMAND, PRIORITY, RESPONSE = "command", "priority", "response"
 CAPACITY = 10_000
+BATCH = "batch"
+"""Name of a request on the command queue for several commands: `commands`, a list of maps with `name` and `arguments`."""
 
 
 class QueueRequest(msgspec.Struct, array_like=True, frozen=True):

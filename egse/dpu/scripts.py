@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from egse.dpu.errors import SlotOverrunError
 from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Script
 from egse.reg import RegisterWrite
@@ -32,42 +33,47 @@ def read_registers(state: NFEEState) -> Script[bytes]:
     return bytes(memory)
 
 
-def write_registers(name: str, writes: Sequence[RegisterWrite], state: NFEEState, sent: Sent) -> Script[None]:
+def write_registers(
+    writes: Sequence[tuple[str, RegisterWrite]],
+    state: NFEEState,
+    sent: Sent,
+    is_open: Callable[[], bool] = lambda: True,
+) -> Script[None]:
     """Writes registers in order; when one fails, those before it are put back, so that all are written or none.
 
     Args:
-        name: the command that they belong to.
-        writes: what to write.
+        writes: what to write, each with the name of the command that it belongs to.
         state: the mirror, which follows each acknowledged write.
         sent: called for each of them.
+        is_open: False once the slot has ended.
 
     Raises:
         RMAPError, SpaceWireLinkError: of the write that failed.
+        SlotOverrunError: when the slot ended before all was written.
     """
-    before = [(write, state.registers.get_data(write.address)) for write in writes]
-    for index, write in enumerate(writes):
+    before: list[tuple[str, RegisterWrite]] = []
+    for name, write in writes:
         try:
+            if not is_open():
+                raise SlotOverrunError(f"a pulse came after {len(before)} of {len(writes)} registers")
             yield _write(write)
         except (RMAPError, SpaceWireLinkError) as exc:
-            yield from _put_back(name, before[:index], state, sent, exc)
+            yield from _put_back(before, state, sent, exc)
             raise
+        old = state.registers.get_data(write.address)
+        before.append((name, RegisterWrite(write.register, write.address, old)))
         state.on_written(write)
         sent(name)
 
 
 def _put_back(
-    name: str,
-    done: Sequence[tuple[RegisterWrite, bytes]],
-    state: NFEEState,
-    sent: Sent,
-    cause: Exception,
+    done: Sequence[tuple[str, RegisterWrite]], state: NFEEState, sent: Sent, cause: Exception
 ) -> Script[None]:
-    for write, old in reversed(done):
-        undo = RegisterWrite(write.register, write.address, old)
+    for name, undo in reversed(done):
         try:
             yield _write(undo)
         except (RMAPError, SpaceWireLinkError) as exc:
-            cause.add_note(f"{write.register} could not be put back to {old.hex()}: {exc}")
+            cause.add_note(f"{undo.register} could not be put back to {undo.data.hex()}: {exc}")
             continue
         state.on_written(undo)
         sent(f"{name}: put back")

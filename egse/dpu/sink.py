@@ -65,5 +65,34 @@ class DPUSink(Protocol):
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         """144 bytes of housekeeping came, twice a pulse: in the packet, and read after the data."""
 
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        """What a successor has to know: the counting of image cycles has changed.
+
+        Args:
+            num_cycles: image cycles still to come; 0 when they are not counted.
+            frame_counter: the FEE's counter at the first readout of the first of them.
+        """
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        """The FEE is not as its mirror was, which has been corrected; see `egse.dpu.watch.Finding`."""
+
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        """The mirror has followed a pulse.
+
+        Args:
+            number: of the pulse since start, from 1.
+            is_long: True when a cycle begins and all registers are in effect.
+            timestamp: reception of its timecode, Unix time [s].
+        """
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        """The first register of a command is being written, in the slot of `timecode`."""
+
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
-        """A command was sent and acknowledged, or failed."""
+        """A command was sent and acknowledged, or failed.
+
+        Args:
+            request: its number.
+            value: `timecode`, `timestamp`, `effect` (see `egse.dpu.tickets.Effect`) and `pulse`, the number of the last pulse.
+            error: why it failed.
+        """

@@ -37,7 +37,8 @@ class NFEEState:
         pulse_count: pulses seen since start.
         num_cycles: cycles of images still to come including the running one; 0 when they are not counted.
         error_flags: error flags of the last readout.
-        frame_counter: the FEE's counter of readouts.
+        frame_counter: the FEE's counter of readouts, 16 bits.
+        frame_counter_known: False until a housekeeping packet told it.
     """
 
     def __init__(self, registers: RegisterMap, numbering: CCDNumbering | None = None) -> None:
@@ -53,6 +54,7 @@ class NFEEState:
         self.num_cycles = 0
         self.error_flags = 0
         self.frame_counter = 0
+        self.frame_counter_known = False
 
     @property
     def mode(self) -> int:
@@ -68,6 +70,15 @@ class NFEEState:
     def is_dump_mode(self) -> bool:
         """True when full-image mode is in effect with the dump gate high and nothing digitised."""
         return is_dump_mode(self.mode, self.in_effect["DG_en"], self.in_effect["digitise_en"])
+
+    @property
+    def takes_images(self) -> bool:
+        """True when full-image mode is in the registers (perhaps not yet in effect), and it is not DUMP."""
+        fields = self.registers
+        mode = fields["ccd_mode_config"]
+        return mode == n_fee_mode.FULL_IMAGE_MODE and not is_dump_mode(
+            mode, fields["DG_en"], fields["digitise_en"]
+        )
 
     @property
     def internal_sync(self) -> bool:
@@ -100,6 +111,11 @@ class NFEEState:
     def next_frame_number(self) -> int:
         """The frame number expected at the next pulse."""
         return (self.frame_number + 1) % self.frames_per_cycle
+
+    @property
+    def cycle_start(self) -> int:
+        """The frame counter with which the running cycle began."""
+        return (self.frame_counter - self.frame_number) & 0xFFFF
 
     @property
     def is_last_frame(self) -> bool:
@@ -138,6 +154,29 @@ class NFEEState:
         if not self.known:
             self.known = True
             self.in_effect = self.registers.values()
+
+    def use_maps(self, registers: RegisterMap, numbering: CCDNumbering) -> None:
+        """Takes other maps into use: another Setup was loaded. The registers are read from the FEE again."""
+        self.registers, self.numbering = registers, numbering
+        self.in_effect = registers.values()
+        self.known = False
+
+    def resynchronise(self, memory: bytes, mode: int) -> None:
+        """Takes over the register memory of a FEE that is not as expected; all of it counts as in effect.
+
+        Args:
+            memory: as read now.
+            mode: the mode that its housekeeping reports.
+        """
+        self.registers.set_array(memory)
+        self.in_effect = {**self.registers.values(), "ccd_mode_config": mode}
+        self.num_cycles = 0
+
+    def correct_mode(self, mode: int) -> None:
+        """Takes over the mode that the FEE reports: a long pulse was missed, or the FEE has refused a transition."""
+        if mode == self.commanded_mode:
+            self.in_effect = self.registers.values()
+        self.in_effect["ccd_mode_config"] = mode
 
     def summary(self) -> dict[str, Any]:
         """Returns the state in plain values, for people and housekeeping."""

@@ -16,6 +16,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, TypeAlias, TypeVar
 
 from egse.rmap import RMAPCommand, RMAPDecodeError, RMAPError, RMAPReply, RMAPTimeoutError, decode_reply
@@ -47,11 +48,13 @@ class Transactions:
     Attributes:
         stale_replies: replies that came too late, or damaged, and were dropped.
         last_packet: the last command as it was sent.
+        reply_times: how long the last replies took [s].
     """
 
     def __init__(self, send: Callable[[bytes], None], timeout: float) -> None:
         self.stale_replies = 0
         self.last_packet = b""
+        self.reply_times: deque[float] = deque(maxlen=15)
         self._send = send
         self._timeout = timeout
         self._waiting: deque[_Work] = deque()
@@ -64,6 +67,11 @@ class Transactions:
     def busy(self) -> bool:
         """True while a script is running or waiting."""
         return self._current is not None or bool(self._waiting)
+
+    @property
+    def reply_time(self) -> float:
+        """How long a reply usually takes [s]; 0 before the first."""
+        return median(self.reply_times) if self.reply_times else 0.0
 
     @property
     def deadline(self) -> float | None:
@@ -101,6 +109,7 @@ class Transactions:
             self.stale_replies += 1
             return
         self._command = None
+        self.reply_times.append(now - (self._deadline - self._timeout))
         problem = _problem(command, reply)
         if problem is None:
             self._resume(now, reply=reply)

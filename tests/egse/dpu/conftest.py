@@ -35,6 +35,10 @@ class Bench:
         self.hk: list[bytes] = []
         self.results: dict[int, tuple[Any, Exception | None]] = {}
         self.sent: list[bytes] = []
+        self.counts: list[tuple[int, int]] = []
+        self.findings: list[tuple[bool, str]] = []
+        self.pulses: list[tuple[int, bool]] = []
+        self.begun: list[tuple[int, int | None]] = []
         self.replies: list[bytes] = []
 
     # -- sink
@@ -65,6 +69,18 @@ class Bench:
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         self.hk.append(area)
+
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        self.counts.append((num_cycles, frame_counter))
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        self.findings.append((restarted, reason))
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        self.begun.append((request, timecode))
+
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        self.pulses.append((number, is_long))
 
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
         self.results[request] = (value, error)
@@ -99,7 +115,7 @@ class Bench:
     def command(self, name: str, **arguments: Any) -> None:
         """Queues a command and lets time pass until it is sent."""
         request = len(self.results) + 1
-        self.core.submit(request, name, arguments)
+        self.core.submit(request, [(name, arguments)])
         for _ in range(200):
             if request in self.results:
                 break

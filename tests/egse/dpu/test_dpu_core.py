@@ -132,7 +132,7 @@ def test_commands_go_out_after_the_data_and_clear_the_error_flags_first(bench: A
     bench.to_dump()
     bench.command("n_fee_set_full_image_mode", num_cycles=0, **SMALL)
     bench.until_long_pulse()
-    bench.core.submit(99, "n_fee_set_register_values", {"values": {"conv_dly": 7}})
+    bench.core.submit(99, [("n_fee_set_register_values", {"values": {"conv_dly": 7}})])
     bench.run(6.25)
     kinds = bench.kinds(-1)[: bench.kinds(-1).index(Kind.FRAME_END)]
     assert kinds.index(Kind.HK_DATA) < kinds.index(Kind.COMMAND)

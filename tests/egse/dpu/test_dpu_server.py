@@ -20,6 +20,7 @@ from egse.dpu.errors import FEEModeError
 from egse.fee import n_fee_mode
 from egse.fits import FITSGenProxy
 from egse.h5 import get_file, get_obsid
+from egse.zmq import MessageIdentifier
 
 pytestmark = pytest.mark.system
 
@@ -158,8 +159,41 @@ def test_killed_configuration_manager_costs_no_obsid(
         assert manager.get_obsid() == obsid
 
 
+def test_killed_server_does_not_lose_the_count(camera: Camera, in_sandbox: Any) -> None:
+    dpu = camera.dpu
+    dpu.n_fee_set_full_image_mode(num_cycles=4, **FEW_ROWS)
+    camera.wait(lambda: dpu.get_num_cycles() == 3)
+    pid = in_sandbox.kill("dpu_cs")
+    camera.wait(lambda: in_sandbox.wait_for("dpu_cs").pid != pid)
+    camera.wait(lambda: answers(dpu, -1) and dpu.get_status_summary()["known"])
+    assert not dpu.get_status_summary()["counters"]["fee_restarts"]
+    camera.wait(dpu.n_fee_is_dump_mode)
+    assert dpu.get_num_cycles() == 0
+
+
+def test_restarted_camera_is_noticed(camera: Camera, in_sandbox: Any) -> None:
+    dpu = camera.dpu
+    before = dpu.get_status_summary()["counters"]
+    dpu.n_fee_set_full_image_mode(num_cycles=9, **FEW_ROWS)
+    camera.wait(lambda: dpu.get_num_cycles() == 8)
+    pending = dpu.submit.n_fee_set_register_values({"conv_dly": 7})
+    pending.wait("acknowledged", 10.0)
+    pid = in_sandbox.kill("n_fee_sim")
+    camera.wait(lambda: in_sandbox.wait_for("n_fee_sim").pid != pid)
+    with DPUMonitoring() as monitoring:
+        restarted, reason, _ = monitoring.wait_for(MessageIdentifier.N_FEE_RESYNC, 30.0)
+    status = dpu.get_status_summary()
+    assert restarted
+    assert "restarted" in reason
+    assert reason in status["fee_notice"]
+    assert status["counters"]["fee_restarts"] == before["fee_restarts"] + 1
+    assert (status["mode"], status["num_cycles"]) == (n_fee_mode.ON_MODE, 0)
+    assert pending.state in ("failed", "in effect")
+    camera.to_dump()
+
+
 def answers(dpu: DPUProxy, restarts: int) -> bool:
     try:
         return bool(dpu.get_status_summary()["processor_restarts"] > restarts)
-    except ConnectionError:
+    except (ConnectionError, TimeoutError):
         return False

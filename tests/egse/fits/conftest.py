@@ -62,6 +62,18 @@ class Camera:
     def housekeeping(self, area: bytes, timestamp: float) -> None:
         pass
 
+    def counting(self, num_cycles: int, frame_counter: int) -> None:
+        pass
+
+    def fee_found(self, restarted: bool, reason: str, timestamp: float) -> None:
+        pass
+
+    def pulse(self, number: int, is_long: bool, timestamp: float) -> None:
+        pass
+
+    def sending(self, request: int, timecode: int | None, timestamp: float) -> None:
+        pass
+
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
         if error is not None:
             self.errors.append(error)
@@ -90,7 +102,7 @@ class Camera:
 
     def command(self, name: str, **arguments: Any) -> None:
         """Commands in this cycle and waits until the next long pulse has passed."""
-        self.core.submit(1, name, arguments)
+        self.core.submit(1, [(name, arguments)])
         cycles = self.core.state.cycle_count
         while self.core.state.cycle_count == cycles:
             self.run(1.0)
