@@ -15,6 +15,7 @@ from egse.dpu.keeper import RecordKeeper
 from egse.dpu.processor import ProcessorConfig
 from egse.env import get_data_storage_location, get_site_id
 from egse.fee import camera_model
+from egse.h5 import parse_format
 from egse.logger.handler import receiver_endpoint
 from egse.settings import SettingsError
 from egse.spw import DEFAULT_IDENTITY
@@ -60,6 +61,7 @@ class ProcessorBackend:
             speed=self._clock.speed,
             camera=camera_model(),
             log_endpoint=_log_endpoint(),
+            hdf5_format=_hdf5_format(settings),
         )
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -150,6 +152,13 @@ def _transport(settings: Any) -> str:
     if transport != "zmq":
         raise SettingsError(f"DPU Control Server: TRANSPORT is {transport!r}; the transport there is: zmq")
     return transport
+
+
+def _hdf5_format(settings: Any) -> str:
+    try:
+        return "{}.{}".format(*parse_format(settings.get("HDF5_FORMAT", "2.6")))
+    except ValueError as exc:
+        raise SettingsError(f"DPU Control Server: HDF5_FORMAT: {exc}") from exc
 
 
 def _log_endpoint() -> str:

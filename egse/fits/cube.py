@@ -17,12 +17,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
+from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, frame_layout
 from egse.files import create_file, fsync_folder, make_folder
 from egse.fits import headers as make
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
-from egse.h5 import SideImage, frame_layout, get_file, read_images
+from egse.h5 import SideImage, get_file, read_images
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
 

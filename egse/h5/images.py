@@ -17,14 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from egse.fee.geometry import (
-    COLUMNS_SIDE,
-    COLUMNS_TRANSMITTED,
-    SERIAL_OVERSCAN,
-    SERIAL_PRESCAN,
-    FrameLayout,
-    sides_of,
-)
+from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, FrameLayout, frame_layout
 from egse.fee.numbering import FM_NUMBERING
 from egse.h5.reader import get_attributes, packets
 from egse.spw import HEADER_SIZE, CCDSide, PacketKind, decode_headers
@@ -117,21 +110,6 @@ def sides_in_frame(
     if twos_complement:
         images = [replace(image, pixels=image.pixels ^ np.uint16(0x8000)) for image in images]
     return images
-
-
-def frame_layout(attributes: Mapping[str, int]) -> FrameLayout:
-    """Returns how a readout was cut into packets.
-
-    Args:
-        attributes: register fields in effect: `v_start`, `v_end`, `h_end`, `sensor_sel`; those of whole rows of one side
-            where they lack.
-    """
-    return FrameLayout(
-        attributes.get("v_start", 0),
-        attributes.get("v_end", 0),
-        attributes.get("h_end", COLUMNS_TRANSMITTED - 1),
-        sides_of(attributes.get("sensor_sel", 0)) or (CCDSide.E,),
-    )
 
 
 def _side(
