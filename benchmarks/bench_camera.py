@@ -28,7 +28,7 @@ from egse.h5 import FORMAT_VERSIONS, PACKED_VERSION, CycleWriter, Kind, convert_
 from egse.h5.table import PACKET_DTYPE
 from egse.rmap.crc import rmap_crc
 
-ROUNDS = 5
+ROUNDS = 3
 AIM_HDF5 = 0.7
 AIM_FITS = 0.6
 FRAMES = 4

@@ -126,7 +126,20 @@ class PacketItem:
         return f'<packet "{self._number}" of "{self._group.name}": {self.size} bytes>'
 
 
-class PacketGroup(h5py.Group):  # type: ignore[misc]
+class _Presenting:
+    """What `h5py.Group` has shortcuts for: `get`, and with it `values` and `items`, go by `__getitem__`."""
+
+    def get(self, name: Any, default: Any = None, getclass: bool = False, getlink: bool = False) -> Any:
+        """Returns a member, `default` when there is none; as in h5py."""
+        if getclass or getlink:
+            return super().get(name, default, getclass, getlink)  # type: ignore[misc]
+        try:
+            return self[name]  # type: ignore[index]
+        except KeyError:
+            return default
+
+
+class PacketGroup(_Presenting, h5py.Group):  # type: ignore[misc]
     """`/N/data` of a 3.0 file: its members are the packets "0", "1", ...; `stored` gives what is really there.
 
     Attributes:
@@ -158,7 +171,7 @@ class PacketGroup(h5py.Group):  # type: ignore[misc]
         return super().__getitem__(name) if number is None else PacketItem(self, number)
 
 
-class FrameGroup(h5py.Group):  # type: ignore[misc]
+class FrameGroup(_Presenting, h5py.Group):  # type: ignore[misc]
     """`/N` of a 3.0 file."""
 
     def __getitem__(self, name: Any) -> Any:
@@ -168,7 +181,7 @@ class FrameGroup(h5py.Group):  # type: ignore[misc]
         return _is_there(self, name, super().__contains__)
 
 
-class RawFile(h5py.File):  # type: ignore[misc]
+class RawFile(_Presenting, h5py.File):  # type: ignore[misc]
     """A raw file of format 3.0, with the packets where format 2.6 has them."""
 
     def __getitem__(self, name: Any) -> Any:

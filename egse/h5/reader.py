@@ -6,6 +6,7 @@ item asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,15 @@ def packet_count(file: h5py.File, frame: int) -> int:
     return len(file[path]) if path in file else 0
 
 
-def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
+Allocate = Callable[[int], NDArray[np.uint8]]
+"""Gives memory of so many bytes."""
+
+
+def _new_memory(size: int) -> NDArray[np.uint8]:
+    return np.empty(size, dtype=np.uint8)
+
+
+def packets(file: h5py.File, frame: int, allocate: Allocate = _new_memory) -> list[NDArray[np.uint8]]:
     """Returns the data and overscan packets of a frame, whole (with header), in the order of arrival.
 
     All packets are views of one buffer that is read once, so this is also the quick way to the pixels.
@@ -100,6 +109,7 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
     Args:
         file: open raw file.
         frame: frame number 0..3.
+        allocate: gives the memory of the buffer.
 
     Returns:
         One uint8 array per packet; empty when the frame has no data.
@@ -109,11 +119,11 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
         return []
     data = file[path]
     if isinstance(data, PacketGroup):
-        return _slices(data)
+        return _slices(data, allocate)
     group = data.id
     datasets = [h5py.h5d.open(group, str(number).encode("ascii")) for number in range(group.get_num_objs())]
     lengths = [dataset.shape[0] for dataset in datasets]
-    buffer = np.empty(sum(lengths), dtype=np.uint8)
+    buffer = allocate(sum(lengths))
     views: list[NDArray[np.uint8]] = []
     position = 0
     for dataset, length in zip(datasets, lengths, strict=True):
@@ -124,10 +134,12 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
     return views
 
 
-def _slices(data: PacketGroup) -> list[NDArray[np.uint8]]:
+def _slices(data: PacketGroup, allocate: Allocate) -> list[NDArray[np.uint8]]:
     if not len(data):
         return []
-    buffer = data.stored("packets")[()]
+    stored = data.stored("packets")
+    buffer = allocate(stored.size)
+    stored.id.read(h5py.h5s.ALL, h5py.h5s.ALL, buffer, h5py.h5t.NATIVE_UINT8)
     starts, sizes = data.table["offset"].tolist(), data.table["size"].tolist()
     return [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
 

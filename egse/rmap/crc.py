@@ -22,4 +22,8 @@ def rmap_crc(data: bytes | bytearray | memoryview) -> int:
     if len(data) > _SHORT_LIMIT:
         crc: int = _calculate(data)
         return crc
-    return int(_short(data if type(data) is bytes else bytes(data), 0))
+    try:
+        crc = _short(data, 0)
+    except TypeError:  # it takes nothing but bytes
+        crc = _short(bytes(data), 0)
+    return crc

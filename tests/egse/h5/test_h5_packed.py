@@ -115,6 +115,9 @@ def test_same_calls_for_both(tmp_path: Path, attributes: dict[str, int], data: l
             assert get_attribute_value(file["/0/data"], "v_end") == 4519
             assert list(file["0/data"]) == sorted(map(str, range(len(data))), key=int)[: len(data)]
             assert ("0/data/7" in file, "0/data/8" in file, "7" in file["0/data"]) == (True, False, True)
+            assert bytes(file.get("0/data/3")[()]) == data[3]
+            assert [bytes(item[()]) for item in file["0/data"].values()] == data
+            assert file.get("0/data/8") is None
             with pytest.raises(KeyError):
                 file["0/data/8"]
             seen.append(
