@@ -183,9 +183,11 @@ def _compare_fits(folder: Path, frames: list[list[memoryview]], size: float) -> 
 
 
 def _cube(folder: Path, raw: Path) -> tuple[Path, float]:
+    path = folder / "cube.fits"
+    path.unlink(missing_ok=True)
     started = time.perf_counter()
     (plan,) = plan_cubes([raw])
-    path = CubeWriter(plan, CameraFacts(), "BENCH", "BENCH_00001_00001").write(folder / "cube.fits")
+    CubeWriter(plan, CameraFacts(), "BENCH", "BENCH_00001_00001").write(path)
     return path, time.perf_counter() - started
 
 

@@ -112,7 +112,7 @@ class CubeWriter:
             if rows and columns:
                 extension = self._extension(product, ccd, side, (len(exposures), rows, columns), exposures[0])
                 extension.header_at = self._size
-                extension.data_at = self._size + len(make.header_bytes(extension.header))
+                extension.data_at = self._size + make.header_size(extension.header)
                 self._size = extension.data_at + make.padded(len(exposures) * extension.layer_size)
                 extensions.append(extension)
         self._extensions[code, side] = extensions

@@ -142,8 +142,10 @@ def raw_sides_in_frame(
     keys = sorted(set(zip(headers["ccd_number"].tolist(), headers["ccd_side"].tolist(), strict=True)))
     layout = frame_layout(attributes)
     scratch = scratch or Scratch()
+    size = (layout.image_rows + layout.overscan_rows) * layout.columns * 2
     return [
-        _side(payloads, headers, ccd_bin_to_id[code], (code, side), layout, scratch) for code, side in keys
+        _side(payloads, headers, ccd_bin_to_id[key[0]], key, layout, scratch.take(f"side {number}", size))
+        for number, key in enumerate(keys)
     ]
 
 
@@ -153,13 +155,11 @@ def _side(
     ccd: int,
     key: tuple[int, int],
     layout: FrameLayout,
-    scratch: Scratch,
+    memory: NDArray[np.uint8],
 ) -> SideImage:
     """Reconstructs one half of one CCD; `key` is what the headers say, CCD code and side."""
     chosen = (headers["ccd_number"] == key[0]) & (headers["ccd_side"] == key[1])
-    rows = layout.image_rows + layout.overscan_rows
-    memory = scratch.take(f"side {key}", rows * layout.columns * 2)
-    pixels = memory.view(">u2").reshape(rows, layout.columns)
+    pixels = memory.view(">u2").reshape(-1, layout.columns)
     image = np.flatnonzero(chosen & (headers["packet_type"] == PacketKind.DATA))
     overscan = np.flatnonzero(chosen & (headers["packet_type"] == PacketKind.OVERSCAN))
     first = -(-layout.image_rows // _rows_per_packet(layout))
