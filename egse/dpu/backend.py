@@ -11,6 +11,7 @@ from egse.control import ServerContext
 from egse.device import DeviceConnectionError
 from egse.dpu.errors import DPUProcessorError
 from egse.dpu.handle import ProcessorHandle
+from egse.dpu.hk_rows import HousekeepingRows
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.processor import ProcessorConfig
 from egse.env import get_data_storage_location, get_site_id
@@ -46,7 +47,12 @@ class ProcessorBackend:
         self._num_cycles = 0
         self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
         self.handle = ProcessorHandle(self._make_config, self._on_event)
-        self.keeper = RecordKeeper(self._root, self._set_obsid)
+        self.keeper = RecordKeeper(self._root, self._set_obsid, HousekeepingRows(self._setup_stamp))
+
+    def _setup_stamp(self) -> object:
+        """Returns what changes with the loaded Setup; always the same for a server that hears of none."""
+        watch = getattr(self._control_server, "setup_watch", None)
+        return None if watch is None else watch.loaded
 
     def _make_config(self, queues: dict[str, str]) -> ProcessorConfig:
         settings = self._settings
