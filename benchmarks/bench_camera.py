@@ -22,7 +22,8 @@ from astropy.io import fits
 from egse.dpu.recorder import CycleRecorder
 from egse.fee.frame import Frame, plan_chunks
 from egse.fee.geometry import FrameLayout
-from egse.fee.image import Detector, Exposure
+from egse.fee.image import Detector
+from egse.fee.light import Exposure
 from egse.fits import CameraFacts, CubeWriter, plan_cubes
 from egse.h5 import FORMAT_VERSIONS, PACKED_VERSION, CycleWriter, Kind, convert_file
 from egse.h5.table import PACKET_DTYPE
