@@ -1,4 +1,4 @@
-"""Images of an observation: find them, read them, measure offset and noise, show them."""
+"""Images of an observation: find them, read them, measure offset and noise, show them; FITS cubes (`camtest.analysis.cubes`)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,40 @@ from egse.h5 import SideImage, frame_numbers, get_file, packet_count, read_image
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+_CUBE_FUNCTIONS = frozenset(
+    (
+        "get_overview",
+        "get_extension_names",
+        "get_primary_header",
+        "get_image",
+        "get_image_cube",
+        "get_image_header",
+        "get_parallel_overscan",
+        "get_parallel_overscan_cube",
+        "get_parallel_overscan_header",
+        "get_serial_prescan",
+        "get_serial_prescan_cube",
+        "get_serial_prescan_header",
+        "get_serial_overscan",
+        "get_serial_overscan_cube",
+        "get_serial_overscan_header",
+        "get_relative_time",
+        "get_absolute_time",
+        "pixel_to_focal_plane",
+        "focal_plane_to_pixel",
+    )
+)
+"""From `camtest.analysis.cubes`, which loads astropy; they are here too, loaded when used."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CUBE_FUNCTIONS:
+        from camtest.analysis import cubes
+
+        return getattr(cubes, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 CCD_COUNT = 4
 SIDES = ("F", "E")

@@ -51,6 +51,7 @@ COMMANDS = {
     "core": ("egse.cli.core:core", "Start, stop and show the core services of a site."),
     "device": ("egse.cli.device:device", "Start, stop and show device control servers."),
     "doctor": ("egse.cli.doctor:doctor", "Check a site; say what to do about each finding."),
+    "h5": ("egse.cli.h5:h5", "Raw camera files: what is in them, and the other format."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
     "log": ("egse.cli.log:log", "Show the log records of all processes."),
     "new-device": (

@@ -15,6 +15,7 @@ from egse.device import DeviceConnectionError
 from egse.dpu.countfile import CountFile
 from egse.dpu.errors import DPUProcessorError, FEERestartedError
 from egse.dpu.handle import ProcessorHandle
+from egse.dpu.hk_rows import HousekeepingRows
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.maps import FEEMaps
 from egse.dpu.processor import ProcessorConfig
@@ -22,7 +23,7 @@ from egse.dpu.queues import BATCH, COMMAND
 from egse.dpu.slot import Commands
 from egse.dpu.tickets import Effect, TicketBook, TicketRecord, TicketState
 from egse.env import get_data_storage_location, get_site_id
-from egse.fee import decode_hk
+from egse.h5 import parse_format
 from egse.logger.handler import receiver_endpoint
 from egse.settings import SettingsError
 from egse.setup import SetupError, get_setup
@@ -62,9 +63,12 @@ class ProcessorBackend:
         self._prefix = secrets.token_hex(3)
         self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
         self.handle = ProcessorHandle(self._make_config, self._on_event)
-        self.keeper = RecordKeeper(
-            self._root, self._set_obsid, lambda area: decode_hk(area, self.maps.hk_map)
-        )
+        self.keeper = RecordKeeper(self._root, self._set_obsid, HousekeepingRows(self._setup_stamp))
+
+    def _setup_stamp(self) -> object:
+        """Returns what changes with the loaded Setup; always the same for a server that hears of none."""
+        watch = getattr(self._control_server, "setup_watch", None)
+        return None if watch is None else watch.loaded
 
     def _make_config(self, queues: dict[str, str]) -> ProcessorConfig:
         settings = self._settings
@@ -79,6 +83,7 @@ class ProcessorBackend:
             speed=self._clock.speed,
             maps=self.maps.as_plain(),
             log_endpoint=_log_endpoint(),
+            hdf5_format=_hdf5_format(settings),
         )
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -258,6 +263,13 @@ def _transport(settings: Any) -> str:
     if transport != "zmq":
         raise SettingsError(f"DPU Control Server: TRANSPORT is {transport!r}; the transport there is: zmq")
     return transport
+
+
+def _hdf5_format(settings: Any) -> str:
+    try:
+        return "{}.{}".format(*parse_format(settings.get("HDF5_FORMAT", "2.6")))
+    except ValueError as exc:
+        raise SettingsError(f"DPU Control Server: HDF5_FORMAT: {exc}") from exc
 
 
 def _log_endpoint() -> str:

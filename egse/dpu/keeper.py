@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -92,7 +92,7 @@ class RecordKeeper:
         self,
         root: Path,
         set_obsid: SetObsid,
-        decode: Callable[[bytes], dict[str, int]] = decode_hk,
+        decode: Callable[[bytes], Mapping[str, Any]] = decode_hk,
     ) -> None:
         self.hk_rows = 0
         self._set_obsid = set_obsid

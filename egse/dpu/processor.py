@@ -25,7 +25,7 @@ from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEven
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
-from egse.h5 import CycleFacts, Kind
+from egse.h5 import CycleFacts, Kind, parse_format
 from egse.logger.handler import setup_logging
 from egse.reg import RegisterMap
 from egse.response import describe_error
@@ -67,6 +67,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
         parent: process id of the server; the processor ends when it is gone. 0: nobody.
         log_endpoint: receiver of the log manager; empty for logging to stderr only.
         obsid_wait: how long a finished cycle waits for the server to tell its obsid [s].
+        hdf5_format: layout of the raw files, "2.6" or "3.0".
     """
 
     queues: dict[str, str]
@@ -82,6 +83,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
     parent: int = 0
     log_endpoint: str = ""
     obsid_wait: float = 5.0
+    hdf5_format: str = "2.6"
 
 
 class DPUProcessor:
@@ -310,7 +312,13 @@ def _open_recorder(config: ProcessorConfig, on_file: Any) -> CycleRecorder:
     deadline = clock.monotonic() + TAKE_OVER_TIME
     while True:
         try:
-            return CycleRecorder(Path(config.data_root), config.site, on_file, config.obsid_wait)
+            return CycleRecorder(
+                Path(config.data_root),
+                config.site,
+                on_file,
+                config.obsid_wait,
+                parse_format(config.hdf5_format),
+            )
         except BlockingIOError:
             if clock.monotonic() > deadline:
                 raise

@@ -20,6 +20,7 @@ import msgspec
 from egse.decorators import fail_point
 from egse.files import make_folder
 from egse.h5 import (
+    FORMAT_VERSION,
     CycleFacts,
     Kind,
     SpoolError,
@@ -65,6 +66,7 @@ class CycleRecorder:
         site: site id, for the file names.
         on_file: called, in the recorder's thread, with path and facts of every finished file.
         obsid_wait: how long a finished cycle waits for its obsid [s]; 0 when nobody will tell it.
+        version: layout of the HDF5 files, (2, 6) or (3, 0).
 
     Attributes:
         lost_records: records that could not be written to the spool (disk full).
@@ -74,13 +76,21 @@ class CycleRecorder:
         BlockingIOError: when another process writes the raw data of this site.
     """
 
-    def __init__(self, root: Path, site: str, on_file: OnFile, obsid_wait: float = 2.0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        site: str,
+        on_file: OnFile,
+        obsid_wait: float = 2.0,
+        version: tuple[int, int] = FORMAT_VERSION,
+    ) -> None:
         self.lost_records = 0
         self.failed_cycles = 0
         self._root = root
         self._site = site
         self._on_file = on_file
         self._obsid_wait = obsid_wait
+        self._version = version
         self._folder = root / SPOOL_FOLDER
         make_folder(self._folder)
         self._lock = FolderLock(self._folder, "dpu_processor")
@@ -228,7 +238,7 @@ class CycleRecorder:
                 LOGGER.exception("the HDF5 thread goes on after an error")
 
     def _recover(self, spools: list[Path]) -> None:
-        for path, facts in recover_spools(spools, self._root):
+        for path, facts in recover_spools(spools, self._root, self._version):
             self._on_file(path, facts)
 
     def _project(self, cycle: _Cycle) -> None:
@@ -241,7 +251,9 @@ class CycleRecorder:
         try:
             if cycle.projector is None:
                 cycle.reader = SpoolReader(cycle.writer.path)
-                cycle.projector = SpoolProjector(cycle.reader, daily_path(self._root, cycle.name))
+                cycle.projector = SpoolProjector(
+                    cycle.reader, daily_path(self._root, cycle.name), self._version
+                )
             cycle.projector.feed(cycle.writer.records[cycle.projected : upto])
             cycle.projected = upto
         except (OSError, ValueError, KeyError, SpoolError) as exc:

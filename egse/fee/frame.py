@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from egse.fee.geometry import FrameLayout, PacketGroup
-from egse.fee.image import Exposure, ImageSource
+from egse.fee.image import ImageSource
+from egse.fee.light import Exposure
 from egse.rmap import DPU_LOGICAL_ADDRESS
 from egse.spw import HEADER_SIZE, PacketKind, PacketType
 from egse.spw.bulk import RAW_HEADER_DTYPE

@@ -6,6 +6,7 @@ both halves, origin lower left with the readout register at the bottom, x = colu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -133,6 +134,21 @@ class FrameLayout:
 def sides_of(sensor_sel: int) -> tuple[CCDSide, ...]:
     """Returns the sides that a value of `sensor_sel` transmits: 1 is F, 2 is E, 3 is both (see `FEE_SENSOR_SEL`)."""
     return tuple(side for side, bit in ((CCDSide.E, 0b10), (CCDSide.F, 0b01)) if sensor_sel & bit)
+
+
+def frame_layout(attributes: Mapping[str, int]) -> FrameLayout:
+    """Returns how a readout was cut into packets.
+
+    Args:
+        attributes: register fields in effect: `v_start`, `v_end`, `h_end`, `sensor_sel`; those of whole rows of one side
+            where they lack.
+    """
+    return FrameLayout(
+        attributes.get("v_start", 0),
+        attributes.get("v_end", 0),
+        attributes.get("h_end", COLUMNS_TRANSMITTED - 1),
+        sides_of(attributes.get("sensor_sel", 0)) or (CCDSide.E,),
+    )
 
 
 def pixel_to_readout(x: int, y: int, camera: str = "fm") -> tuple[CCDSide, int, int]:

@@ -5,7 +5,6 @@ An image source fills rows of one side, prescan and overscan columns included, d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from egse.fee.geometry import COLUMNS_SIDE, ROWS, SERIAL_PRESCAN
+from egse.fee.light import Exposure, LightPath
 from egse.fee.scene import NOMINAL_EXPOSURE, Scene, StarField
 from egse.spw import CCDSide
 
@@ -23,23 +23,6 @@ _POOL_SIZE: Final = 1 << 21
 _FIRST: Final = SERIAL_PRESCAN
 _STOP: Final = SERIAL_PRESCAN + COLUMNS_SIDE
 _MAX_ADU: Final = 0xFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """One readout as an image source sees it.
-
-    Attributes:
-        code: FEE code of the CCD.
-        timecode: timecode of the pulse.
-        exposure: time since the CCD was read or dumped before [s]; 0 for rows read with the dump gate on.
-        light_level: attenuation of everything that comes from outside, 0..1.
-    """
-
-    code: int
-    timecode: int
-    exposure: float
-    light_level: float
 
 
 class ImageSource(Protocol):
@@ -68,8 +51,11 @@ class TestPattern:
 class Detector:
     """Bias, noise, light: a CCD with its electronics.
 
+    A pixel collects electrons: light and dark current, with shot noise, up to the full well. The electronics divides by the
+    gain, adds read noise and bias, and the ADC cuts at 65535.
+
     Noise is drawn from a pool of random numbers made once, at a random offset for each stretch of rows: a full frame of
-    both sides takes some 0.1 s.
+    both sides takes some 0.1 s, several times that with `smear` or `cti`.
 
     Args:
         scene: the light; a star field when not given.
@@ -78,7 +64,10 @@ class Detector:
         gain: electrons per ADU.
         read_noise: read noise [electrons].
         background: uniform light at light level 1 [ADU/s].
+        dark_current: electrons per pixel and second, also in the dark.
         full_well: saturation of a pixel [electrons].
+        smear: pixels also collect light while they are shifted to the register, past the rows below them.
+        cti: charge transfer inefficiency: part of the charge that each parallel transfer leaves to the row behind.
         twos_complement: send pixels as two's complement (EM) instead of offset binary.
     """
 
@@ -91,15 +80,22 @@ class Detector:
         gain: float = 25.0,
         read_noise: float = 45.0,
         background: float = 10.0,
+        dark_current: float = 0.0,
         full_well: float = 900_000.0,
+        smear: bool = False,
+        cti: float = 0.0,
         twos_complement: bool = False,
     ) -> None:
+        if gain <= 0 or min(read_noise, background, dark_current, full_well, cti) < 0:
+            raise ValueError("a detector has a gain above 0, and none of its other figures is negative")
         self.scene: Scene = scene if scene is not None else StarField(seed)
         self.bias = bias
         self.gain = gain
         self.read_noise = read_noise
         self.background = background
+        self.dark_current = dark_current
         self.full_well = full_well
+        self._light = LightPath(self.scene, background, smear=smear, cti=cti)
         self._flip = np.uint16(0x8000 if twos_complement else 0)
         self._rng = np.random.default_rng([seed, 1])
         self._normal = self._rng.standard_normal(_POOL_SIZE, np.float32)
@@ -112,32 +108,46 @@ class Detector:
         stop = min(_STOP, columns)
         self._noise(out[..., :_FIRST], dark)
         self._noise(out[..., stop:], dark)
-        lit = exposure.light_level * exposure.exposure
         image = out[..., _FIRST:stop]
-        light_rows = min(packets * per_packet, max(0, ROWS - first_row))
-        if not image.size or lit <= 0 or not light_rows:
+        rows = packets * per_packet
+        if not image.size:
+            return
+        if exposure.exposure <= 0 or (first_row >= ROWS and not self._light.reaches_overscan):
             self._noise(image, dark)
             return
-        sky = min(self.background * lit, self.full_well / self.gain)
-        scale = lit / NOMINAL_EXPOSURE
+        thermal = self.dark_current * exposure.exposure / self.gain
         sparse = self.scene.sparse(exposure.code, side)
-        if sparse is None:
-            rows = self.scene.image(exposure.code, side, first_row, first_row + light_rows)
-            self._image(image, rows * np.float32(scale) + np.float32(sky), bias)
+        if sparse is None or self._light.is_dense:
+            signal = self._light.rows(exposure, side, (first_row, first_row + rows), thermal)
+            self._image(image, signal, bias)
             return
+        sky = self.background * exposure.light_level * exposure.exposure + thermal
         self._noise(image, self._pool(bias, round(sky, 3)))
-        which = sparse.between(first_row, first_row + light_rows)
+        which = sparse.between(first_row, first_row + min(rows, ROWS - first_row))
         columns_lit = sparse.columns[which]
         inside = columns_lit < stop - _FIRST
-        rows_lit = sparse.rows[which][inside] - first_row
+        scale = np.float32(exposure.light_level * exposure.exposure / NOMINAL_EXPOSURE)
         self._stars(
-            image, rows_lit, columns_lit[inside], sparse.values[which][inside] * np.float32(scale), bias
+            image,
+            sparse.rows[which][inside] - first_row,
+            columns_lit[inside],
+            sparse.values[which][inside] * scale,
+            bias,
         )
 
     def _make_pool(self, bias: float, signal: float) -> Pixels:
         """Returns noise around bias and a uniform signal [ADU], big-endian."""
-        sigma = np.float32(np.sqrt((self.read_noise / self.gain) ** 2 + signal / self.gain))
-        return self._quantise(self._normal * sigma + np.float32(bias + signal))
+        return self._read_out(np.float32(signal), self._normal, np.roll(self._normal, _POOL_SIZE // 3), bias)
+
+    def _read_out(
+        self, signal: Any, shot: npt.NDArray[np.float32], read: npt.NDArray[np.float32], bias: float
+    ) -> Pixels:
+        """Returns samples of pixels with a signal [ADU], from standard normal numbers for shot noise and read noise."""
+        gain = np.float32(self.gain)
+        collected = signal + np.sqrt(signal / gain) * shot
+        np.minimum(collected, np.float32(self.full_well) / gain, out=collected)
+        collected += read * np.float32(self.read_noise / self.gain) + np.float32(bias)
+        return self._quantise(collected)
 
     def _quantise(self, adu: npt.NDArray[np.floating[Any]]) -> Pixels:
         np.rint(adu, out=adu)
@@ -161,14 +171,11 @@ class Detector:
             out[...] = pool[start : start + size].reshape(out.shape)
 
     def _image(self, out: Pixels, signal: npt.NDArray[np.float32], bias: float) -> None:
-        """Writes rows with a signal of their own [ADU]; rows of `out` beyond are filler of a short last packet."""
-        packets, per_packet, columns = out.shape
-        full = np.zeros((packets * per_packet, columns), np.float32)
-        full[: len(signal)] = np.minimum(signal[:, :columns], self.full_well / self.gain)
-        sigma = np.sqrt((self.read_noise / self.gain) ** 2 + np.maximum(full, 0) / self.gain)
-        start = self._offset(min(full.size, _POOL_SIZE))
-        full += sigma * np.resize(self._normal[start : start + full.size], full.shape) + np.float32(bias)
-        out[...] = self._quantise(full).reshape(out.shape)
+        """Writes rows with a signal of their own [ADU]."""
+        signal = signal[:, : out.shape[2]]
+        numbers = [np.resize(self._normal[self._offset(1) :], signal.size) for _ in range(2)]
+        shot, read = (number.reshape(signal.shape) for number in numbers)
+        out[...] = self._read_out(np.maximum(signal, np.float32(0)), shot, read, bias).reshape(out.shape)
 
     def _stars(
         self,

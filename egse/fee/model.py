@@ -29,7 +29,8 @@ import numpy as np
 from egse.fee.feed import NEVER, CameraFeed, TrainGenerator
 from egse.fee.frame import Chunk, Frame, plan_chunks
 from egse.fee.hk import HKMap, load_hk_map
-from egse.fee.image import Detector, Exposure, ImageSource, TestPattern
+from egse.fee.image import Detector, ImageSource, TestPattern
+from egse.fee.light import Exposure
 from egse.fee.modes import is_legal_transition, n_fee_mode
 from egse.fee.readout import ReadoutConfig
 from egse.fee.sync import Pulse, SyncGenerator

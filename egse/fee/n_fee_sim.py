@@ -39,6 +39,9 @@ def make_model(
     light_level: float = 1.0,
     cycle_time: float = 25.0,
     start: float = 0.0,
+    dark_current: float = 0.0,
+    smear: bool = False,
+    cti: float = 0.0,
 ) -> NFEEModel:
     """Returns the model of an N-FEE with its detectors.
 
@@ -49,13 +52,16 @@ def make_model(
         light_level: attenuation of what comes from outside, 0..1.
         cycle_time: image cycle time [s].
         start: time of the first long pulse [s].
+        dark_current, smear, cti: see `egse.fee.image.Detector`.
 
     Raises:
         SceneError: when the scene cannot be used.
         ValueError: when the cycle time is none of the AEU.
     """
     image = None if scene is None else load_scene(scene, NUMBERINGS[camera].id_to_bin, camera)
-    detector = Detector(image, seed=seed, twos_complement=camera == "em")
+    detector = Detector(
+        image, seed=seed, dark_current=dark_current, smear=smear, cti=cti, twos_complement=camera == "em"
+    )
     return NFEEModel(
         camera, start=start, cycle_time=cycle_time, detector=detector, seed=seed, light_level=light_level
     )
@@ -138,6 +144,21 @@ def cli() -> None:
 )
 @click.option("--cycle-time", type=float, default=25.0, show_default=True, help="Image cycle time [s].")
 @click.option(
+    "--dark-current",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Electrons per pixel and second.",
+)
+@click.option("--smear", is_flag=True, help="Pixels collect light also while they are shifted.")
+@click.option(
+    "--cti",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Part of the charge that each parallel transfer leaves behind.",
+)
+@click.option(
     "--admin-port",
     type=click.IntRange(0, 65535),
     default=None,
@@ -159,6 +180,9 @@ def start(
     light: float,
     camera: str | None,
     cycle_time: float,
+    dark_current: float,
+    smear: bool,
+    cti: float,
     admin_port: int | None,
     aeu: bool | None,
 ) -> None:
@@ -178,6 +202,9 @@ def start(
             light_level=light,
             cycle_time=cycle_time,
             start=clock.monotonic(),
+            dark_current=dark_current,
+            smear=smear,
+            cti=cti,
         )
         if is_driven_by_aeu() if aeu is None else aeu:
             model.feed(CameraFeed(), clock.monotonic())

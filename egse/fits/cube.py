@@ -17,12 +17,13 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
+from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, frame_layout
 from egse.files import create_file, fsync_folder, make_folder
 from egse.fits import headers as make
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
-from egse.h5 import SideImage, frame_layout, get_file, read_images
+from egse.h5 import SideImage, get_file
+from egse.h5.images import Scratch, read_raw_images
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
 
@@ -60,6 +61,7 @@ class CubeWriter:
         self._extensions: dict[tuple[int, str], list[_Extension]] = {}
         self._tables: list[tuple[int, bytes, NDArray[np.float64]]] = []
         self._size = 0
+        self._scratch = Scratch()
 
     def write(self, path: Path) -> Path:
         """Writes the cube to `path`: first under another name beside it, then renamed.
@@ -110,7 +112,7 @@ class CubeWriter:
             if rows and columns:
                 extension = self._extension(product, ccd, side, (len(exposures), rows, columns), exposures[0])
                 extension.header_at = self._size
-                extension.data_at = self._size + len(make.header_bytes(extension.header))
+                extension.data_at = self._size + make.header_size(extension.header)
                 self._size = extension.data_at + make.padded(len(exposures) * extension.layer_size)
                 extensions.append(extension)
         self._extensions[code, side] = extensions
@@ -137,9 +139,7 @@ class CubeWriter:
         for path, group in groupby(self._plan.exposures, key=lambda exposure: exposure.path):
             with get_file(path) as file:
                 for exposure in group:
-                    images = read_images(
-                        file, exposure.frame, self._camera.bin_to_id, self._camera.twos_complement
-                    )
+                    images = read_raw_images(file, exposure.frame, self._camera.bin_to_id, self._scratch)
                     for side in exposure.sides:
                         key = (exposure.code, side)
                         layer = layers.get(key, 0)
@@ -160,8 +160,20 @@ class CubeWriter:
                 raise ValueError(
                     f"{extension.header['EXTNAME']}: {pixels.shape} pixels, not {extension.shape[1:]}"
                 )
-            os.pwrite(descriptor, _stored(pixels), extension.data_at + layer * extension.layer_size)
+            place = extension.data_at + layer * extension.layer_size
+            _write_all(descriptor, self._stored(pixels), place)
             extension.header["LOSTROWS"] += _lost_rows(image, extension.product)
+
+    def _stored(self, pixels: NDArray[np.uint16]) -> memoryview:
+        """Returns pixels as FITS stores unsigned 16-bit integers: minus 32768, big-endian.
+
+        That is what is on the link with the highest bit turned over (two's complement of the EM: as it is), so nothing has
+        to be swapped. The memory is used again for the next pixels.
+        """
+        sign = np.array(0 if self._camera.twos_complement else 0x8000, ">u2").view(np.uint16)
+        stored = self._scratch.take("stored", pixels.nbytes).view(np.uint16).reshape(pixels.shape)
+        np.bitwise_xor(pixels.view(np.uint16), sign, out=stored)
+        return stored.reshape(-1).view(np.uint8).data
 
     def _write_headers(self, descriptor: int) -> None:
         for extensions in self._extensions.values():
@@ -204,6 +216,8 @@ def _lost_rows(image: SideImage, product: str) -> int:
     return int(missing.size)
 
 
-def _stored(pixels: NDArray[np.uint16]) -> bytes:
-    """Returns pixels as FITS stores unsigned 16-bit integers: minus 32768, big-endian."""
-    return (pixels ^ np.uint16(0x8000)).astype(">u2").tobytes()
+def _write_all(descriptor: int, data: memoryview, place: int) -> None:
+    while data:
+        written = os.pwrite(descriptor, data, place)
+        place += written
+        data = data[written:]

@@ -177,6 +177,11 @@ def header_bytes(header: fits.Header) -> bytes:
     return data
 
 
+def header_size(header: fits.Header) -> int:
+    """Returns how long `header_bytes` is [bytes]; no card of these headers needs more than one line of 80."""
+    return padded(80 * (len(header) + 1))
+
+
 def padded(size: int) -> int:
     """Returns a size rounded up to whole FITS blocks."""
     return -(-size // BLOCK) * BLOCK

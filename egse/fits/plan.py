@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from egse.fee import n_fee_mode
 from egse.h5 import (
@@ -24,6 +23,7 @@ from egse.h5 import (
     get_file,
     get_timestamp,
     packet_count,
+    packet_heads,
 )
 from egse.spw import HEADER_SIZE, CCDSide, decode_headers
 
@@ -138,7 +138,7 @@ def _exposure(file: h5py.File, path: Path, frame: int) -> Exposure | None:
     if not count or attributes.get("ccd_mode_config") not in _MODES or not set(CRUCIAL) <= set(attributes):
         return None
     # Sides alternate from packet to packet; a few of them tell CCD and sides, also when one was lost.
-    sample = [np.asarray(file[f"{frame}/data/{number}"][:HEADER_SIZE]) for number in range(min(count, 6))]
+    sample = packet_heads(file, frame, 6)
     headers = decode_headers([header.data for header in sample if header.size == HEADER_SIZE])
     if not headers.size:
         return None

@@ -17,14 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from egse.fee.geometry import (
-    COLUMNS_SIDE,
-    COLUMNS_TRANSMITTED,
-    SERIAL_OVERSCAN,
-    SERIAL_PRESCAN,
-    FrameLayout,
-    sides_of,
-)
+from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, FrameLayout, frame_layout
 from egse.fee.numbering import FM_NUMBERING
 from egse.h5.reader import get_attributes, packets
 from egse.spw import HEADER_SIZE, CCDSide, PacketKind, decode_headers
@@ -107,31 +100,53 @@ def sides_in_frame(
     Returns:
         One image per CCD and side, sides in the order E, F; empty without packets.
     """
+    sign = np.uint16(0x8000 if twos_complement else 0)
+    return [
+        replace(image, pixels=image.pixels.astype(np.uint16) ^ sign)
+        for image in raw_sides_in_frame(payloads, attributes, ccd_bin_to_id)
+    ]
+
+
+class Scratch:
+    """Memory that is used again for every frame: to get it anew from the system takes as long as to fill it."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray[np.uint8]] = {}
+
+    def take(self, name: str, size: int) -> NDArray[np.uint8]:
+        """Returns `size` bytes for the purpose `name`, with anything in them; the same memory each time."""
+        array = self._arrays.get(name)
+        if array is None or array.size < size:
+            array = self._arrays[name] = np.empty(size, np.uint8)
+        return array[:size]
+
+
+def raw_sides_in_frame(
+    payloads: Sequence[NDArray[np.uint8]],
+    attributes: Mapping[str, int],
+    ccd_bin_to_id: Sequence[int] = FM_NUMBERING.bin_to_id,
+    scratch: Scratch | None = None,
+) -> list[SideImage]:
+    """Reconstructs the images of one frame with samples as they are on the link: big-endian, as the camera codes them.
+
+    Args:
+        payloads: as for `sides_in_frame`.
+        attributes: as for `sides_in_frame`.
+        ccd_bin_to_id: as for `sides_in_frame`.
+        scratch: memory for the pixels, which last until the next call with it; memory of their own when None.
+    """
     payloads = [payload for payload in payloads if payload.size >= HEADER_SIZE]
     if not payloads:
         return []
     headers = decode_headers([payload.data for payload in payloads])
     keys = sorted(set(zip(headers["ccd_number"].tolist(), headers["ccd_side"].tolist(), strict=True)))
     layout = frame_layout(attributes)
-    images = [_side(payloads, headers, ccd_bin_to_id[code], (code, side), layout) for code, side in keys]
-    if twos_complement:
-        images = [replace(image, pixels=image.pixels ^ np.uint16(0x8000)) for image in images]
-    return images
-
-
-def frame_layout(attributes: Mapping[str, int]) -> FrameLayout:
-    """Returns how a readout was cut into packets.
-
-    Args:
-        attributes: register fields in effect: `v_start`, `v_end`, `h_end`, `sensor_sel`; those of whole rows of one side
-            where they lack.
-    """
-    return FrameLayout(
-        attributes.get("v_start", 0),
-        attributes.get("v_end", 0),
-        attributes.get("h_end", COLUMNS_TRANSMITTED - 1),
-        sides_of(attributes.get("sensor_sel", 0)) or (CCDSide.E,),
-    )
+    scratch = scratch or Scratch()
+    size = (layout.image_rows + layout.overscan_rows) * layout.columns * 2
+    return [
+        _side(payloads, headers, ccd_bin_to_id[key[0]], key, layout, scratch.take(f"side {number}", size))
+        for number, key in enumerate(keys)
+    ]
 
 
 def _side(
@@ -140,22 +155,27 @@ def _side(
     ccd: int,
     key: tuple[int, int],
     layout: FrameLayout,
+    memory: NDArray[np.uint8],
 ) -> SideImage:
     """Reconstructs one half of one CCD; `key` is what the headers say, CCD code and side."""
     chosen = (headers["ccd_number"] == key[0]) & (headers["ccd_side"] == key[1])
-    image = chosen & (headers["packet_type"] == PacketKind.DATA)
-    overscan = chosen & (headers["packet_type"] == PacketKind.OVERSCAN)
-    area, lost = _rows(payloads, headers, image, layout.image_rows, 0, layout)
+    pixels = memory.view(">u2").reshape(-1, layout.columns)
+    image = np.flatnonzero(chosen & (headers["packet_type"] == PacketKind.DATA))
+    overscan = np.flatnonzero(chosen & (headers["packet_type"] == PacketKind.OVERSCAN))
     first = -(-layout.image_rows // _rows_per_packet(layout))
-    over, over_lost = _rows(payloads, headers, overscan, layout.overscan_rows, first, layout)
+    missing = [
+        _place_rows(payloads, headers, image, pixels[: layout.image_rows], 0, layout),
+        _place_rows(payloads, headers, overscan, pixels[layout.image_rows :], first, layout)
+        + layout.image_rows,
+    ]
     return SideImage(
         ccd=ccd,
         side=CCDSide(key[1]).name,
         frame=int(headers["frame_number"][chosen][0]),
         row_start=layout.v_start,
-        image_row_count=area.shape[0],
-        pixels=np.concatenate([area, over]),
-        missing_rows=np.concatenate([lost, over_lost + area.shape[0]]),
+        image_row_count=layout.image_rows,
+        pixels=pixels,
+        missing_rows=np.concatenate(missing),
     )
 
 
@@ -163,49 +183,39 @@ def _rows_per_packet(layout: FrameLayout) -> int:
     return max(1, layout.rows_per_packet)
 
 
-def _rows(
+def _place_rows(
     payloads: Sequence[NDArray[np.uint8]],
     headers: NDArray[Any],
-    chosen: NDArray[np.bool_],
-    expected: int,
+    indices: NDArray[np.intp],
+    pixels: NDArray[np.uint16],
     first_slot: int,
     layout: FrameLayout,
-) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
-    """Returns the rows of the chosen packets, shape (expected, columns), and the indices of those that are missing."""
-    indices = np.flatnonzero(chosen)
-    nothing = np.empty(0, dtype=np.intp)
-    if not indices.size:
-        return np.zeros((0, layout.columns), dtype=np.uint16), nothing
-    parts = [payloads[index][HEADER_SIZE:] for index in indices.tolist()]
-    whole = np.concatenate(parts)
-    if whole.size == expected * layout.columns * 2:
-        return whole.view(">u2").astype(np.uint16).reshape(expected, layout.columns), nothing
-    slots = headers["sequence_counter"][indices].astype(np.intp) // len(layout.sides) - first_slot
-    return _place_rows(parts, slots, expected, layout)
+) -> NDArray[np.intp]:
+    """Puts the rows of packets in their place; sets rows that did not arrive to 0.
 
+    When the packets fill the rows exactly, their order tells the place. Otherwise (some are missing, repeated or cut short)
+    the sequence counter does: it counts all packets of the readout, sides alternating, image before overscan, so it tells the
+    slot of a packet, its number within its side. One that points outside is not placed.
 
-def _place_rows(
-    parts: Sequence[NDArray[np.uint8]],
-    slots: NDArray[np.intp],
-    expected: int,
-    layout: FrameLayout,
-) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
-    """Puts packets in their rows when some are missing, repeated or cut short.
-
-    The sequence counter counts all packets of the readout, sides alternating, image before overscan; so it tells the slot of a
-    packet (its number within its side). One that points outside is not placed.
+    Returns:
+        Indices of the rows that did not arrive.
     """
-    width, rows_per_packet = layout.columns, _rows_per_packet(layout)
-    pixels = np.zeros((expected, width), dtype=np.uint16)
+    parts = [payloads[index][HEADER_SIZE:] for index in indices.tolist()]
+    if sum(part.size for part in parts) == pixels.nbytes:
+        np.concatenate(parts or [np.empty(0, np.uint8)], out=pixels.reshape(-1).view(np.uint8))
+        return np.empty(0, dtype=np.intp)
+    width, expected, rows_per_packet = layout.columns, len(pixels), _rows_per_packet(layout)
+    slots = headers["sequence_counter"][indices].astype(np.intp) // len(layout.sides) - first_slot
     present = np.zeros(expected, dtype=np.bool_)
-    for part, slot in zip(parts, slots, strict=True):
-        start = int(slot) * rows_per_packet
+    for part, slot in zip(parts, slots.tolist(), strict=True):
+        start = slot * rows_per_packet
         count = min(part.size // (2 * width), rows_per_packet, expected - start)
         if start < 0 or count <= 0:
             continue
         pixels[start : start + count] = part[: count * width * 2].view(">u2").reshape(count, width)
         present[start : start + count] = True
-    return pixels, np.flatnonzero(~present)
+    pixels[~present] = 0
+    return np.flatnonzero(~present)
 
 
 def read_images(
@@ -226,3 +236,18 @@ def read_images(
         One image per CCD and side; empty when the frame has no data.
     """
     return sides_in_frame(packets(file, frame), get_attributes(file, frame), ccd_bin_to_id, twos_complement)
+
+
+def read_raw_images(
+    file: h5py.File, frame: int, ccd_bin_to_id: Sequence[int], scratch: Scratch
+) -> list[SideImage]:
+    """Reconstructs the images of one frame of a raw file, see `raw_sides_in_frame`.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+        ccd_bin_to_id: CCD code of the FEE to the CGSE's number.
+        scratch: memory for packets and pixels, which last until the next call with it.
+    """
+    payloads = packets(file, frame, lambda size: scratch.take("packets", size))
+    return raw_sides_in_frame(payloads, get_attributes(file, frame), ccd_bin_to_id, scratch)

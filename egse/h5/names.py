@@ -1,6 +1,6 @@
-"""Names and numbers of the HDF5 files: paths, format version, the attributes of a frame.
+"""Names and numbers of the HDF5 files: paths, format versions, the attributes of a frame.
 
-Source: ICD of the storage formats, sections 2, 5 and 8 (format 2.6).
+Source: ICD of the storage formats, sections 2, 5 and 8 (format 2.6); format 3.0 is ours (docs/files.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from pathlib import Path
 from egse.storage.naming import parse_filename, utc_day
 
 FORMAT_VERSION = (2, 6)
-"""Major and minor number of the layout that is written."""
+"""Major and minor number of the layout that is written unless another is asked for: that of the ICD."""
+
+PACKED_VERSION = (3, 0)
+"""The layout with the packets of a frame in one array."""
+
+FORMAT_VERSIONS = (FORMAT_VERSION, PACKED_VERSION)
+"""The layouts that can be written."""
 
 MNEMONIC = "N-FEE_SPW"
 """Storage mnemonic of the raw camera data."""
@@ -37,6 +43,22 @@ HK_DATA_LENGTH = 144
 REGISTER_LENGTH = 2048
 
 _MNEMONICS = (MNEMONIC, "F-FEE_SPW")
+
+
+def parse_format(text: str | float) -> tuple[int, int]:
+    """Returns major and minor number of a layout that can be written.
+
+    Args:
+        text: "2.6" or "3.0", also as a number.
+
+    Raises:
+        ValueError: for any other.
+    """
+    for version in FORMAT_VERSIONS:
+        if str(text).strip() == "{}.{}".format(*version):
+            return version
+    known = ", ".join("{}.{}".format(*version) for version in FORMAT_VERSIONS)
+    raise ValueError(f"HDF5 format {text!r} cannot be written; the formats are: {known}")
 
 
 def file_name(timestamp: float, site: str, number: int, mnemonic: str = MNEMONIC) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from egse.h5.names import daily_path
+from egse.h5.names import FORMAT_VERSION, daily_path
 from egse.h5.spool import SUFFIX, Kind, Record, SpoolError, SpoolReader
 from egse.h5.writer import CycleWriter, FrameWriter
 
@@ -42,12 +42,13 @@ class SpoolProjector:
     Args:
         reader: the spool.
         path: final path of the HDF5 file.
+        version: its layout.
     """
 
-    def __init__(self, reader: SpoolReader, path: Path) -> None:
+    def __init__(self, reader: SpoolReader, path: Path, version: tuple[int, int] = FORMAT_VERSION) -> None:
         self.facts: dict[str, Any] = {}
         self._reader = reader
-        self._writer = CycleWriter(path)
+        self._writer = CycleWriter(path, version=version)
         self._frames: dict[int, FrameWriter] = {}
 
     @property
@@ -119,12 +120,13 @@ class SpoolProjector:
         self._writer.abandon()
 
 
-def project_spool(spool: Path, path: Path) -> CycleFacts | None:
+def project_spool(spool: Path, path: Path, version: tuple[int, int] = FORMAT_VERSION) -> CycleFacts | None:
     """Makes the HDF5 file of a spool from its good records.
 
     Args:
         spool: the spool file, complete or torn.
         path: final path of the HDF5 file.
+        version: its layout.
 
     Returns:
         The facts of the cycle; None when the spool holds no frame (no file is made then).
@@ -137,7 +139,7 @@ def project_spool(spool: Path, path: Path) -> CycleFacts | None:
         records = list(reader.scan())
         if not any(record.kind is Kind.FRAME for record in records):
             return None
-        projector = SpoolProjector(reader, path)
+        projector = SpoolProjector(reader, path, version)
         try:
             projector.feed(records)
             projector.finish()
@@ -147,7 +149,9 @@ def project_spool(spool: Path, path: Path) -> CycleFacts | None:
         return msgspec.convert(projector.facts, CycleFacts)
 
 
-def recover_spools(spools: Iterable[Path], root: Path) -> list[tuple[Path, CycleFacts]]:
+def recover_spools(
+    spools: Iterable[Path], root: Path, version: tuple[int, int] = FORMAT_VERSION
+) -> list[tuple[Path, CycleFacts]]:
     """Turns the spools that a dead process left into HDF5 files and removes them.
 
     Call it only from the process that owns the spool folder: a live spool of somebody else would be cut short. A spool that
@@ -156,6 +160,7 @@ def recover_spools(spools: Iterable[Path], root: Path) -> list[tuple[Path, Cycle
     Args:
         spools: the spool files.
         root: the site's data folder; the HDF5 files go to `daily/YYYYMMDD/` below it.
+        version: layout of the files.
 
     Returns:
         Path and facts of every file that was made.
@@ -164,7 +169,7 @@ def recover_spools(spools: Iterable[Path], root: Path) -> list[tuple[Path, Cycle
     for spool in sorted(spools):
         path = daily_path(root, spool.name.removesuffix(SUFFIX) + ".hdf5")
         try:
-            facts = None if path.exists() else project_spool(spool, path)
+            facts = None if path.exists() else project_spool(spool, path, version)
             if facts is not None:
                 LOGGER.warning("recovered %s from the spool of a process that died", path)
                 recovered.append((path, facts))

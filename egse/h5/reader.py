@@ -1,11 +1,12 @@
 """Reads the raw camera files: attributes, datasets, packets of a frame; shows what is inside.
 
-The functions take an open file (`get_file`) and need nothing but h5py, so they work on files of older format versions too, as far
-as those have the item asked for.
+The functions take an open file (`get_file`) and work on files of format 2.6, of 3.0, and of older versions as far as those have the
+item asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from egse.fee.geometry import frame_layout
+from egse.h5.packed import PacketGroup, RawFile, is_packed
+from egse.h5.table import data_packets, expected_packets, find_gaps, packet_crc, packet_table
+from egse.spw import HEADER_SIZE
 from egse.system import unix_time
 
 
 def get_file(filename: str | Path, mode: str = "r") -> h5py.File:
-    """Opens a raw file for reading.
+    """Opens a raw file for reading, of format 2.6 or 3.0; the packets of a frame are at `/N/data/<i>` in both.
 
     Args:
         filename: path of the file.
@@ -30,7 +35,8 @@ def get_file(filename: str | Path, mode: str = "r") -> h5py.File:
         FileNotFoundError: when there is no such file.
         OSError: when it is no HDF5 file.
     """
-    return h5py.File(filename, mode)
+    file = h5py.File(filename, mode)
+    return RawFile(file.id) if is_packed(file) else file
 
 
 def frame_numbers(file: h5py.File) -> list[int]:
@@ -87,7 +93,15 @@ def packet_count(file: h5py.File, frame: int) -> int:
     return len(file[path]) if path in file else 0
 
 
-def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
+Allocate = Callable[[int], NDArray[np.uint8]]
+"""Gives memory of so many bytes."""
+
+
+def _new_memory(size: int) -> NDArray[np.uint8]:
+    return np.empty(size, dtype=np.uint8)
+
+
+def packets(file: h5py.File, frame: int, allocate: Allocate = _new_memory) -> list[NDArray[np.uint8]]:
     """Returns the data and overscan packets of a frame, whole (with header), in the order of arrival.
 
     All packets are views of one buffer that is read once, so this is also the quick way to the pixels.
@@ -95,6 +109,7 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
     Args:
         file: open raw file.
         frame: frame number 0..3.
+        allocate: gives the memory of the buffer.
 
     Returns:
         One uint8 array per packet; empty when the frame has no data.
@@ -102,10 +117,13 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
     path = f"{frame}/data"
     if path not in file:
         return []
-    group = file[path].id
+    data = file[path]
+    if isinstance(data, PacketGroup):
+        return _slices(data, allocate)
+    group = data.id
     datasets = [h5py.h5d.open(group, str(number).encode("ascii")) for number in range(group.get_num_objs())]
     lengths = [dataset.shape[0] for dataset in datasets]
-    buffer = np.empty(sum(lengths), dtype=np.uint8)
+    buffer = allocate(sum(lengths))
     views: list[NDArray[np.uint8]] = []
     position = 0
     for dataset, length in zip(datasets, lengths, strict=True):
@@ -114,6 +132,69 @@ def packets(file: h5py.File, frame: int) -> list[NDArray[np.uint8]]:
         views.append(view)
         position += length
     return views
+
+
+def _slices(data: PacketGroup, allocate: Allocate) -> list[NDArray[np.uint8]]:
+    if not len(data):
+        return []
+    stored = data.stored("packets")
+    buffer = allocate(stored.size)
+    stored.id.read(h5py.h5s.ALL, h5py.h5s.ALL, buffer, h5py.h5t.NATIVE_UINT8)
+    starts, sizes = data.table["offset"].tolist(), data.table["size"].tolist()
+    return [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
+def packet_heads(file: h5py.File, frame: int, count: int) -> list[NDArray[np.uint8]]:
+    """Returns the headers of the first packets of a frame.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+        count: of how many packets at most.
+
+    Returns:
+        One uint8 array of 10 bytes per packet, shorter for a packet that is.
+    """
+    data = file[f"{frame}/data"]
+    return [np.asarray(data[str(number)][:HEADER_SIZE]) for number in range(min(count, len(data)))]
+
+
+def packet_headers(file: h5py.File, frame: int) -> NDArray[Any]:
+    """Returns the table of the packets of a frame (`egse.h5.table.PACKET_DTYPE`).
+
+    Format 3.0 has it in the file; for 2.6 it is made from the packets, so that its CRC tells nothing about the past.
+    """
+    path = f"{frame}/data"
+    data = file.get(path, None)
+    if isinstance(data, PacketGroup):
+        return data.table
+    return packet_table([packet.data for packet in packets(file, frame)])
+
+
+def packet_gaps(file: h5py.File, frame: int) -> NDArray[Any]:
+    """Returns the runs of packets that did not arrive in a frame (`egse.h5.table.GAP_DTYPE`), for both formats."""
+    attributes, table = get_attributes(file, frame), packet_headers(file, frame)
+    if not len(table):
+        return find_gaps(table["sequence_counter"], 0)
+    known = "v_end" in attributes and "sensor_sel" in attributes
+    expected = expected_packets(frame_layout(attributes), known, table)
+    return find_gaps(data_packets(table)["sequence_counter"], expected)
+
+
+def packet_verdicts(file: h5py.File, frame: int) -> NDArray[np.bool_]:
+    """Returns for each packet of a frame whether it is good: header and length, and in format 3.0 the CRC.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+    """
+    table = packet_headers(file, frame)
+    good: NDArray[np.bool_] = table["valid"] != 0
+    if is_packed(file):
+        found = (packet_crc(packet.data) for packet in packets(file, frame))
+        crcs = np.fromiter(found, np.uint32, count=len(table))
+        good &= crcs == table["crc"]
+    return good
 
 
 def show_groups(file: h5py.File, max_packets: int = 3) -> str:

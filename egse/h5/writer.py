@@ -1,4 +1,5 @@
-"""Writes HDF5 files in the ICD's layout 2.6, fast and in a way that never leaves a half-written file under its final name.
+"""Writes HDF5 files in the ICD's layout 2.6, or in layout 3.0, fast and in a way that never leaves a half-written file under its
+final name.
 
 One file holds one readout cycle: four frames in external synchronisation, one in internal. Layout::
 
@@ -15,10 +16,16 @@ One file holds one readout cycle: four frames in external synchronisation, one i
     /fee                   scalar text, attribute `type` = N-FEE or F-FEE
     /obsid                 scalar bytes SITE_SETUP_TEST; empty when no observation was running
     /register              uint8 (2048,), register memory as mirrored at the first pulse; zeros when it was not known yet
-    /versions/format_version   scalar text "2.6", attributes `major_version`, `minor_version` (int)
+    /versions/format_version   scalar text such as "2.6", attributes `major_version`, `minor_version` (int)
 
 The ICD leaves the layout of `commands` open (TBW); the one above is ours. Packets are written through h5py's low-level
 interface, which takes about half the time of `create_dataset`.
+
+Layout 3.0 differs in the data of a frame only; the three datasets are there when packets arrived::
+
+    /N/data/packets        uint8 (bytes,), all packets one after the other, in the order of arrival
+    /N/data/headers        one row a packet, see `egse.h5.table.PACKET_DTYPE`: offset and size in `packets`, CRC-32, header
+    /N/data/gaps           one row a run of packets that did not arrive, see `egse.h5.table.GAP_DTYPE`; may be empty
 """
 
 from __future__ import annotations
@@ -34,7 +41,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.files import create_file, fsync_folder, make_folder
-from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, REGISTER_LENGTH
+from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, FORMAT_VERSIONS, PACKED_VERSION, REGISTER_LENGTH
+from egse.h5.packed import PackedPackets
 from egse.storage.naming import utc_text
 
 PART_SUFFIX = ".part"
@@ -42,7 +50,7 @@ PART_SUFFIX = ".part"
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-class _PacketStore:
+class PacketStore:
     """Makes one-dimensional uint8 datasets quickly: shared property list and data spaces, no track of times."""
 
     def __init__(self) -> None:
@@ -66,10 +74,11 @@ class _PacketStore:
 class FrameWriter:
     """Fills the group of one frame; made by `CycleWriter.frame`."""
 
-    def __init__(self, group: h5py.Group, store: _PacketStore) -> None:
+    def __init__(self, group: h5py.Group, store: PacketStore, descriptor: int | None = None) -> None:
         self._group = group
         self._store = store
         self._data = group.create_group("data")
+        self._packed = None if descriptor is None else PackedPackets(self._data, descriptor)
         self._count = 0
         self._commands = 0
 
@@ -98,11 +107,24 @@ class FrameWriter:
                 self._data.attrs[name] = int(values[name])
 
     def packets(self, payloads: Sequence[Buffer]) -> None:
-        """Appends data packets, in the order of arrival."""
-        write, data = self._store.write, self._data
-        for number, payload in enumerate(payloads, start=self._count):
-            write(data, str(number), payload)
+        """Appends data packets, in the order of arrival.
+
+        Args:
+            payloads: whole packets. In layout 3.0 they are written when the next frame begins or the file is closed, and
+                must not change until then.
+        """
+        if self._packed is not None:
+            self._packed.append(payloads)
+        else:
+            write, data = self._store.write, self._data
+            for number, payload in enumerate(payloads, start=self._count):
+                write(data, str(number), payload)
         self._count += len(payloads)
+
+    def flush(self) -> None:
+        """Writes the packets that wait (layout 3.0)."""
+        if self._packed is not None:
+            self._packed.flush()
 
     def command(self, name: str, request: Buffer, timestamp: float) -> None:
         """Stores one command that was sent in this frame.
@@ -126,12 +148,18 @@ class CycleWriter:
     Args:
         path: final path of the file; its folder is made. A `.part` file left by somebody who died is replaced.
         fee_type: "N-FEE" or "F-FEE".
+        version: layout, (2, 6) or (3, 0).
 
     Raises:
         OSError: when the file cannot be made.
+        ValueError: when there is no such layout.
     """
 
-    def __init__(self, path: Path, fee_type: str = "N-FEE") -> None:
+    def __init__(
+        self, path: Path, fee_type: str = "N-FEE", version: tuple[int, int] = FORMAT_VERSION
+    ) -> None:
+        if version not in FORMAT_VERSIONS:
+            raise ValueError(f"there is no layout {version}; the layouts are {FORMAT_VERSIONS}")
         make_folder(path.parent)
         self.path = path
         self.part = path.with_name(path.name + PART_SUFFIX)
@@ -140,10 +168,17 @@ class CycleWriter:
         self.slicing_num_cycles = 0
         self.register: Buffer = b""
         self._fee_type = fee_type
-        self._store = _PacketStore()
+        self._version = version
+        self._store = PacketStore()
+        self._frames: list[FrameWriter] = []
         self.part.unlink(missing_ok=True)
-        os.close(create_file(self.part))  # HDF5 keeps the permissions of a file that is there
-        self._file: h5py.File | None = h5py.File(self.part, "w")
+        self._descriptor = create_file(self.part)  # HDF5 keeps the permissions of a file that is there
+        self._file: h5py.File | None = None
+        try:
+            self._file = h5py.File(self.part, "w")
+        finally:
+            if self._file is None or version != PACKED_VERSION:
+                self._close_descriptor()
 
     def frame(self, number: int) -> FrameWriter:
         """Starts a frame.
@@ -156,7 +191,20 @@ class CycleWriter:
         """
         if self._file is None:
             raise ValueError(f"the HDF5 file {self.path} is closed")
-        return FrameWriter(self._file.create_group(str(number)), self._store)
+        self._flush_frames()
+        descriptor = self._descriptor if self._version == PACKED_VERSION else None
+        frame = FrameWriter(self._file.create_group(str(number)), self._store, descriptor)
+        self._frames.append(frame)
+        return frame
+
+    def _flush_frames(self) -> None:
+        for frame in self._frames:
+            frame.flush()
+
+    def _close_descriptor(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _write_cycle(self, file: h5py.File) -> None:
         text = h5py.string_dtype("ascii")
@@ -166,7 +214,7 @@ class CycleWriter:
         file.create_dataset("fee", data=self._fee_type, dtype=text).attrs["type"] = self._fee_type
         file.create_dataset("obsid", data=self.obsid.encode("ascii", "replace"), dtype=text)
         file.create_dataset("register", data=_register_bytes(self.register))
-        major, minor = FORMAT_VERSION
+        major, minor = self._version
         version = file.create_dataset("versions/format_version", data=f"{major}.{minor}", dtype=text)
         version.attrs["major_version"], version.attrs["minor_version"] = major, minor
 
@@ -184,9 +232,11 @@ class CycleWriter:
             raise ValueError(f"the HDF5 file {self.path} is closed")
         file, self._file = self._file, None
         try:
+            self._flush_frames()
             self._write_cycle(file)
         finally:
             file.close()
+            self._close_descriptor()
         with self.part.open("rb") as part:
             os.fsync(part.fileno())
         os.replace(self.part, self.path)
@@ -198,6 +248,7 @@ class CycleWriter:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._close_descriptor()
         self.part.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

@@ -7,7 +7,8 @@ from typing import Final
 import anycrc
 import fastcrc
 
-_LONG: Final = anycrc.CRC(width=8, poly=0x07, init=0x00, refin=True, refout=True, xorout=0x00)
+_calculate: Final = anycrc.CRC(width=8, poly=0x07, init=0x00, refin=True, refout=True, xorout=0x00).calc
+_short: Final = fastcrc.crc8.rohc
 _SHORT_LIMIT: Final = 512
 """Up to this length [bytes] fastcrc is the faster of the two compiled libraries, above it anycrc (5 times)."""
 
@@ -16,8 +17,13 @@ def rmap_crc(data: bytes | bytearray | memoryview) -> int:
     """Returns the RMAP CRC of `data`: 0..255; 0 for data followed by its own CRC.
 
     Args:
-        data: header or data field, without or with its CRC byte.
+        data: header or data field, without or with its CRC byte; contiguous.
     """
-    if len(data) <= _SHORT_LIMIT:
-        return int(fastcrc.crc8.rohc(bytes(data), 0))
-    return int(_LONG.calc(bytes(data)))
+    if len(data) > _SHORT_LIMIT:
+        crc: int = _calculate(data)
+        return crc
+    try:
+        crc = _short(data, 0)
+    except TypeError:  # it takes nothing but bytes
+        crc = _short(bytes(data), 0)
+    return crc

@@ -35,7 +35,7 @@ def test_the_example_of_the_manual(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert "temp_A" in original
     assert read_conversion_dict("N-FEE-HK")["CCD1_TS"] == "NFEE_CCD1_TS"
-    assert read_conversion_dict("SYN-HK")["NFEE_CCD1_TS"] == "GSYN_NFEE_CCD1_TS"
+    assert read_conversion_dict("SYN-HK")["NFEE_CCD1_TS_CAL"] == "GSYN_NFEE_CCD1_TS"
     assert read_conversion_dict("SYN-HK", use_site=True)["GSRON_LSCI336_TEMP_A"] == "GSYN_TRP1"
     assert read_conversion_dict("SYN-HK", True)["GOGSE_LDLS_LAMP"] == "GSYN_OGSE_LAMP"
 

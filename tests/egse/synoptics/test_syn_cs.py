@@ -170,9 +170,10 @@ def test_devices_hand_in_their_synoptics(in_sandbox: Sandbox) -> None:
     with SynopticsManagerProxy() as synoptics:
         wait_until(lambda: all(synoptics.get_synoptics()[name] is not None for name in names))
         assert 10.0 < synoptics.get_synoptics()["GSYN_TRP1"] < 40.0
-        # The values of the N-FEE are raw, and the dictionary of the sandbox has no calibration: none is invented.
-        assert synoptics.get_synoptics()["GSYN_NFEE_CCD1_TS"] is None
-        assert "NFEE_CCD1_TS" not in synoptics.get_origins()["common"]
+        # The calibration of the simulated camera has -80 degrees for the middle of the range.
+        wait_until(lambda: synoptics.get_synoptics()["GSYN_NFEE_CCD1_TS"] is not None)
+        assert synoptics.get_synoptics()["GSYN_NFEE_CCD1_TS"] == pytest.approx(-80.0, abs=0.5)
+        assert "NFEE_CCD1_TS_CAL" in synoptics.get_origins()["common"]
     table = get_housekeeping_frame(["GSYN_TRP1", "GSYN_OGSE_LAMP"], data_dir=data)
     assert table["GSYN_TRP1"].notna().any()
 

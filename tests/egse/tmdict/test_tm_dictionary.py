@@ -296,9 +296,18 @@ def test_the_synoptics_of_the_manual_are_complete() -> None:
     """Section 5.5.1: temperatures of FEE, TCS and facility DAQs, OGSE information, source position."""
     dictionary = template_dictionary()
     common, names = dictionary.common_synoptics(), set(dictionary)
-    for origin in (*(f"NFEE_TOU_SENSE_{n}" for n in range(1, 7)), *(f"NFEE_CCD{n}_TS" for n in range(1, 5))):
+    for origin in (
+        *(f"NFEE_TOU_SENSE_{n}_CAL" for n in range(1, 7)),
+        *(f"NFEE_CCD{n}_TS_CAL" for n in range(1, 5)),
+    ):
         assert common[origin].startswith("GSYN_NFEE_")
-    assert {"NFEE_PRT1", "NFEE_TSENSE_A", "GTCS_TOU_RTD_1", "FOV_ACT_THETA", "FOV_CMD_PHI"} <= common.keys()
+    assert {
+        "NFEE_PRT1_CAL",
+        "NFEE_TSENSE_A_CAL",
+        "GTCS_TOU_RTD_1",
+        "FOV_ACT_THETA",
+        "FOV_CMD_PHI",
+    } <= common.keys()
     for site in ("CSL1", "SRON", "IAS", "INTA", "LAB"):
         found = set(dictionary.site_synoptics(site).values())
         assert {"GSYN_OGSE_INTENSITY", "GSYN_OGSE_POWER_1", "GSYN_OGSE_LAMP", "GSYN_OGSE_LASER"} <= found
