@@ -1,4 +1,4 @@
-"""SpaceWire: packets, the interface of a link, and the link over ZeroMQ (developer manual, chapter 15).
+"""SpaceWire: packets, the interface of a link, and its transports (developer manual, chapter 15).
 
 with SpaceWireOverZeroMQ("tcp://localhost:5555", "N-FEE") as link:
     flags, data = link.read_packet(timeout=2000)
@@ -7,12 +7,18 @@ with SpaceWireOverZeroMQ("tcp://localhost:5555", "N-FEE") as link:
 
 from egse.rmap import RMAPAddressError, RMAPError, RMAPTimeoutError
 from egse.spw.bulk import HEADER_DTYPE, decode_headers, decode_headers_at, decode_pixels
+from egse.spw.dsi import SpaceWireOverDSI
 from egse.spw.errors import (
+    ESLError,
     NoBytesReceivedError,
     PacketError,
     SpaceWireBufferFullError,
+    SpaceWireDisconnectError,
+    SpaceWireEEPError,
     SpaceWireError,
+    SpaceWireEscapeError,
     SpaceWireLinkError,
+    SpaceWireParityError,
     TimecodeTimeoutError,
 )
 from egse.spw.interface import EEP, EOP, RMAPLink, SpaceWireInterface
@@ -38,12 +44,14 @@ from egse.spw.packets import (
     encode_header,
     is_timecode,
 )
+from egse.spw.transports import make_link, register_transport
 from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
 __all__ = [
     "DEFAULT_IDENTITY",
     "EEP",
     "EOP",
+    "ESLError",
     "HEADER_DTYPE",
     "HEADER_SIZE",
     "HK_PACKET_SIZE",
@@ -66,11 +74,16 @@ __all__ = [
     "ReadRequest",
     "ReadRequestReply",
     "SpaceWireBufferFullError",
+    "SpaceWireDisconnectError",
+    "SpaceWireEEPError",
     "SpaceWireError",
+    "SpaceWireEscapeError",
     "SpaceWireInterface",
     "SpaceWireLinkError",
+    "SpaceWireOverDSI",
     "SpaceWireOverZeroMQ",
     "SpaceWirePacket",
+    "SpaceWireParityError",
     "TimecodePacket",
     "TimecodeTimeoutError",
     "WriteRequest",
@@ -80,4 +93,6 @@ __all__ = [
     "decode_pixels",
     "encode_header",
     "is_timecode",
+    "make_link",
+    "register_transport",
 ]
