@@ -3,6 +3,7 @@
 {"do": "state"}                                          mode, counters, configuration in effect, link
 {"do": "set", "light_level": 0.1}                        light from outside, 0..1
 {"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
+{"do": "set", "source_position": [4.0, 45.0]}            theta, phi of the source [deg]
 {"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
 {"do": "faults"}                                         what can be injected
 {"do": "inject", "fault": "flip", "packet": 0, "byte": 10}
@@ -14,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from egse.fee.faults import FAULTS, PacketFaults
-from egse.fee.model import NFEEModel
+from egse.fee.faults import FAULTS, FaultyFEE
 from egse.simulator.sidechannel import AdminConsole
 
 
@@ -23,16 +23,13 @@ class FEEConsole(AdminConsole):
     """Executes requests of the side channel.
 
     Args:
-        model: the FEE.
-        faults: faults of its link.
+        fee: the FEE and its faults.
         link_state: returns counters of the link.
     """
 
-    def __init__(
-        self, model: NFEEModel, faults: PacketFaults, link_state: Callable[[], dict[str, Any]]
-    ) -> None:
-        self._model = model
-        self._faults = faults
+    def __init__(self, fee: FaultyFEE, link_state: Callable[[], dict[str, Any]]) -> None:
+        self._fee = fee
+        self._model = fee.model
         self._link_state = link_state
 
     def dispatch(self, request: dict[str, Any]) -> Any:
@@ -44,17 +41,12 @@ class FEEConsole(AdminConsole):
                 return FAULTS
             case {"do": "set", **values}:
                 return self._set(values)
-            case {"do": "inject", "fault": "flip", "packet": packet, "byte": byte, **more}:
-                return self._faults.flip(int(packet), int(byte), int(more.get("mask", 1)))
-            case {"do": "inject", "fault": "lose", "packet": packet}:
-                return self._faults.lose(int(packet))
-            case {"do": "inject", "fault": "error_flags", "value": value}:
-                self._model.error_flags = int(value) & 0xFFFF_FFFF
-                return None
+            case {"do": "inject", "fault": fault, **arguments}:
+                return self._fee.inject(str(fault), **arguments)
         raise ValueError(f"unknown request {request!r}; see the description of egse.fee.admin")
 
     def _set(self, values: dict[str, Any]) -> None:
-        unknown = set(values) - {"light_level", "cycle_time", "hk"}
+        unknown = set(values) - {"light_level", "cycle_time", "hk", "source_position"}
         if unknown:
             raise ValueError(f"cannot set {sorted(unknown)}")
         hk = {str(name): int(value) for name, value in values.get("hk", {}).items()}
@@ -66,6 +58,9 @@ class FEEConsole(AdminConsole):
             self._model.light_level = level
         if "cycle_time" in values:
             self._model.sync.cycle_time = float(values["cycle_time"])
+        if "source_position" in values:
+            theta, phi = values["source_position"]
+            self._model.point_source_at(float(theta), float(phi))
         self._model.hk_values.update(hk)
 
     def _state(self) -> dict[str, Any]:
@@ -77,6 +72,8 @@ class FEEConsole(AdminConsole):
             "frame_number": model.frame_number,
             "error_flags": model.error_flags,
             "light_level": model.light_level,
+            "source_position": model.source_position,
+            "swallowed": self._fee.swallowed,
             "cycle_time": model.sync.cycle_time,
             "refused": model.refused,
             "overruns": model.overruns,

@@ -6,6 +6,9 @@ real time or sped up. The DPU may come, go, and be killed at any time: pulses go
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,8 @@ import click
 from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.fee.admin import FEEConsole
-from egse.fee.faults import PacketFaults
+from egse.fee.faults import FaultyFEE
+from egse.fee.follow import Follower, follow_ogse, follow_temperatures
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
@@ -59,7 +63,11 @@ def make_model(
 
 
 def serve(
-    model: NFEEModel, link: SpaceWireOverZeroMQ, clock: RealClock, admin_port: int | None = None
+    model: NFEEModel,
+    link: SpaceWireOverZeroMQ,
+    clock: RealClock,
+    admin_port: int | None = None,
+    followers: Sequence[Follower] = (),
 ) -> None:
     """Serves until a signal ends it; must run in the main thread.
 
@@ -68,17 +76,20 @@ def serve(
         link: the link, not yet open.
         clock: the clock of the simulation.
         admin_port: port of the side channel (0: let the system choose); None: no side channel.
+        followers: what is learned from other simulators.
 
     Raises:
         SpaceWireLinkError: when the link cannot be opened.
         OSError: when the port of the side channel cannot be had.
     """
-    faults = PacketFaults()
-    server = LinkServer(model, link, clock)
-    console = FEEConsole(model, faults, server.state)
+    fee = FaultyFEE(model)
+    server = LinkServer(fee, link, clock)
+    console = FEEConsole(fee, server.state)
     admin = None
     try:
-        with on_signals(server.stop), link:
+        with ExitStack() as stack, on_signals(server.stop), link:
+            for follower in followers:
+                stack.enter_context(follower)
             admin = None if admin_port is None else AdminServer(console, admin_port)
             click.echo(f"READY n_fee_sim {link.endpoint}")
             if admin is not None:
@@ -86,13 +97,18 @@ def serve(
             server.serve(
                 others=lambda: admin.sockets if admin is not None else [],
                 on_other=admin.serve if admin is not None else None,
-                on_packets=faults.apply,
                 on_overflow=lambda: _flag_overflow(model),
             )
     finally:
         if admin is not None:
             admin.close()
         server.close()
+
+
+def _followers(model: NFEEModel, ogse: str | None, temperatures: str | None) -> list[Follower]:
+    """Returns what the options name."""
+    takes = [(ogse, partial(follow_ogse, model)), (temperatures, partial(follow_temperatures, model))]
+    return [Follower(address, take) for address, take in takes if address is not None]
 
 
 def _flag_overflow(model: NFEEModel) -> None:
@@ -140,6 +156,15 @@ def cli() -> None:
     default=None,
     help="Port of the side channel for light, housekeeping and faults (0: any free one); default: none.",
 )
+@click.option(
+    "--ogse", default=None, metavar="HOST:PORT", help="Side channel of an OGSE simulator: its light is seen."
+)
+@click.option(
+    "--temperatures",
+    default=None,
+    metavar="HOST:PORT",
+    help="Side channel of a LakeShore 336 simulator: housekeeping follows its temperatures.",
+)
 def start(
     endpoint: str | None,
     port: int | None,
@@ -151,6 +176,8 @@ def start(
     camera: str | None,
     cycle_time: float,
     admin_port: int | None,
+    ogse: str | None,
+    temperatures: str | None,
 ) -> None:
     """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
     speed = site_clock().speed if speed is None else speed
@@ -169,7 +196,7 @@ def start(
             cycle_time=cycle_time,
             start=clock.monotonic(),
         )
-        serve(model, link, clock, admin_port)
+        serve(model, link, clock, admin_port, _followers(model, ogse, temperatures))
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
