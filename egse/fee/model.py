@@ -31,7 +31,7 @@ from egse.fee.hk import HKMap, load_hk_map
 from egse.fee.image import Detector, Exposure, ImageSource, TestPattern
 from egse.fee.modes import IMAGE_MODES, PATTERN_MODES, TRAP_PUMPING_MODES, is_legal_transition, n_fee_mode
 from egse.fee.readout import ReadoutConfig
-from egse.fee.specials import ChargeInjection, ReverseClocking, TrapPumping
+from egse.fee.specials import ChargeInjection, RepeatedPixels, ReverseClocking, TrapPumping
 from egse.fee.sync import Pulse, SyncGenerator
 from egse.fee.timing import TIME_PIXEL_READOUT, TIME_ROW_CLEAROUT, TIME_ROW_PARALLEL
 from egse.fee.windowing import WINDOWING_ADDRESS, WINDOWING_SIZE, WindowChunk, WindowFrame, read_windows
@@ -61,6 +61,7 @@ class NFEEModel:
         detector: makes the pixels; one with a star field from `seed` when not given.
         seed: of the random parts.
         light_level: attenuation of what comes from outside the camera, 0..1.
+        repeat_pixels: make the pixels of one frame only and send them again and again, see `RepeatedPixels`.
 
     Attributes:
         registers: the memory as commanded.
@@ -87,6 +88,7 @@ class NFEEModel:
         detector: Detector | None = None,
         seed: int = 0,
         light_level: float = 1.0,
+        repeat_pixels: bool = False,
     ) -> None:
         self.camera = camera
         self.registers = registers if registers is not None else RegisterMap("N-FEE", camera)
@@ -101,6 +103,7 @@ class NFEEModel:
         self._pixels = pixels
         self._seed = seed
         self._detector = detector
+        self._repeated = RepeatedPixels() if repeat_pixels else None
         self._rng = np.random.default_rng([seed, 2])
         self._windowing = bytearray(WINDOWING_SIZE)
         self._target = RMAPTarget(
@@ -299,6 +302,10 @@ class NFEEModel:
         return Exposure(self.ccd_code, self.timecode, light, self.light_level)
 
     def _image_source(self) -> ImageSource:
+        source = self._pixel_source()
+        return source if self._repeated is None else self._repeated.of(source)
+
+    def _pixel_source(self) -> ImageSource:
         if self.mode in PATTERN_MODES:
             return TestPattern()
         if self._detector is None:

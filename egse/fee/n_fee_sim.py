@@ -40,6 +40,7 @@ def make_model(
     light_level: float = 1.0,
     cycle_time: float = 25.0,
     start: float = 0.0,
+    repeat_pixels: bool = False,
 ) -> NFEEModel:
     """Returns the model of an N-FEE with its detectors.
 
@@ -50,6 +51,7 @@ def make_model(
         light_level: attenuation of what comes from outside, 0..1.
         cycle_time: image cycle time [s].
         start: time of the first long pulse [s].
+        repeat_pixels: send the pixels of one frame again and again.
 
     Raises:
         SceneError: when the scene cannot be used.
@@ -58,7 +60,13 @@ def make_model(
     image = None if scene is None else load_scene(scene, NUMBERINGS[camera].id_to_bin, camera)
     detector = Detector(image, seed=seed, twos_complement=camera == "em")
     return NFEEModel(
-        camera, start=start, cycle_time=cycle_time, detector=detector, seed=seed, light_level=light_level
+        camera,
+        start=start,
+        cycle_time=cycle_time,
+        detector=detector,
+        seed=seed,
+        light_level=light_level,
+        repeat_pixels=repeat_pixels,
     )
 
 
@@ -156,6 +164,7 @@ def cli() -> None:
     default=None,
     help="Port of the side channel for light, housekeeping and faults (0: any free one); default: none.",
 )
+@click.option("--repeat-pixels", is_flag=True, help="Make the pixels of one frame only: for very fast links.")
 @click.option(
     "--ogse", default=None, metavar="HOST:PORT", help="Side channel of an OGSE simulator: its light is seen."
 )
@@ -176,6 +185,7 @@ def start(
     camera: str | None,
     cycle_time: float,
     admin_port: int | None,
+    repeat_pixels: bool,
     ogse: str | None,
     temperatures: str | None,
 ) -> None:
@@ -195,6 +205,7 @@ def start(
             light_level=light,
             cycle_time=cycle_time,
             start=clock.monotonic(),
+            repeat_pixels=repeat_pixels,
         )
         serve(model, link, clock, admin_port, _followers(model, ogse, temperatures))
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
