@@ -6,7 +6,14 @@ with SpaceWireOverZeroMQ("tcp://localhost:5555", "N-FEE") as link:
 """
 
 from egse.rmap import RMAPAddressError, RMAPError, RMAPTimeoutError
-from egse.spw.bulk import HEADER_DTYPE, decode_headers, decode_headers_at, decode_pixels
+from egse.spw.bulk import (
+    HEADER_DTYPE,
+    CRCVerdict,
+    decode_headers,
+    decode_headers_at,
+    decode_pixels,
+    rmap_crc_verdicts,
+)
 from egse.spw.dsi import SpaceWireOverDSI
 from egse.spw.errors import (
     ESLError,
@@ -57,6 +64,7 @@ __all__ = [
     "HK_PACKET_SIZE",
     "TIMECODE_MARKER",
     "CCDSide",
+    "CRCVerdict",
     "DataDataPacket",
     "DataPacket",
     "HousekeepingPacket",
@@ -95,4 +103,5 @@ __all__ = [
     "is_timecode",
     "make_link",
     "register_transport",
+    "rmap_crc_verdicts",
 ]
