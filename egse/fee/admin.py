@@ -3,6 +3,7 @@
 {"do": "state"}                                          mode, counters, configuration in effect, link
 {"do": "set", "light_level": 0.1}                        light from outside, 0..1
 {"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
+{"do": "set", "source_position": [4.0, 45.0]}            theta, phi of the source [deg]
 {"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
 {"do": "aeu", "voltages": [34.7, ...], "train": {...}}   what the AEU simulator gives (`egse.fee.feed.CameraFeed`)
 {"do": "faults"}                                         what can be injected
@@ -15,9 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from egse.fee.faults import FAULTS, PacketFaults
+from egse.fee.faults import FAULTS, FaultyFEE
 from egse.fee.feed import CameraFeed
-from egse.fee.model import NFEEModel
 from egse.simulator.sidechannel import AdminConsole
 
 
@@ -25,21 +25,16 @@ class FEEConsole(AdminConsole):
     """Executes requests of the side channel.
 
     Args:
-        model: the FEE.
-        faults: faults of its link.
+        fee: the FEE and its faults.
         link_state: returns counters of the link.
         now: returns the time of the model [s].
     """
 
     def __init__(
-        self,
-        model: NFEEModel,
-        faults: PacketFaults,
-        link_state: Callable[[], dict[str, Any]],
-        now: Callable[[], float],
+        self, fee: FaultyFEE, link_state: Callable[[], dict[str, Any]], now: Callable[[], float]
     ) -> None:
-        self._model = model
-        self._faults = faults
+        self._fee = fee
+        self._model = fee.model
         self._link_state = link_state
         self._now = now
 
@@ -55,17 +50,12 @@ class FEEConsole(AdminConsole):
                 return FAULTS
             case {"do": "set", **values}:
                 return self._set(values)
-            case {"do": "inject", "fault": "flip", "packet": packet, "byte": byte, **more}:
-                return self._faults.flip(int(packet), int(byte), int(more.get("mask", 1)))
-            case {"do": "inject", "fault": "lose", "packet": packet}:
-                return self._faults.lose(int(packet))
-            case {"do": "inject", "fault": "error_flags", "value": value}:
-                self._model.error_flags = int(value) & 0xFFFF_FFFF
-                return None
+            case {"do": "inject", "fault": fault, **arguments}:
+                return self._fee.inject(str(fault), **arguments)
         raise ValueError(f"unknown request {request!r}; see the description of egse.fee.admin")
 
     def _set(self, values: dict[str, Any]) -> None:
-        unknown = set(values) - {"light_level", "cycle_time", "hk"}
+        unknown = set(values) - {"light_level", "cycle_time", "hk", "source_position"}
         if unknown:
             raise ValueError(f"cannot set {sorted(unknown)}")
         hk = {str(name): int(value) for name, value in values.get("hk", {}).items()}
@@ -77,6 +67,9 @@ class FEEConsole(AdminConsole):
             self._model.light_level = level
         if "cycle_time" in values:
             self._model.sync.cycle_time = float(values["cycle_time"])
+        if "source_position" in values:
+            theta, phi = values["source_position"]
+            self._model.point_source_at(float(theta), float(phi))
         self._model.hk_values.update(hk)
 
     def _state(self) -> dict[str, Any]:
@@ -89,6 +82,8 @@ class FEEConsole(AdminConsole):
             "frame_number": model.frame_number,
             "error_flags": model.error_flags,
             "light_level": model.light_level,
+            "source_position": model.source_position,
+            "swallowed": self._fee.swallowed,
             "cycle_time": model.sync.cycle_time,
             "refused": model.refused,
             "overruns": model.overruns,

@@ -75,6 +75,7 @@ class FrameLayout:
         h_end: last column transmitted, inclusive.
         sides: the sides transmitted.
         packet_size: largest packet with header [bytes].
+        height: rows of the image area; those above are parallel overscan.
     """
 
     v_start: int
@@ -82,6 +83,7 @@ class FrameLayout:
     h_end: int = COLUMNS_TRANSMITTED - 1
     sides: tuple[CCDSide, ...] = (CCDSide.E, CCDSide.F)
     packet_size: int = PACKET_SIZE
+    height: int = ROWS
 
     @property
     def columns(self) -> int:
@@ -96,12 +98,12 @@ class FrameLayout:
     @property
     def image_rows(self) -> int:
         """Number of image rows."""
-        return max(0, min(self.v_end, ROWS - 1) - self.v_start + 1)
+        return max(0, min(self.v_end, self.height - 1) - self.v_start + 1)
 
     @property
     def overscan_rows(self) -> int:
         """Number of parallel overscan rows."""
-        return max(0, self.v_end - max(self.v_start, ROWS) + 1)
+        return max(0, self.v_end - max(self.v_start, self.height) + 1)
 
     def groups(self) -> list[PacketGroup]:
         """Returns the groups of packets; empty when nothing is sent."""
@@ -110,7 +112,7 @@ class FrameLayout:
             return []
         parts = [
             (PacketKind.DATA, self.v_start, self.image_rows),
-            (PacketKind.OVERSCAN, max(self.v_start, ROWS), self.overscan_rows),
+            (PacketKind.OVERSCAN, max(self.v_start, self.height), self.overscan_rows),
         ]
         return [
             PacketGroup(side, kind, first, rows, -(-rows // per_packet))

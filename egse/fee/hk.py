@@ -165,6 +165,7 @@ def _load_file(path: Path) -> HKMap:
 def _hk_map(content: Mapping[str, Any]) -> HKMap:
     name = str(content.get("name", "housekeeping map"))
     size = int(content.get("size", HK_AREA_SIZE))
+    prefix = str(content.get("prefix", PREFIX))
     fields = {}
     try:
         for key, spec in content["fields"].items():
@@ -172,7 +173,8 @@ def _hk_map(content: Mapping[str, Any]) -> HKMap:
             length = 2 if high < 16 and offset < 128 else 4
             if not (0 <= offset <= size - length and 0 <= low <= high < 8 * length):
                 raise HKMapError(f"{name}: {key} does not fit: {list(spec)}")
-            fields[PREFIX + key] = HKField(PREFIX + key, offset, length, low, (1 << (high - low + 1)) - 1)
+            full = prefix + key
+            fields[full] = HKField(full, offset, length, low, (1 << (high - low + 1)) - 1)
     except (KeyError, TypeError, AttributeError) as error:
         raise HKMapError(f"{name}: not a housekeeping map: {error!r}") from error
     return HKMap(name, size, fields)

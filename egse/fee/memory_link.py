@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from egse.clock import Clock
+from egse.fee.faults import FaultyFEE
 from egse.fee.model import NFEEModel, Packet
 from egse.rmap import AddressRules
 from egse.spw import EOP, RMAPLink, SpaceWireLinkError
@@ -17,12 +18,12 @@ class NFEEMemoryLink(RMAPLink):
     hours go by in milliseconds.
 
     Args:
-        model: the FEE; its times are those of `clock.monotonic()`.
+        model: the FEE, with or without faults; its times are those of `clock.monotonic()`.
         clock: the clock both live by.
         rules: address rules for RMAP.
     """
 
-    def __init__(self, model: NFEEModel, clock: Clock, rules: AddressRules | None = None) -> None:
+    def __init__(self, model: NFEEModel | FaultyFEE, clock: Clock, rules: AddressRules | None = None) -> None:
         super().__init__(rules)
         self.model = model
         self.clock = clock

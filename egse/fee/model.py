@@ -13,7 +13,7 @@ What takes effect when (ICD, and the reference where it leaves a choice):
 - internal sync: every pulse is long, one readout a cycle, spacing `int_sync_period` + 400 ms.
 
 Housekeeping: a packet after each timecode; the memory area is updated at the pulse and again when the readout is over.
-Windowing and trap-pumping modes can be entered but send no packets besides housekeeping.
+In ON and the pattern modes the CCDs have no power: their bias voltages read 0.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ from egse.fee.frame import Chunk, Frame, plan_chunks
 from egse.fee.hk import HKMap, load_hk_map
 from egse.fee.image import Detector, ImageSource, TestPattern
 from egse.fee.light import Exposure
-from egse.fee.modes import is_legal_transition, n_fee_mode
+from egse.fee.modes import IMAGE_MODES, PATTERN_MODES, TRAP_PUMPING_MODES, is_legal_transition, n_fee_mode
 from egse.fee.readout import ReadoutConfig
+from egse.fee.specials import ChargeInjection, RepeatedPixels, ReverseClocking, TrapPumping
 from egse.fee.sync import Pulse, SyncGenerator
 from egse.fee.timing import TIME_PIXEL_READOUT, TIME_ROW_CLEAROUT, TIME_ROW_PARALLEL
+from egse.fee.windowing import WINDOWING_ADDRESS, WINDOWING_SIZE, WindowChunk, WindowFrame, read_windows
 from egse.reg import RegisterMap
 from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE, AddressRules, RMAPTarget
-from egse.spw import PacketKind, PacketType, TimecodePacket, encode_header
+from egse.spw import CCDSide, PacketKind, PacketType, TimecodePacket, encode_header
 
 MAX_PACKETS: Final = 64
 """Most packets of a readout that one step returns."""
@@ -61,6 +63,7 @@ class NFEEModel:
         detector: makes the pixels; one with a star field from `seed` when not given.
         seed: of the random parts.
         light_level: attenuation of what comes from outside the camera, 0..1.
+        repeat_pixels: make the pixels of one frame only and send them again and again, see `RepeatedPixels`.
 
     Attributes:
         registers: the memory as commanded.
@@ -72,6 +75,7 @@ class NFEEModel:
         error_flags: see `egse.fee.hk.ERROR_FLAGS`.
         hk_values: analogue housekeeping that is not the default, raw value by name with prefix.
         powered: False: no supply voltage, the FEE is silent.
+        source_position: theta and phi of the point source [deg]; None when nobody told.
         refused: transitions that were refused.
         overruns: readouts cut short because the next pulse came.
     """
@@ -87,6 +91,7 @@ class NFEEModel:
         detector: Detector | None = None,
         seed: int = 0,
         light_level: float = 1.0,
+        repeat_pixels: bool = False,
     ) -> None:
         self.camera = camera
         self.registers = registers if registers is not None else RegisterMap("N-FEE", camera)
@@ -95,16 +100,25 @@ class NFEEModel:
         self.hk_map: HKMap = load_hk_map(camera)
         self.hk_values: dict[str, int] = {}
         self.light_level = light_level
+        self.source_position: tuple[float, float] | None = None
         self.error_flags = 0
         self.refused = 0
         self.overruns = 0
         self._pixels = pixels
         self._seed = seed
         self._detector = detector
+        self._repeated = RepeatedPixels() if repeat_pixels else None
         self._rng = np.random.default_rng([seed, 2])
-        self._target = RMAPTarget(self.registers.memory, AddressRules(), on_write=self._written)
-        self._chunks: deque[tuple[float, Chunk]] = deque()
-        self._frame: Frame | None = None
+        self._windowing = bytearray(WINDOWING_SIZE)
+        self._target = RMAPTarget(
+            self.registers.memory,
+            AddressRules(),
+            on_write=self._written,
+            more_memory={WINDOWING_ADDRESS: self._windowing},
+        )
+        self._bias_voltages = _bias_words(self.hk_map)
+        self._chunks: deque[tuple[float, Chunk | WindowChunk]] = deque()
+        self._frame: Frame | WindowFrame | None = None
         self._readout_end: float | None = None
         self._internal: float | None = None
         self._now = start
@@ -167,6 +181,16 @@ class NFEEModel:
     def rmap_counters(self) -> dict[str, int]:
         """Number of RMAP commands by outcome."""
         return dict(self._target.counters)
+
+    def point_source_at(self, theta: float, phi: float) -> None:
+        """Tells where the point source is [deg]: the hook for simulators of mechanisms.
+
+        A scene that moves with it has a method `point_at(theta, phi)`; the others stay as they are.
+        """
+        self.source_position = (theta, phi)
+        point_at = getattr(self._detector.scene, "point_at", None) if self._detector is not None else None
+        if point_at is not None:
+            point_at(theta, phi)
 
     @property
     def is_reading_out(self) -> bool:
@@ -265,36 +289,84 @@ class NFEEModel:
         """Plans the readout that begins at the end of the pulse."""
         active = self.active
         self._readout_end = start
-        if self.mode in (n_fee_mode.FULL_IMAGE_MODE, n_fee_mode.FULL_IMAGE_PATTERN_MODE):
+        if self.mode in IMAGE_MODES or active.sends_windows:
             self._readout_end = start + active.readout_time
-        if not (self._pixels and active.sends_images):
-            return
-        code = self.ccd_code
-        light = 0.0 if active.DG_en else start - self._last_read[code]
-        exposure = Exposure(code, self.timecode, light, self.light_level)
-        layout = active.layout
+        if self._pixels and active.sends_windows:
+            self._plan_windows(start)
+        elif self._pixels and active.sends_images:
+            self._plan_rows(start)
+
+    def _plan_rows(self, start: float) -> None:
+        active, layout = self.active, self.active.layout
+        exposure = self._exposure(start)
         self._frame = Frame(
             layout, int(self.mode), self.frame_number, self.frame_counter, exposure, self._image_source()
         )
-        row_time = TIME_ROW_PARALLEL + layout.columns * TIME_PIXEL_READOUT
         first = start + active.v_start * TIME_ROW_CLEAROUT
         self._chunks.extend(
-            (first + chunk.rows_done * row_time, chunk) for chunk in plan_chunks(layout, MAX_PACKETS)
+            (first + chunk.rows_done * _row_time(layout.columns), chunk)
+            for chunk in plan_chunks(layout, MAX_PACKETS)
         )
 
+    def _plan_windows(self, start: float) -> None:
+        code, active = self.ccd_code, self.active
+        fields = {name: self.registers[name] for name in self.registers if name.startswith(f"ccd{code + 1}_")}
+        windows = read_windows(self._windowing, fields, code)
+        self.error_flags |= windows.error_flags
+        self._frame = WindowFrame(
+            windows,
+            active.sides,
+            active.packet_size,
+            int(self.mode),
+            self.frame_number,
+            self.frame_counter,
+            self._exposure(start),
+            self._image_source(),
+            {side: fields.get(f"ccd{code + 1}_last_{side.name}packet", 0) for side in CCDSide},
+        )
+        self._chunks.extend(
+            (start + chunk.rows_done * _row_time(active.h_end + 1), chunk) for chunk in self._frame.chunks()
+        )
+
+    def _exposure(self, start: float) -> Exposure:
+        light = 0.0 if self.active.DG_en else start - self._last_read[self.ccd_code]
+        return Exposure(self.ccd_code, self.timecode, light, self.light_level)
+
     def _image_source(self) -> ImageSource:
-        if self.mode == n_fee_mode.FULL_IMAGE_PATTERN_MODE:
+        source = self._pixel_source()
+        return source if self._repeated is None else self._repeated.of(source)
+
+    def _pixel_source(self) -> ImageSource:
+        if self.mode in PATTERN_MODES:
             return TestPattern()
         if self._detector is None:
             self._detector = Detector(seed=self._seed, twos_complement=self.camera == "em")
-        return self._detector
+        source: ImageSource = self._detector
+        active, twos_complement = self.active, self.camera == "em"
+        if self.mode in TRAP_PUMPING_MODES:
+            serial = self.mode >= n_fee_mode.SERIAL_TRAP_PUMPING_1_MODE
+            shift = (int(self.mode) + 1) & 1
+            return TrapPumping(
+                source, serial=serial, shift=shift, seed=self._seed, twos_complement=twos_complement
+            )
+        if active.img_clk_dir or active.reg_clk_dir:
+            return ReverseClocking(source)
+        if active.charge_injection_en:
+            width, gap = active.charge_injection_width, active.charge_injection_gap
+            return ChargeInjection(source, width, gap, active.v_start, twos_complement)
+        return source
 
     def _send_chunk(self, time: float) -> list[Packet]:
         _, chunk = self._chunks.popleft()
-        return [] if self._frame is None else list(self._frame.packets(chunk))
+        match self._frame, chunk:
+            case Frame() as frame, Chunk():
+                return list(frame.packets(chunk))
+            case WindowFrame() as frame, WindowChunk():
+                return list(frame.packets(chunk))
+        return []
 
     def _end_readout(self, time: float) -> list[Packet]:
-        if self.mode == n_fee_mode.FULL_IMAGE_MODE:
+        if self.mode not in PATTERN_MODES and self.mode not in (n_fee_mode.ON_MODE, n_fee_mode.STANDBY_MODE):
             self._last_read[self.ccd_code] = time
         self._drop_readout()
         self._update_hk_area()
@@ -332,7 +404,10 @@ class NFEEModel:
     # --- housekeeping -------------------------------------------------------------------------------------------
 
     def _housekeeping(self) -> bytes:
-        analogue = (0x8000 + self._rng.integers(-3, 4, _HK_ANALOG // 2)).astype(">u2").tobytes()
+        words = 0x8000 + self._rng.integers(-3, 4, _HK_ANALOG // 2)
+        if self.mode == n_fee_mode.ON_MODE or self.mode in PATTERN_MODES:
+            words[self._bias_voltages] -= 0x8000 - 3
+        analogue = words.astype(">u2").tobytes()
         values = {
             "NFEE_SPW_TIMECODE": self.timecode,
             "NFEE_SPW_LINK_RUNNING": 1,
@@ -358,3 +433,16 @@ def _is_same(generator: TrainGenerator, feed: CameraFeed) -> bool:
     if generator.train is None or feed.train is None:
         return generator.train is feed.train
     return generator.train.number == feed.train.number
+
+
+def _row_time(columns: int) -> float:
+    """Returns the time that a row takes [s]."""
+    return TIME_ROW_PARALLEL + columns * TIME_PIXEL_READOUT
+
+
+def _bias_words(hk_map: HKMap) -> list[int]:
+    """Returns which of the analogue words are bias voltages of CCDs."""
+    names = ("_VOD_MON", "_VOG_MON", "_VRD_MON", "_VDD_MON", "_VGD_MON", "IG_HI_MON")
+    return sorted(
+        {field.offset // 2 for name, field in hk_map.fields.items() if any(part in name for part in names)}
+    )

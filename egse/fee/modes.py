@@ -43,8 +43,17 @@ TRANSITIONS: Final[dict[n_fee_mode, frozenset[n_fee_mode]]] = {
 }
 """From each mode, the modes that can be reached at the next long pulse. `IMMEDIATE_ON` leads to ON from any, at once."""
 
-IMAGE_MODES: Final = frozenset({n_fee_mode.FULL_IMAGE_MODE, n_fee_mode.FULL_IMAGE_PATTERN_MODE})
+TRAP_PUMPING_MODES: Final = _STANDBY_MODES - {n_fee_mode.FULL_IMAGE_MODE, n_fee_mode.WINDOWING_MODE}
+"""Parallel and serial trap pumping; all of them read the full image."""
+
+IMAGE_MODES: Final = TRAP_PUMPING_MODES | {n_fee_mode.FULL_IMAGE_MODE, n_fee_mode.FULL_IMAGE_PATTERN_MODE}
 """Modes in which full-image packets are sent."""
+
+WINDOWING_MODES: Final = frozenset({n_fee_mode.WINDOWING_MODE, n_fee_mode.WINDOWING_PATTERN_MODE})
+"""Modes in which packets of windows are sent."""
+
+PATTERN_MODES: Final = _ON_MODES
+"""Modes in which a pattern is sent instead of pixels; the CCDs have no power."""
 
 
 def is_legal_transition(old: int, new: int) -> bool:

@@ -8,6 +8,9 @@ packets for nobody are dropped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +19,9 @@ import click
 from egse.clock import RealClock
 from egse.declaration import site_clock
 from egse.fee.admin import FEEConsole
-from egse.fee.faults import PacketFaults
+from egse.fee.faults import FaultyFEE
 from egse.fee.feed import CameraFeed
+from egse.fee.follow import Follower, follow_ogse, follow_temperatures
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
@@ -42,6 +46,7 @@ def make_model(
     dark_current: float = 0.0,
     smear: bool = False,
     cti: float = 0.0,
+    repeat_pixels: bool = False,
 ) -> NFEEModel:
     """Returns the model of an N-FEE with its detectors.
 
@@ -53,6 +58,7 @@ def make_model(
         cycle_time: image cycle time [s].
         start: time of the first long pulse [s].
         dark_current, smear, cti: see `egse.fee.image.Detector`.
+        repeat_pixels: send the pixels of one frame again and again.
 
     Raises:
         SceneError: when the scene cannot be used.
@@ -63,12 +69,22 @@ def make_model(
         image, seed=seed, dark_current=dark_current, smear=smear, cti=cti, twos_complement=camera == "em"
     )
     return NFEEModel(
-        camera, start=start, cycle_time=cycle_time, detector=detector, seed=seed, light_level=light_level
+        camera,
+        start=start,
+        cycle_time=cycle_time,
+        detector=detector,
+        seed=seed,
+        light_level=light_level,
+        repeat_pixels=repeat_pixels,
     )
 
 
 def serve(
-    model: NFEEModel, link: SpaceWireOverZeroMQ, clock: RealClock, admin_port: int | None = None
+    model: NFEEModel,
+    link: SpaceWireOverZeroMQ,
+    clock: RealClock,
+    admin_port: int | None = None,
+    followers: Sequence[Follower] = (),
 ) -> None:
     """Serves until a signal ends it; must run in the main thread.
 
@@ -77,17 +93,20 @@ def serve(
         link: the link, not yet open.
         clock: the clock of the simulation.
         admin_port: port of the side channel (0: let the system choose); None: no side channel.
+        followers: what is learned from other simulators.
 
     Raises:
         SpaceWireLinkError: when the link cannot be opened.
         OSError: when the port of the side channel cannot be had.
     """
-    faults = PacketFaults()
-    server = LinkServer(model, link, clock)
-    console = FEEConsole(model, faults, server.state, server.now)
+    fee = FaultyFEE(model)
+    server = LinkServer(fee, link, clock)
+    console = FEEConsole(fee, server.state, server.now)
     admin = None
     try:
-        with on_signals(server.stop), link:
+        with ExitStack() as stack, on_signals(server.stop), link:
+            for follower in followers:
+                stack.enter_context(follower)
             admin = None if admin_port is None else AdminServer(console, admin_port)
             click.echo(f"READY n_fee_sim {link.endpoint}")
             if admin is not None:
@@ -95,13 +114,18 @@ def serve(
             server.serve(
                 others=lambda: admin.sockets if admin is not None else [],
                 on_other=admin.serve if admin is not None else None,
-                on_packets=faults.apply,
                 on_overflow=lambda: _flag_overflow(model),
             )
     finally:
         if admin is not None:
             admin.close()
         server.close()
+
+
+def _followers(model: NFEEModel, ogse: str | None, temperatures: str | None) -> list[Follower]:
+    """Returns what the options name."""
+    takes = [(ogse, partial(follow_ogse, model)), (temperatures, partial(follow_temperatures, model))]
+    return [Follower(address, take) for address, take in takes if address is not None]
 
 
 def _flag_overflow(model: NFEEModel) -> None:
@@ -170,6 +194,16 @@ def cli() -> None:
     default=None,
     help="Get power and sync pulses from aeu_sim, or have them from the start; default: AEU of the settings.",
 )
+@click.option("--repeat-pixels", is_flag=True, help="Make the pixels of one frame only: for very fast links.")
+@click.option(
+    "--ogse", default=None, metavar="HOST:PORT", help="Side channel of an OGSE simulator: its light is seen."
+)
+@click.option(
+    "--temperatures",
+    default=None,
+    metavar="HOST:PORT",
+    help="Side channel of a LakeShore 336 simulator: housekeeping follows its temperatures.",
+)
 def start(
     endpoint: str | None,
     port: int | None,
@@ -185,6 +219,9 @@ def start(
     cti: float,
     admin_port: int | None,
     aeu: bool | None,
+    repeat_pixels: bool,
+    ogse: str | None,
+    temperatures: str | None,
 ) -> None:
     """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
     speed = site_clock().speed if speed is None else speed
@@ -205,11 +242,12 @@ def start(
             dark_current=dark_current,
             smear=smear,
             cti=cti,
+            repeat_pixels=repeat_pixels,
         )
         if is_driven_by_aeu() if aeu is None else aeu:
             model.feed(CameraFeed(), clock.monotonic())
             admin_port = side_channel_port() if admin_port is None else admin_port
-        serve(model, link, clock, admin_port)
+        serve(model, link, clock, admin_port, _followers(model, ogse, temperatures))
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from egse.fee.geometry import FrameLayout, sides_of
-from egse.fee.modes import IMAGE_MODES, is_dump_mode
+from egse.fee.modes import IMAGE_MODES, WINDOWING_MODES, is_dump_mode
 from egse.fee.numbering import order_codes
 from egse.fee.timing import internal_period, readout_time
 from egse.reg import RegisterMap
@@ -30,6 +30,8 @@ class ReadoutConfig:
         ccd_read_en: CCDs are read out; 1 where the map has no such field (EM).
         sync_sel: 0 external, 1 internal sync.
         int_sync_period: internal sync period [ms].
+        charge_injection_en, charge_injection_width, charge_injection_gap: blocks of injected rows.
+        img_clk_dir, reg_clk_dir: 1 where the parallel (serial) clocks run backwards.
     """
 
     ccd_mode_config: int
@@ -45,6 +47,11 @@ class ReadoutConfig:
     ccd_read_en: int
     sync_sel: int
     int_sync_period: int
+    charge_injection_en: int = 0
+    charge_injection_width: int = 0
+    charge_injection_gap: int = 0
+    img_clk_dir: int = 0
+    reg_clk_dir: int = 0
 
     @classmethod
     def from_registers(cls, registers: RegisterMap) -> Self:
@@ -57,6 +64,11 @@ class ReadoutConfig:
         """True when a readout with this configuration sends data packets."""
         image = self.ccd_mode_config in IMAGE_MODES
         return bool(image and self.digitise_en and self.ccd_read_en and self.layout.packets)
+
+    @property
+    def sends_windows(self) -> bool:
+        """True when a readout with this configuration sends windows, if there are any in the list."""
+        return bool(self.ccd_mode_config in WINDOWING_MODES and self.digitise_en and self.ccd_read_en)
 
     @property
     def is_dump(self) -> bool:

@@ -69,6 +69,7 @@ class OGSEModel(DeviceModel):
         self.links = {"ldls": True, "att": True, "pm1": True, "pm2": True}
         self._rng = rng
         self._light_at = math.inf
+        self._now = 0.0
         self._commands = self._command_table()
 
     # -- DeviceModel
@@ -77,6 +78,7 @@ class OGSEModel(DeviceModel):
         return BANNER.encode() + b"\n"
 
     def step(self, now: float) -> None:
+        self._now = now
         if now >= self._light_at:
             self.light = True
             self._light_at = math.inf
@@ -123,6 +125,7 @@ class OGSEModel(DeviceModel):
             "links": dict(self.links),
             "level": self.attenuator.index,
             "positions": list(self.attenuator.positions),
+            "flux": self.flux(self._now),
         }
 
     # -- what is true, also for other models

@@ -9,14 +9,16 @@ from typing import Any, Final
 
 from egse.yamlfile import YAMLFileError, read_yaml
 
-_FOLDER: Final = Path(__file__).resolve().parent.parent / "data" / "common" / "n-fee"
+_COMMON: Final = Path(__file__).resolve().parent.parent / "data" / "common"
+_FOLDER: Final = _COMMON / "n-fee"
 
 REGISTER_MAP_FILES: Final[dict[str, Path]] = {
     "em": _FOLDER / "n_fee_register_em_v2.yaml",
     "pfm": _FOLDER / "n_fee_register_pfm_v1.yaml",
     "fm": _FOLDER / "n_fee_register_fm_v1.yaml",
+    "f-fee": _COMMON / "f-fee" / "f_fee_assumed_v1.yaml",
 }
-"""The register maps that come with the package, by camera model."""
+"""The register maps that come with the package: N-FEE by camera model, and the assumed one of the F-FEE."""
 
 
 class RegisterMapError(ValueError):
@@ -98,7 +100,8 @@ def load_layout(source: Mapping[str, Any] | Path | str) -> RegisterLayout:
 
     Args:
         source: the content of a register map file (as a Setup that includes one holds it), the path of a file, or
-            "em", "pfm" or "fm" for the maps of this package.
+            "em", "pfm", "fm" or "f-fee" for the maps of this package. A file may hold other things beside its map, in
+            `register_map`.
 
     Raises:
         RegisterMapError: when it cannot be read or is not consistent; the message names register and field.
@@ -112,7 +115,7 @@ def load_layout(source: Mapping[str, Any] | Path | str) -> RegisterLayout:
         raise RegisterMapError(f"cannot read the register map {path}: {error}") from error
     if not isinstance(content, Mapping):
         raise RegisterMapError(f"{path} is no register map")
-    return _layout(content, str(path))
+    return _layout(content.get("register_map", content), str(path))
 
 
 def _layout(content: Mapping[str, Any], where: str) -> RegisterLayout:

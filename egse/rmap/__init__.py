@@ -6,11 +6,13 @@ Everything here is bytes in, bytes out; links are in `egse.spw`.
 from egse.rmap.codec import (
     RMAPCommand,
     RMAPReply,
+    count_path_bytes,
     decode_command,
     decode_reply,
     is_rmap_packet,
     is_rmap_reply,
     read_command,
+    rmw_command,
     write_command,
 )
 from egse.rmap.constants import (
@@ -23,7 +25,14 @@ from egse.rmap.constants import (
     RMAP_PROTOCOL_ID,
 )
 from egse.rmap.crc import rmap_crc
-from egse.rmap.errors import RMAPAddressError, RMAPDecodeError, RMAPError, RMAPStatus, RMAPTimeoutError
+from egse.rmap.errors import (
+    RMAPAddressError,
+    RMAPDecodeError,
+    RMAPError,
+    RMAPStatus,
+    RMAPTimeoutError,
+    status_text,
+)
 from egse.rmap.memory import N_FEE_AREAS, AddressRules, MemoryArea
 from egse.rmap.target import RMAPTarget
 
@@ -46,11 +55,14 @@ __all__ = [
     "RMAPStatus",
     "RMAPTarget",
     "RMAPTimeoutError",
+    "count_path_bytes",
     "decode_command",
     "decode_reply",
     "is_rmap_packet",
     "is_rmap_reply",
     "read_command",
     "rmap_crc",
+    "rmw_command",
+    "status_text",
     "write_command",
 ]

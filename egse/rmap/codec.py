@@ -2,7 +2,7 @@
 
 A command or reply on the wire is `[path address] [target/initiator logical address] 0x01 [instruction] ...`. Path bytes
 are used up by routers, so a packet normally arrives without them; where they are still there their number has to be
-given, since nothing in the packet tells.
+given (a number), or guessed (None: all bytes below 32 in front are taken as path, since logical addresses begin at 32).
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ REPLY_ADDRESS_MASK: Final = 0x03
 
 MAX_LENGTH: Final = 0xFF_FFFF
 """Largest data field [bytes]: the length is a 24-bit number."""
+
+FIRST_LOGICAL_ADDRESS: Final = 32
+"""Smallest logical address; bytes below address the ports of a router."""
 
 
 class _Instruction:
@@ -80,7 +83,8 @@ class RMAPCommand(_Instruction):
         target: logical address of the target.
         initiator: logical address of the initiator.
         key: authorises the command.
-        reply_address: path address of the reply without padding, at most 12 bytes.
+        reply_address: path address of the reply without padding, at most 12 bytes. The field has as many words as the
+            instruction says, or as many as it takes when these are more.
         target_path: path bytes in front of the packet.
         data_crc_ok: False when the data field arrived with a wrong CRC.
     """
@@ -107,7 +111,7 @@ class RMAPCommand(_Instruction):
             raise ValueError(f"RMAP address {self.address:#x} does not fit into 40 bits")
         if not 0 <= self.length <= MAX_LENGTH:
             raise ValueError(f"RMAP length {self.length} does not fit into 24 bits")
-        words, padded = pad_reply_address(self.reply_address)
+        words, padded = pad_reply_address(self.reply_address, self.instruction & REPLY_ADDRESS_MASK)
         header = bytearray(
             (self.target, RMAP_PROTOCOL_ID, (self.instruction & ~REPLY_ADDRESS_MASK) | words, self.key)
         )
@@ -160,24 +164,50 @@ class RMAPReply(_Instruction):
         return self.reply_path + bytes(header) + self.data + bytes((rmap_crc(self.data),))
 
 
-def pad_reply_address(path: bytes) -> tuple[int, bytes]:
+def pad_reply_address(path: bytes, min_words: int = 0) -> tuple[int, bytes]:
     """Returns the number of 32-bit words and the reply-address field, padded in front with zeros.
+
+    Args:
+        path: path address of the reply.
+        min_words: size that the field has at least [32-bit words].
 
     Raises:
         ValueError: when `path` is longer than 12 bytes.
     """
-    words = -(-len(path) // 4)
+    words = max(min_words, -(-len(path) // 4))
     if words > 3:
         raise ValueError(f"a reply address has at most 12 bytes, got {len(path)}")
     return words, path.rjust(4 * words, b"\0")
 
 
 def read_command(
-    address: int, length: int, transaction_id: int = 0, *, increment: bool = True
+    address: int,
+    length: int,
+    transaction_id: int = 0,
+    *,
+    increment: bool = True,
+    reply_address: bytes = b"",
+    target_path: bytes = b"",
 ) -> RMAPCommand:
-    """Returns the command to read `length` bytes from `address`."""
+    """Returns the command to read `length` bytes from `address`.
+
+    Args:
+        address: memory address, 40 bits.
+        length: number of bytes.
+        transaction_id: comes back in the reply.
+        increment: the address goes up; else all is read from the same one.
+        reply_address: path address of the reply.
+        target_path: path bytes in front of the packet.
+    """
     instruction = COMMAND | REPLY | (INCREMENT if increment else 0)
-    return RMAPCommand(instruction, address, length, transaction_id=transaction_id)
+    return RMAPCommand(
+        instruction,
+        address,
+        length,
+        transaction_id=transaction_id,
+        reply_address=reply_address,
+        target_path=target_path,
+    )
 
 
 def write_command(
@@ -188,11 +218,45 @@ def write_command(
     verify: bool = True,
     acknowledge: bool = True,
     increment: bool = True,
+    reply_address: bytes = b"",
+    target_path: bytes = b"",
 ) -> RMAPCommand:
-    """Returns the command to write `data` to `address`."""
+    """Returns the command to write `data` to `address`; `verify`: checked before written, `acknowledge`: answered."""
     instruction = COMMAND | WRITE | (VERIFY if verify else 0) | (REPLY if acknowledge else 0)
     instruction |= INCREMENT if increment else 0
-    return RMAPCommand(instruction, address, len(data), bytes(data), transaction_id)
+    return RMAPCommand(
+        instruction,
+        address,
+        len(data),
+        bytes(data),
+        transaction_id,
+        reply_address=reply_address,
+        target_path=target_path,
+    )
+
+
+def rmw_command(
+    address: int, data: bytes, mask: bytes, transaction_id: int = 0, *, reply_address: bytes = b""
+) -> RMAPCommand:
+    """Returns the read-modify-write command: bits of `data` where `mask` is 1 replace those at `address`.
+
+    The reply carries what was there before.
+
+    Raises:
+        ValueError: unless `data` and `mask` have the same length of 0 to 4 bytes.
+    """
+    if len(data) != len(mask) or len(data) > 4:
+        raise ValueError(f"data and mask have the same length, at most 4 bytes, got {len(data)}, {len(mask)}")
+    instruction = COMMAND | VERIFY | REPLY | INCREMENT
+    body = bytes(data) + bytes(mask)
+    return RMAPCommand(
+        instruction, address, len(body), body, transaction_id=transaction_id, reply_address=reply_address
+    )
+
+
+def count_path_bytes(packet: bytes | memoryview) -> int:
+    """Returns how many bytes in front can only be path address: those below 32 (ECSS-E-ST-50-12C, logical addresses)."""
+    return next((index for index, byte in enumerate(packet) if byte >= FIRST_LOGICAL_ADDRESS), len(packet))
 
 
 def is_rmap_packet(packet: bytes | memoryview) -> bool:
@@ -205,7 +269,7 @@ def is_rmap_reply(packet: bytes | memoryview) -> bool:
     return is_rmap_packet(packet) and not packet[2] & COMMAND
 
 
-def decode_command(packet: bytes, path_length: int = 0) -> RMAPCommand:
+def decode_command(packet: bytes, path_length: int | None = 0) -> RMAPCommand:
     """Takes an RMAP command apart and checks its header CRC.
 
     A wrong data CRC or a data field of the wrong length does not raise, since the target has to answer it with a
@@ -213,12 +277,12 @@ def decode_command(packet: bytes, path_length: int = 0) -> RMAPCommand:
 
     Args:
         packet: the packet, with `path_length` path bytes in front.
-        path_length: number of path bytes [bytes].
+        path_length: number of path bytes; None to guess it.
 
     Raises:
         RMAPDecodeError: not an RMAP command, too short, or wrong header CRC.
     """
-    path, body = packet[:path_length], packet[path_length:]
+    path, body = _split_path(packet, path_length)
     _check_start(body, command=True)
     words = body[2] & REPLY_ADDRESS_MASK
     size = 16 + 4 * words
@@ -241,17 +305,17 @@ def decode_command(packet: bytes, path_length: int = 0) -> RMAPCommand:
     )
 
 
-def decode_reply(packet: bytes, path_length: int = 0) -> RMAPReply:
+def decode_reply(packet: bytes, path_length: int | None = 0) -> RMAPReply:
     """Takes an RMAP reply apart and checks its header CRC and the length of its data.
 
     Args:
         packet: the packet, with `path_length` path bytes in front.
-        path_length: number of path bytes [bytes].
+        path_length: number of path bytes; None to guess it.
 
     Raises:
         RMAPDecodeError: not an RMAP reply, too short, wrong header CRC, or data that do not have the announced length.
     """
-    path, body = packet[:path_length], packet[path_length:]
+    path, body = _split_path(packet, path_length)
     _check_start(body, command=False)
     data, crc_ok = b"", True
     if body[2] & WRITE:
@@ -276,6 +340,11 @@ def decode_reply(packet: bytes, path_length: int = 0) -> RMAPReply:
         reply_path=path,
         data_crc_ok=crc_ok,
     )
+
+
+def _split_path(packet: bytes, path_length: int | None) -> tuple[bytes, bytes]:
+    size = count_path_bytes(packet) if path_length is None else path_length
+    return packet[:size], packet[size:]
 
 
 def _check_start(body: bytes, *, command: bool) -> None:

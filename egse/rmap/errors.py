@@ -43,6 +43,14 @@ _TEXT = {
 }
 
 
+def status_text(status: int) -> str:
+    """Returns the meaning of a status code in words; codes that the standard does not know are "unknown status"."""
+    try:
+        return RMAPStatus(status).text
+    except ValueError:
+        return "unknown status"
+
+
 class RMAPError(Exception):
     """An RMAP transaction failed.
 
@@ -57,11 +65,7 @@ class RMAPError(Exception):
     @classmethod
     def from_status(cls, status: int, what: str) -> RMAPError:
         """Returns the error for a reply with a `status` that is not success; `what` names the command."""
-        try:
-            text = RMAPStatus(status).text
-        except ValueError:
-            text = "unknown status"
-        return cls(f"{what}: {text} (RMAP status {status})", status)
+        return cls(f"{what}: {status_text(status)} (RMAP status {status})", status)
 
 
 class RMAPAddressError(RMAPError, ValueError):

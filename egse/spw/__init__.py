@@ -1,4 +1,4 @@
-"""SpaceWire: packets, the interface of a link, and the link over ZeroMQ (developer manual, chapter 15).
+"""SpaceWire: packets, the interface of a link, and its transports (developer manual, chapter 15).
 
 with SpaceWireOverZeroMQ("tcp://localhost:5555", "N-FEE") as link:
     flags, data = link.read_packet(timeout=2000)
@@ -6,13 +6,26 @@ with SpaceWireOverZeroMQ("tcp://localhost:5555", "N-FEE") as link:
 """
 
 from egse.rmap import RMAPAddressError, RMAPError, RMAPTimeoutError
-from egse.spw.bulk import HEADER_DTYPE, decode_headers, decode_headers_at, decode_pixels
+from egse.spw.bulk import (
+    HEADER_DTYPE,
+    CRCVerdict,
+    decode_headers,
+    decode_headers_at,
+    decode_pixels,
+    rmap_crc_verdicts,
+)
+from egse.spw.dsi import SpaceWireOverDSI
 from egse.spw.errors import (
+    ESLError,
     NoBytesReceivedError,
     PacketError,
     SpaceWireBufferFullError,
+    SpaceWireDisconnectError,
+    SpaceWireEEPError,
     SpaceWireError,
+    SpaceWireEscapeError,
     SpaceWireLinkError,
+    SpaceWireParityError,
     TimecodeTimeoutError,
 )
 from egse.spw.interface import EEP, EOP, RMAPLink, SpaceWireInterface
@@ -27,6 +40,8 @@ from egse.spw.packets import (
     OverscanDataPacket,
     PacketKind,
     PacketType,
+    ReadModifyWriteRequest,
+    ReadModifyWriteRequestReply,
     ReadRequest,
     ReadRequestReply,
     SpaceWirePacket,
@@ -36,17 +51,20 @@ from egse.spw.packets import (
     encode_header,
     is_timecode,
 )
+from egse.spw.transports import make_link, register_transport
 from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
 __all__ = [
     "DEFAULT_IDENTITY",
     "EEP",
     "EOP",
+    "ESLError",
     "HEADER_DTYPE",
     "HEADER_SIZE",
     "HK_PACKET_SIZE",
     "TIMECODE_MARKER",
     "CCDSide",
+    "CRCVerdict",
     "DataDataPacket",
     "DataPacket",
     "HousekeepingPacket",
@@ -59,14 +77,21 @@ __all__ = [
     "RMAPError",
     "RMAPLink",
     "RMAPTimeoutError",
+    "ReadModifyWriteRequest",
+    "ReadModifyWriteRequestReply",
     "ReadRequest",
     "ReadRequestReply",
     "SpaceWireBufferFullError",
+    "SpaceWireDisconnectError",
+    "SpaceWireEEPError",
     "SpaceWireError",
+    "SpaceWireEscapeError",
     "SpaceWireInterface",
     "SpaceWireLinkError",
+    "SpaceWireOverDSI",
     "SpaceWireOverZeroMQ",
     "SpaceWirePacket",
+    "SpaceWireParityError",
     "TimecodePacket",
     "TimecodeTimeoutError",
     "WriteRequest",
@@ -76,4 +101,7 @@ __all__ = [
     "decode_pixels",
     "encode_header",
     "is_timecode",
+    "make_link",
+    "register_transport",
+    "rmap_crc_verdicts",
 ]

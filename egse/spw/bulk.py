@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from egse.rmap import RMAP_PROTOCOL_ID, rmap_crc
 from egse.spw.errors import PacketError
 from egse.spw.packets import DATA_PROTOCOL_ID, HEADER_SIZE
 
@@ -121,6 +123,43 @@ def decode_pixels(
     if twos_complement:
         pixels ^= np.uint16(0x8000)
     return pixels
+
+
+class CRCVerdict(IntEnum):
+    """What the CRCs of a packet say; housekeeping and data packets have none."""
+
+    NONE = 0
+    GOOD = 1
+    HEADER_WRONG = 2
+    DATA_WRONG = 3
+
+
+def rmap_crc_verdicts(packets: Sequence[Packet]) -> npt.NDArray[np.uint8]:
+    """Checks header and data CRC of many packets.
+
+    Args:
+        packets: packets of any kind, without path bytes in front.
+
+    Returns:
+        A `CRCVerdict` for each packet, shape (packets,). RMAP packets too short for their header have a wrong one, and
+        those too short or too long for their data a wrong data CRC.
+    """
+    return np.fromiter(map(_verdict, packets), np.uint8, count=len(packets))
+
+
+def _verdict(packet: Packet) -> int:
+    if len(packet) < 3 or packet[1] != RMAP_PROTOCOL_ID:
+        return CRCVerdict.NONE
+    instruction = packet[2]
+    command, write = instruction & 0x40, instruction & 0x20
+    size = 16 + 4 * (instruction & 3) if command else (8 if write else 12)
+    if len(packet) < size or rmap_crc(packet[:size]):
+        return CRCVerdict.HEADER_WRONG
+    has_data = instruction & 0x30 if command else not write
+    length = int.from_bytes(packet[size - 4 : size - 1], "big") + 1 if has_data else 0
+    if len(packet) != size + length or (has_data and rmap_crc(packet[size:])):
+        return CRCVerdict.DATA_WRONG
+    return CRCVerdict.GOOD
 
 
 def _decode(raw: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[Any]:

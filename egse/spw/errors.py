@@ -1,6 +1,21 @@
-"""Errors of a SpaceWire link."""
+"""Errors of a SpaceWire link.
+
+SpaceWireError
+  SpaceWireLinkError            the link is not open, the other end is away (also a ConnectionError)
+    SpaceWireBufferFullError    the other end does not read
+    SpaceWireDisconnectError    the link, or the connection to its interface, broke
+    SpaceWireParityError        parity error on the link
+    SpaceWireEscapeError        escape error on the link
+    ESLError                    the interface refused a call, or its library cannot be used
+  SpaceWireEEPError             a reply that was cut by an error end of packet (also an RMAPError)
+  NoBytesReceivedError          nothing came
+  TimecodeTimeoutError          no timecode came (also a TimeoutError)
+  PacketError                   bytes that are not the packet they should be (also a ValueError)
+"""
 
 from __future__ import annotations
+
+from egse.rmap import RMAPError
 
 
 class SpaceWireError(Exception):
@@ -13,6 +28,34 @@ class SpaceWireLinkError(SpaceWireError, ConnectionError):
 
 class SpaceWireBufferFullError(SpaceWireLinkError):
     """The other end is there but does not read: no packet fits into the queue any more."""
+
+
+class SpaceWireDisconnectError(SpaceWireLinkError):
+    """The SpaceWire link broke (no signal for too long), or the interface that it hangs on went away."""
+
+
+class SpaceWireParityError(SpaceWireLinkError):
+    """A parity error on the link; the ends start it anew by themselves."""
+
+
+class SpaceWireEscapeError(SpaceWireLinkError):
+    """An escape error on the link (ESC followed by ESC, EOP or EEP); the ends start it anew by themselves."""
+
+
+class ESLError(SpaceWireLinkError):
+    """The EtherSpaceLink library cannot be used or refused a call.
+
+    Attributes:
+        code: error code of the library, 0 when there is none.
+    """
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SpaceWireEEPError(SpaceWireError, RMAPError):
+    """A reply was cut by an error end of packet; for a write it is unknown whether it was executed."""
 
 
 class NoBytesReceivedError(SpaceWireError):

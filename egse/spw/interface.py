@@ -14,6 +14,7 @@ from egse.rmap import (
     RMAPDecodeError,
     RMAPError,
     RMAPReply,
+    RMAPStatus,
     RMAPTimeoutError,
     decode_reply,
     is_rmap_reply,
@@ -21,6 +22,7 @@ from egse.rmap import (
     write_command,
 )
 from egse.rmap.constants import RMAP_TIMEOUT
+from egse.spw.errors import SpaceWireEEPError
 
 EOP: Final = 0
 """Flags of a packet that ended well (end of packet)."""
@@ -81,8 +83,11 @@ class SpaceWireInterface(ABC):
             bytes, for `SpaceWirePacket.create_packet`; a timecode is the 2 bytes 0x91 and timecode. (0, b"") when
             nothing came in time.
 
+            This is what the example of section 15.2 unpacks, `flags, data = transport.read_packet(timeout=2000)`; the
+            text beside it says "bytes object", which is `data`. A packet of a real link with 0 or 1 byte ends its loop.
+
         Raises:
-            SpaceWireLinkError: when the link is not open.
+            SpaceWireLinkError: when the link is not open, or its more specific kinds when it failed.
         """
 
     @abstractmethod
@@ -105,6 +110,7 @@ class SpaceWireInterface(ABC):
         Raises:
             RMAPAddressError: when strict and the rules are broken.
             RMAPTimeoutError: when no reply came.
+            SpaceWireEEPError: when the reply was cut by an error.
             RMAPError: when the FEE refused, with its status code.
         """
 
@@ -222,6 +228,8 @@ class RMAPLink(SpaceWireInterface):
                     self._pending.append((flags, data))
                 continue
             reply = self._match(data, identifier)
+            if flags != EOP and (reply is not None or data[5:7] == identifier.to_bytes(2, "big")):
+                raise SpaceWireEEPError(f"{what}: the reply was cut by an error (EEP)", RMAPStatus.EEP)
             if reply is None:
                 self.stale_replies += 1
             elif reply.status:

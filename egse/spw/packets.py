@@ -14,7 +14,15 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from egse.rmap import RMAP_PROTOCOL_ID, RMAPCommand, RMAPDecodeError, RMAPReply, decode_command, decode_reply
+from egse.rmap import (
+    RMAP_PROTOCOL_ID,
+    RMAPCommand,
+    RMAPDecodeError,
+    RMAPReply,
+    decode_command,
+    decode_reply,
+    status_text,
+)
 from egse.spw.errors import PacketError
 
 TIMECODE_MARKER: Final = 0x91
@@ -293,8 +301,12 @@ class _RMAPRequest(SpaceWirePacket):
             *super()._describe(),
             f"instruction:     {command.instruction:#04x} (verify {command.verify}, reply {command.acknowledge},"
             f" increment {command.increment})",
+            f"key:             {command.key:#04x}",
+            f"initiator:       {command.initiator:#04x}"
+            + (f", reply address {command.reply_address.hex(' ')}" if command.reply_address else ""),
             f"transaction id:  {command.transaction_id}",
             f"address, length: {command.address:#010x}, {command.length}",
+            *([_data_line(command.data, command.data_crc_ok)] if command.is_write or command.is_rmw else []),
         ]
 
 
@@ -306,6 +318,12 @@ class ReadRequest(_RMAPRequest):
 
 class WriteRequest(_RMAPRequest):
     """RMAP write command, with or without verification and reply."""
+
+    __slots__ = ()
+
+
+class ReadModifyWriteRequest(_RMAPRequest):
+    """RMAP read-modify-write command: data and mask, each half of the data field."""
 
     __slots__ = ()
 
@@ -330,9 +348,10 @@ class _RMAPAnswer(SpaceWirePacket):
         return [
             *super()._describe(),
             f"instruction:     {reply.instruction:#04x}",
-            f"status:          {reply.status}",
+            f"status:          {reply.status} ({status_text(reply.status)})",
+            f"target:          {reply.target:#04x}",
             f"transaction id:  {reply.transaction_id}",
-            f"data:            {len(reply.data)} bytes",
+            *([] if reply.is_write else [_data_line(reply.data, reply.data_crc_ok)]),
         ]
 
 
@@ -344,6 +363,12 @@ class ReadRequestReply(_RMAPAnswer):
 
 class WriteRequestReply(_RMAPAnswer):
     """Reply to an RMAP write command."""
+
+    __slots__ = ()
+
+
+class ReadModifyWriteRequestReply(_RMAPAnswer):
+    """Reply to an RMAP read-modify-write command: what was there before."""
 
     __slots__ = ()
 
@@ -383,9 +408,15 @@ def _packet_class(data: bytes | bytearray | memoryview) -> type[SpaceWirePacket]
         command, write, verify = data[2] & 0x40, data[2] & 0x20, data[2] & 0x10
         if write:
             return WriteRequest if command else WriteRequestReply
-        if not verify:
-            return ReadRequest if command else ReadRequestReply
+        if verify:
+            return ReadModifyWriteRequest if command else ReadModifyWriteRequestReply
+        return ReadRequest if command else ReadRequestReply
     return SpaceWirePacket
+
+
+def _data_line(data: bytes, crc_ok: bool) -> str:
+    head = data[:32].hex(" ") + (" ..." if len(data) > 32 else "")
+    return f"data:            {len(data)} bytes, CRC {'ok' if crc_ok else 'WRONG'}: {head}".rstrip(": ")
 
 
 def _hex(value: int | None) -> str:

@@ -88,6 +88,10 @@ class SpaceWireOverZeroMQ(RMAPLink):
         """True when this end is open (the other one may be away)."""
         return self._socket is not None
 
+    def __str__(self) -> str:
+        state = "open" if self.is_connected else "not open"
+        return f"SpaceWire over ZeroMQ at {self._endpoint}, link {self._identity.decode()!r}, {state}"
+
     def connect(self) -> None:
         if self._socket is not None:
             return

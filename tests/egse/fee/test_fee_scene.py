@@ -11,7 +11,8 @@ from astropy.io import fits
 from egse.fee import EM_NUMBERING, FM_NUMBERING, FrameLayout, pixel_to_readout
 from egse.fee.frame import Frame, plan_chunks
 from egse.fee.geometry import COLUMNS, ROWS
-from egse.fee.image import Detector, Exposure
+from egse.fee.image import Detector
+from egse.fee.light import Exposure
 from egse.fee.n_fee_sim import make_model
 from egse.fee.scene import NOMINAL_EXPOSURE, ImageScene, SceneError, StarField, load_scene
 from egse.spw import CCDSide, decode_headers, decode_pixels

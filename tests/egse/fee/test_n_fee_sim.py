@@ -9,14 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from egse.fee import FrameLayout, locate_pixel, n_fee_mode
+from egse.fee import FrameLayout, decode_hk, locate_pixel, n_fee_mode
+from egse.fee.faults import FAULTS
+from egse.fee.follow import temperature_to_raw
 from egse.reg import RegisterMap
+from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE
 from egse.spw import CCDSide, SpaceWireLinkError, SpaceWireOverZeroMQ, decode_headers, decode_pixels
 
 
@@ -193,15 +197,52 @@ def test_light_and_faults_by_the_side_channel(start: Callable[..., Simulator]) -
         simulator.request(do="set", hk={"NFEE_TSENSE_A": 77})
         state = simulator.request(do="state")
         assert state["error_flags"] == 5
-    assert set(simulator.request(do="faults")) == {"flip", "lose", "error_flags"}
+    assert set(simulator.request(do="faults")) == set(FAULTS)
     for bad in (
         {"do": "dance"},
         {"do": "set", "light_level": 2},
         {"do": "set", "colour": 1},
         {"do": "set", "hk": {"X": 1}},
+        {"do": "inject", "fault": "flood"},
+        {"do": "inject", "fault": "repeat", "page": 1},
     ):
         with pytest.raises(ValueError, match="Error"):
             simulator.request(**bad)
+
+
+def test_light_and_temperatures_of_other_simulators(start: Callable[..., Simulator]) -> None:
+    command = [sys.executable, "-m", "egse.{}", "start", "--port", "0", "--admin-port", "0", "--speed", "50"]
+    with ExitStack() as stack:
+        admins, ports = [], []
+        for module in ("ogse.ogse_sim", "tempcontrol.lsci336.lsci336_sim"):
+            arguments = [word.format(module) for word in command]
+            process = stack.enter_context(subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            ports.append(int(process.stdout.readline().split()[-1].rpartition(":")[2]))
+            admins.append(":".join(process.stdout.readline().split()[1:]))
+        simulator = start("--speed", "50", "--ogse", admins[0], "--temperatures", admins[1])
+        with SpaceWireOverZeroMQ(simulator.endpoint) as link:
+            registers = RegisterMap()
+            connected(link, registers)
+            wait_until(lambda: simulator.request(do="state")["light_level"] == 0.0)
+            with socket.create_connection(("127.0.0.1", ports[0])) as ogse, ogse.makefile("rwb") as stream:
+                stream.readline()
+                for text in (b"power on", b"level 1", b"operate on"):
+                    stream.write(text + b"\n")
+                    stream.flush()
+                    assert b"ERROR" not in stream.readline()
+                wait_until(lambda: 0.0 < simulator.request(do="state")["light_level"] <= 1.0)
+            hk = decode_hk(link.read_memory_map(HK_AREA_ADDRESS, HK_AREA_SIZE))
+            assert hk["NFEE_TSENSE_A"] == hk["NFEE_TSENSE_B"]
+            assert hk["NFEE_TSENSE_A"] == pytest.approx(temperature_to_raw(295.0), abs=1500)
+        assert simulator.end()[0] == 0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize(
@@ -210,6 +251,7 @@ def test_light_and_faults_by_the_side_channel(start: Callable[..., Simulator]) -
         (("--speed", "0"), "larger than 0"),
         (("--speed", "1", "--endpoint", "tcp://0.0.0.0:0"), "loopback"),
         (("--speed", "1", "--cycle-time", "26"), "cycle time"),
+        (("--speed", "1", "--ogse", "4181"), "HOST:PORT"),
         (("--speed", "1", "--scene", __file__), "scene"),
     ],
 )

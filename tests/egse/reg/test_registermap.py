@@ -79,8 +79,8 @@ def test_values_of_the_dump_survive() -> None:
 @pytest.mark.parametrize("camera", sorted(REGISTER_MAP_FILES))
 def test_every_bit_of_every_register_belongs_to_one_field(camera: str) -> None:
     layout = load_layout(camera)
-    assert len(layout.addresses) == 27
-    assert layout.addresses == {f"reg_{n}_config": 4 * n for n in range(27)}
+    count = 2 if camera == "f-fee" else 27
+    assert layout.addresses == {f"reg_{n}_config": 4 * n for n in range(count)}
     bits = dict.fromkeys(layout.addresses, 0)
     for field in layout.fields.values():
         for piece in field.pieces:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
 
 from egse.rmap import (
     RMAPDecodeError,
+    count_path_bytes,
     decode_command,
     decode_reply,
     is_rmap_packet,
     is_rmap_reply,
     read_command,
     rmap_crc,
+    rmw_command,
     write_command,
 )
 from egse.rmap.codec import RMAPCommand, pad_reply_address
@@ -57,6 +60,18 @@ def test_crc_equals_the_bitwise_definition(size: int) -> None:
     crc = rmap_crc(data)
     assert crc == bitwise_crc(data)
     assert rmap_crc(data + bytes((crc,))) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "crc"),
+    [
+        ("0102030405060708", 0xB0),
+        ("5370616365576972652069732062656175746966756C2121", 0x84),
+        ("1056C395A57538632F867B0132DE357A", 0x18),
+    ],
+)
+def test_crc_of_the_patterns_of_the_standard(data: str, crc: int) -> None:
+    assert rmap_crc(bytes.fromhex(data)) == crc
 
 
 @pytest.mark.parametrize(("name", "text", "path"), COMMANDS, ids=[c[0] for c in COMMANDS])
@@ -140,3 +155,39 @@ def test_numbers_that_do_not_fit_are_refused() -> None:
 def test_a_reply_is_a_reply() -> None:
     assert is_rmap_packet(read_command(0, 4).encode())
     assert not is_rmap_reply(read_command(0, 4).encode())
+
+
+@pytest.mark.parametrize("words", [0, 1, 2, 3])
+@pytest.mark.parametrize("reply_address", [b"", b"\x05", b"\x05\x00", b"\x01\x02\x03\x04\x05"])
+@pytest.mark.parametrize("path", [b"", b"\x03", b"\x03\x11\x02"])
+def test_any_command_is_encoded_as_it_was(words: int, reply_address: bytes, path: bytes) -> None:
+    """Other people's encoders choose the size of the reply-address field; nothing of it may get lost."""
+    for command in (
+        read_command(0xAB_CDEF_0123, 16, 0xFFFF, reply_address=reply_address, target_path=path),
+        write_command(
+            0x54, b"\0\x01\x02\x03", 1, verify=False, reply_address=reply_address, target_path=path
+        ),
+        rmw_command(0x54, b"\x0f\0", b"\xff\x01", 2, reply_address=reply_address),
+    ):
+        given = dataclasses.replace(command, instruction=command.instruction | words)
+        packet = given.encode()
+        found = decode_command(packet, None)
+        assert found.encode() == packet
+        assert found.target_path == given.target_path
+        assert found.address == command.address
+        assert (found.reply_address or b"\0") == (reply_address or b"\0")
+
+
+def test_read_modify_write() -> None:
+    command = rmw_command(0xA0000010, b"\xc0\x18\x02\x09", b"\xf0\x3c\x03\x3d", 5)
+    assert (command.instruction, command.length, command.is_rmw) == (0x5C, 8, True)
+    found = decode_command(command.encode())
+    assert (found.data, found.data_crc_ok) == (command.data, True)
+    with pytest.raises(ValueError, match="same length"):
+        rmw_command(0, b"12", b"1")
+
+
+def test_path_bytes_are_those_below_the_logical_addresses() -> None:
+    assert count_path_bytes(b"\x01\x1f\x20\x01") == 2
+    assert count_path_bytes(b"\xfe\x01") == 0
+    assert count_path_bytes(b"") == 0

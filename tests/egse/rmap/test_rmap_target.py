@@ -15,6 +15,7 @@ from egse.rmap import (
     RMAPTarget,
     decode_reply,
     read_command,
+    rmw_command,
     write_command,
 )
 
@@ -77,6 +78,54 @@ def test_the_reply_takes_the_reply_address(target: RMAPTarget) -> None:
     assert reply is not None
     assert reply[:2] == b"\x05\x07"
     assert decode_reply(reply, path_length=2).data == bytes(range(4))
+
+
+def test_every_status_of_the_standard_is_given() -> None:
+    target = RMAPTarget(bytearray(2048), rmw=True)
+    seen = {status(target, read_command(0, 4).encode()), RMAPStatus.GENERAL_ERROR}
+    write = write_command(8, b"abcd")
+    packets = [
+        dataclasses.replace(write, instruction=0x58).encode(),
+        dataclasses.replace(write, key=0).encode(),
+        dataclasses.replace(write, target=0x60).encode(),
+        write.encode()[:-1] + bytes((write.encode()[-1] ^ 1,)),
+        write.encode()[:-2],
+        write.encode() + b"x",
+        write_command(8, b"abcdefgh").encode(),
+        write_command(0x700, b"abcd").encode(),
+        dataclasses.replace(rmw_command(8, b"ab", b"cd"), length=3).encode(),
+    ]
+    seen |= {status(target, packet) for packet in packets}
+    reply = target.handle(write.encode(), eep=True)
+    assert reply is not None
+    seen.add(RMAPStatus(decode_reply(reply).status))
+    assert seen == set(RMAPStatus)
+    assert bytes(target.memory) == bytes(2048)
+
+
+def test_read_modify_write_of_a_target_that_knows_it() -> None:
+    target = RMAPTarget(bytearray(b"\xa0\xa1\xa2\xa3") * 512, rmw=True)
+    command = rmw_command(8, b"\x0f\xff\x00\x55", b"\x0f\x00\xff\xff")
+    reply = decode_reply(target.handle(command.encode()) or b"")
+    assert (reply.status, reply.data) == (0, b"\xa0\xa1\xa2\xa3")
+    assert target.memory[8:12] == b"\xaf\xa1\x00\x55"
+
+
+def test_the_address_stays_when_it_is_not_incremented() -> None:
+    target = RMAPTarget(bytearray(range(256)) * 8)
+    reply = decode_reply(target.handle(read_command(0x100, 12, increment=False).encode()) or b"")
+    assert reply.data == bytes((0, 1, 2, 3)) * 3
+    assert status(target, write_command(0x100, b"abcdefgh", increment=False).encode()) is RMAPStatus.SUCCESS
+    assert target.memory[0x100:0x108] == b"efgh\x04\x05\x06\x07"
+    huge = dataclasses.replace(read_command(0x100, 1 << 20), instruction=0x48)
+    assert status(target, huge.encode()) is RMAPStatus.NOT_AUTHORISED
+
+
+def test_further_memory_is_served() -> None:
+    target = RMAPTarget(bytearray(2048), more_memory={0x80_0000: bytearray(64)})
+    assert status(target, write_command(0x80_0010, b"abcd", verify=False).encode()) is RMAPStatus.SUCCESS
+    assert decode_reply(target.handle(read_command(0x80_0010, 4).encode()) or b"").data == b"abcd"
+    assert status(target, read_command(0x80_003C, 8).encode()) is RMAPStatus.NOT_AUTHORISED
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from egse.rmap import RMAPTarget, read_command, write_command
+from egse.rmap import RMAPTarget, read_command, rmw_command, write_command
 from egse.spw import (
     CCDSide,
+    CRCVerdict,
     DataDataPacket,
     DataPacket,
     HousekeepingPacket,
@@ -27,6 +28,7 @@ from egse.spw import (
     decode_headers_at,
     decode_pixels,
     encode_header,
+    rmap_crc_verdicts,
 )
 
 
@@ -184,3 +186,23 @@ def test_pixels_in_bulk() -> None:
     assert (signed == pixels ^ 0x8000).all()
     with pytest.raises(PacketError, match="whole number of rows"):
         decode_pixels(packets, 5)
+
+
+def test_crc_verdicts_of_many_packets() -> None:
+    target = RMAPTarget(bytearray(2048), rmw=True)
+    commands = [
+        read_command(0x100, 16, 1, reply_address=b"\x05"),
+        write_command(0x100, b"12345678", 2),
+        rmw_command(0x100, b"ab12", b"cd34", 3),
+    ]
+    packets = [command.encode() for command in commands]
+    packets += [target.handle(packet, 0) or b"" for packet in packets]
+    packets[3] = packets[3][1:]  # its path byte is used up on the way
+    assert rmap_crc_verdicts(packets).tolist() == [CRCVerdict.GOOD] * 6
+    for packet in packets:
+        for index in range(len(packet)):
+            damaged = bytearray(packet)
+            damaged[index] ^= 0x10
+            assert rmap_crc_verdicts([damaged])[0] != CRCVerdict.GOOD
+            assert rmap_crc_verdicts([packet[:index]])[0] != CRCVerdict.GOOD
+    assert rmap_crc_verdicts([data_packet(1), b"\x91\x05", b""]).tolist() == [CRCVerdict.NONE] * 3
