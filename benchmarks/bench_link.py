@@ -144,7 +144,13 @@ def run(speed: float, seconds: float) -> Outcome:
 
 def _to_full_image(dpu: DPUProxy, monitoring: DPUMonitoring) -> None:
     """To full-image mode, both sides; a host that is busy with starting may need a second try."""
-    readout = {"row_start": 0, "row_end": 4539, "rows_final_dump": 0, "ccd_order": [1, 2, 3, 4], "ccd_side": "BOTH"}
+    readout = {
+        "row_start": 0,
+        "row_end": 4539,
+        "rows_final_dump": 0,
+        "ccd_order": [1, 2, 3, 4],
+        "ccd_side": "BOTH",
+    }
     for command in (
         dpu.n_fee_set_standby_mode,
         partial(dpu.n_fee_set_full_image_mode, num_cycles=0, **readout),
