@@ -68,6 +68,9 @@ def test_devices_of_a_setup_and_their_servers(bench: Bench, pm: ProcessManagerPr
 
     servers = {place: device.server for place, device in devices.items()}
     assert servers == {
+        "gse.aeu.crio": "aeu_crio_cs",
+        **{f"gse.aeu.psu{number}": f"aeu_psu{number}_cs" for number in range(1, 7)},
+        **{f"gse.aeu.awg{number}": f"aeu_awg{number}_cs" for number in (1, 2)},
         "gse.ogse": "ogse_cs",
         "gse.lsci336": "lsci336_cs",
         "gse.twins.one": "twin1_cs",
