@@ -15,7 +15,7 @@ from egse.site.sandbox import Sandbox
 SPEED = 2.0
 WRITES = 20
 BLOCKING = 5
-QUESTIONS = 3000
+QUESTIONS = 500
 AIM = 0.020
 FULL = {"row_start": 0, "row_end": 4539, "rows_final_dump": 0, "ccd_order": [1, 2, 3, 4], "ccd_side": "BOTH"}
 
@@ -65,7 +65,7 @@ def _ask(dpu: DPUProxy) -> None:
         started = time.perf_counter()
         dpu.n_fee_get_frame_number()
         times.append(time.perf_counter() - started)
-        if waiting.id and len(times) % 500 == 0:
+        if waiting.id and len(times) % 100 == 0:
             waiting = dpu.submit.n_fee_clear_error_flags()
     times.sort()
     p50, p99, worst = statistics.median(times), times[int(0.99 * len(times))], times[-1]
