@@ -15,6 +15,7 @@ import logging
 from enum import Enum
 from typing import Any
 
+from egse.dpu.integrity import MOST_LISTED, PacketCheck
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
 from egse.dpu.slot import Commands, CommandSlot
@@ -77,6 +78,7 @@ class DPUCore:
         self.counters = dict.fromkeys(_COUNTERS, 0)
         self.notice = ""
         self._watch = FEEWatch(state)
+        self._check = PacketCheck()
         self._sink = sink
         self._expect_data = expect_data
         self._transactions = Transactions(sink.send, self.timeouts.rmap)
@@ -118,7 +120,7 @@ class DPUCore:
             if packet[5] & 3 == PacketKind.HOUSEKEEPING:
                 self._on_housekeeping(bytes(packet), now)
             else:
-                self._on_data(packet, now)
+                self._on_data(packet, now, flags)
         elif is_timecode(packet):
             self._on_timecode(packet[1] & 0x3F, now)
         elif is_rmap_reply(packet):
@@ -173,6 +175,7 @@ class DPUCore:
                 **self.counters,
                 "commands": self.slot.sent,
                 "failed_commands": self.slot.failed,
+                "stale_replies": self._transactions.stale_replies,
                 "fee_restarts": self._watch.restarts,
                 "mirror_resyncs": self._watch.resyncs,
             },
@@ -220,6 +223,7 @@ class DPUCore:
             state.frame_counter = (state.frame_counter + 1) & 0xFFFF
         self._follow_pulse(number, timestamp)
         self._frame_open = True
+        self._check.begin_frame(packet)
         self._record_frame()
         self._sink.record(Kind.TIMECODE, bytes((timecode,)), timestamp)
         if packet:
@@ -240,7 +244,7 @@ class DPUCore:
         values = {"frame": self.state.frame_number, "attributes": attributes}
         self._sink.record_map(Kind.FRAME, values, self._timestamp)
 
-    def _on_data(self, packet: bytes | memoryview, now: float) -> None:
+    def _on_data(self, packet: bytes | memoryview, now: float, flags: int) -> None:
         self.counters["data_packets"] += 1
         if self._pending_timecode is not None:
             self._begin_frame(None, now)
@@ -248,6 +252,8 @@ class DPUCore:
             self.counters["orphan_packets"] += 1
             return
         self._last_data = now
+        if self._check.check(packet, flags):
+            self.counters["suspect_packets"] += 1
         self._sink.record(Kind.DATA, packet, self._timestamp)
         self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, utc_text(self._timestamp)))
         if packet[5] & 0x80:
@@ -269,7 +275,16 @@ class DPUCore:
             self.counters["incomplete_readouts"] += 1
             sides = ", ".join(sorted(side.name for side in self._open_sides))
             LOGGER.error("frame %d: no last packet of side %s came", self.state.frame_number, sides)
+        if self._check.suspects:
+            self._flag_suspects()
         self._sink.record(Kind.FRAME_END, b"", self._timestamp)
+
+    def _flag_suspects(self) -> None:
+        """Lists the suspect packets of the frame in its file."""
+        suspects, number = self._check.suspects, self.state.frame_number
+        LOGGER.error("frame %d: %d of %d image packets are suspect", number, len(suspects), self._check.count)
+        attributes = {"suspect_packets": suspects[:MOST_LISTED]}
+        self._sink.record_map(Kind.FRAME, {"frame": number, "attributes": attributes}, self._timestamp)
 
     # -- the cycle -----------------------------------------------------------------------------------------------
 
@@ -368,4 +383,5 @@ _COUNTERS = (
     "orphan_packets",
     "missing_hk",
     "incomplete_readouts",
+    "suspect_packets",
 )

@@ -18,8 +18,8 @@ SETTINGS = "DPU Control Server"
 class DPUProxy(DynamicProxy, DPUInterface):
     """Sends commands to the DPU control server.
 
-    A command to the FEE (`n_fee_set_*`, `n_fee_clear_error_flags`) returns when it is acknowledged, after its slot: 20 of
-    them take 20 slots. Two ways put more into one:
+    A command to the FEE (`n_fee_set_*`, `n_fee_clear_error_flags`) returns when it is acknowledged, in its slot; the next
+    one may come too late for that. Two ways put more into one slot:
 
         with dpu.batch():                        # all of them in one slot, in this order, or none
             dpu.n_fee_set_internal_sync(2500)

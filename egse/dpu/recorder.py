@@ -52,6 +52,8 @@ class _Cycle:
         self.writer = writer
         self.obsid_known = threading.Event()
         self.failed = False
+        self.given_up = False
+        self.ended = False
         self.reader: SpoolReader | None = None
         self.projector: SpoolProjector | None = None
         self.projected = 0
@@ -149,7 +151,7 @@ class CycleRecorder:
         try:
             with cycle.lock:
                 cycle.writer.append(kind, payload, timestamp)
-        except SpoolError as exc:
+        except (SpoolError, OSError) as exc:
             self.lost_records += 1
             if not cycle.failed:
                 cycle.failed = True
@@ -178,6 +180,10 @@ class CycleRecorder:
         """Ends the running cycle; its file is finished by the other thread."""
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
+            with cycle.lock:
+                cycle.ended = True
+                if cycle.given_up:
+                    cycle.writer.close()
             self._jobs.put(lambda: self._finish(cycle))
 
     def close(self, timeout: float = 3.0) -> bool:
@@ -290,6 +296,8 @@ class CycleRecorder:
     def _forget(self, cycle: _Cycle) -> None:
         self._unfinished.pop(cycle.number, None)
         with cycle.lock:
-            cycle.writer.close()
+            cycle.given_up = True
+            if cycle.ended:  # else its packets still go to the spool, which is tried again at the next start
+                cycle.writer.close()
         if cycle.reader is not None:
             cycle.reader.close()

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -71,6 +72,10 @@ class PacketStore:
         return dataset
 
 
+SUSPECT_PACKETS = "suspect_packets"
+"""Attribute of `/N/data` that is there when packets did not fit into their readout: their numbers, see `egse.dpu.integrity`."""
+
+
 class FrameWriter:
     """Fills the group of one frame; made by `CycleWriter.frame`."""
 
@@ -100,11 +105,13 @@ class FrameWriter:
         """Stores the housekeeping area read after the data (144 bytes)."""
         self._store.write(self._group, "hk_data", area)
 
-    def attributes(self, values: dict[str, int]) -> None:
-        """Stores the register fields of `DATA_ATTRIBUTES` that `values` holds; other keys are left out."""
+    def attributes(self, values: dict[str, Any]) -> None:
+        """Stores the register fields of `DATA_ATTRIBUTES` that `values` holds, and `suspect_packets`; other keys are left out."""
         for name in DATA_ATTRIBUTES:
             if name in values:
                 self._data.attrs[name] = int(values[name])
+        if SUSPECT_PACKETS in values:
+            self._data.attrs[SUSPECT_PACKETS] = np.asarray(values[SUSPECT_PACKETS], np.uint32)
 
     def packets(self, payloads: Sequence[Buffer]) -> None:
         """Appends data packets, in the order of arrival.
@@ -234,8 +241,11 @@ class CycleWriter:
         try:
             self._flush_frames()
             self._write_cycle(file)
-        finally:
             file.close()
+        except BaseException:
+            self._let_go(file)
+            raise
+        finally:
             self._close_descriptor()
         with self.part.open("rb") as part:
             os.fsync(part.fileno())
@@ -246,10 +256,17 @@ class CycleWriter:
     def abandon(self) -> None:
         """Closes and removes the `.part` file."""
         if self._file is not None:
-            self._file.close()
+            self._let_go(self._file)
             self._file = None
         self._close_descriptor()
         self.part.unlink(missing_ok=True)
+
+    def _let_go(self, file: h5py.File) -> None:
+        """Closes a file that is not wanted any more. HDF5 crashes when it cannot flush, so a full disk gets room first."""
+        with suppress(OSError):
+            os.truncate(self.part, 0)
+        with suppress(OSError, RuntimeError):
+            file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -29,6 +29,10 @@ FEW_ROWS: dict[str, Any] = {
 }  # fmt: skip
 
 
+PACKETS = 2 * (5 + 2)
+"""Of a frame: 30 image rows and 10 overscan rows of both sides, 7 rows in a packet."""
+
+
 class Camera:
     """The DPU of the sandbox, and what goes with it."""
 
@@ -169,6 +173,29 @@ def test_killed_server_does_not_lose_the_count(camera: Camera, in_sandbox: Any) 
     assert not dpu.get_status_summary()["counters"]["fee_restarts"]
     camera.wait(dpu.n_fee_is_dump_mode)
     assert dpu.get_num_cycles() == 0
+
+
+def test_storage_away_for_two_cycles_loses_nothing(
+    camera: Camera, observation: dict[str, Any], in_sandbox: Any
+) -> None:
+    dpu, obsid = camera.dpu, observation["obsid"]
+    in_sandbox.kill("sm_cs", signal.SIGSTOP)
+    try:
+        camera.acquire(2)
+        camera.wait(lambda: dpu.get_status_summary()["waiting_files"] >= 2)
+    finally:
+        in_sandbox.kill("sm_cs", signal.SIGCONT)
+    camera.wait(lambda: dpu.get_status_summary()["waiting_files"] == 0)
+    camera.wait(lambda: dpu.get_unfinished_files() == 0)
+    known = {path.name for path in Observation(obsid).raw_files}
+    ours = [Path(path).name for path in dpu.get_hdf5_files(obsid)]
+    images = 0
+    for path in dpu.get_hdf5_files(obsid):
+        with get_file(path) as file:
+            images += sum(len(file[f"{frame}/data"]) == 10 for frame in range(4) if str(frame) in file)
+    assert images == 2 * 4
+    assert known >= set(ours[:2])
+    assert dpu.get_status_summary()["counters"]["lost_records"] == 0
 
 
 def test_restarted_camera_is_noticed(camera: Camera, in_sandbox: Any) -> None:
