@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from astropy.io import fits
 
 from egse.archive import Observation
+from egse.decorators import fail_point
+from egse.files import make_folder
 from egse.fits.camera import CameraFacts
 from egse.fits.cube import CubeWriter
 from egse.fits.plan import MAX_CYCLES, CubePlan, plan_cubes
@@ -32,32 +37,80 @@ Deliver = Callable[[Observation, str, Path], Path]
 _MNEMONIC = "N-FEE_CCD"
 
 
-def make_cubes(observation: Observation, deliver: Deliver, max_cycles: int = MAX_CYCLES) -> list[Path]:
+def make_cubes(
+    observation: Observation,
+    deliver: Deliver,
+    max_cycles: int = MAX_CYCLES,
+    workers: int = 1,
+    is_ending: Callable[[], bool] = lambda: False,
+) -> list[Path]:
     """Makes the cubes of an observation that are not there yet.
 
     Can be repeated at any time: raw files that are in a cube already are left out, so a second call makes cubes of what has come
-    since, and none when nothing has. To make a cube anew, remove it first.
+    since, and none when nothing has. To make a cube anew, remove it first. One process at a time makes the cubes of a site; others wait.
+    What a killed one left unfinished is removed, and what it had not recorded is.
 
     Args:
         observation: running or closed.
         deliver: moves a finished cube into the observation.
         max_cycles: largest number of cycles in a cube.
+        workers: how many cubes are written at the same time.
+        is_ending: when it says True, what is not finished is given up.
 
     Returns:
         All cubes of the observation, old and new, in their order.
 
     Raises:
         OSError: when a raw file cannot be read or a cube not be written.
+        CubesAbandonedError: when the cubes were to be given up; those that are finished stay.
     """
-    existing = existing_cubes(observation)
-    raw_files = [path for path in _raw_files(observation) if not _is_covered(path, existing.values())]
-    camera = camera_of(observation)
-    first = 1 + max((_number(path) for path in existing), default=0)
-    made = [
-        _make_cube(observation, plan, camera, number, deliver)
-        for number, plan in enumerate(plan_cubes(raw_files, max_cycles), start=first)
-    ]
+    with _staging(observation.site_folder) as staging:
+        existing = existing_cubes(observation)
+        _record(observation, existing, deliver)
+        raw_files = [path for path in _raw_files(observation) if not _is_covered(path, existing.values())]
+        camera = camera_of(observation)
+        first = 1 + max((_number(path) for path in existing), default=0)
+        plans = list(enumerate(plan_cubes(raw_files, max_cycles), start=first))
+        made = []
+        with ThreadPoolExecutor(max(1, workers), thread_name_prefix="fits") as pool:
+            jobs = [
+                pool.submit(_write_cube, observation, plan, camera, number, staging, is_ending)
+                for number, plan in plans
+            ]
+            for (_, plan), job in zip(plans, jobs, strict=True):
+                name, staged = job.result()
+                fail_point("fits.before_deliver")
+                made.append(deliver(observation, name, staged))
+                fail_point("fits.after_deliver")
+                LOGGER.info("made %s of %d cycles", made[-1], plan.cycles)
     return [*existing, *made]
+
+
+@contextmanager
+def _staging(site_folder: Path) -> Iterator[Path]:
+    """Holds the folder in which cubes are written; removes what somebody who was killed left in it."""
+    folder = site_folder / STAGING
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for path in (*folder.glob(".*.part"), *folder.glob("*_cube.fits")):
+            path.unlink(missing_ok=True)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def _record(observation: Observation, cubes: Iterable[Path], deliver: Deliver) -> None:
+    """Has cubes recorded that were moved into a sealed observation by somebody who was killed right after it."""
+    if observation.manifest is None:
+        return
+    known = {entry.path for entry in observation.manifest.files}
+    known |= {entry.path for entry in observation.supplements}
+    for path in cubes:
+        if path.name not in known:
+            name = path.name.removeprefix(f"{observation.prefix}_")
+            deliver(observation, name, observation.site_folder / STAGING / path.name)
 
 
 def _raw_files(observation: Observation) -> list[Path]:
@@ -69,16 +122,19 @@ def _raw_files(observation: Observation) -> list[Path]:
     return RawFileIndex(observation.site_folder).matching(rf"{site}_\d{{5}}_{name.test}")
 
 
-def _make_cube(
-    observation: Observation, plan: CubePlan, camera: CameraFacts, number: int, deliver: Deliver
-) -> Path:
+def _write_cube(
+    observation: Observation,
+    plan: CubePlan,
+    camera: CameraFacts,
+    number: int,
+    staging: Path,
+    is_ending: Callable[[], bool],
+) -> tuple[str, Path]:
+    """Writes a cube into the staging folder; returns its name without prefix, and where it is."""
     name = f"{_MNEMONIC}_{number:05d}_{utc_day(plan.first.timestamp)}_cube.fits"
-    staged = observation.site_folder / STAGING / f"{observation.prefix}_{name}"
+    staged = staging / f"{observation.prefix}_{name}"
     site = observation.name.site_id or ""
-    CubeWriter(plan, camera, site, observation.obsid).write(staged)
-    path = deliver(observation, name, staged)
-    LOGGER.info("made %s of %d cycles", path, plan.cycles)
-    return path
+    return name, CubeWriter(plan, camera, site, observation.obsid, is_ending).write(staged)
 
 
 def existing_cubes(observation: Observation) -> dict[Path, tuple[str, str]]:

@@ -8,7 +8,7 @@ Columns run along +x of the CCD (frame CCDn_PIX), so the right half of a CCD is 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from egse.decorators import fail_point
 from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, frame_layout
 from egse.files import create_file, fsync_folder, make_folder
 from egse.fits import headers as make
@@ -26,6 +27,10 @@ from egse.h5 import SideImage, get_file
 from egse.h5.images import Scratch, read_raw_images
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
+
+
+class CubesAbandonedError(Exception):
+    """Cubes were given up because the process ends; making them again later is all that is needed."""
 
 
 @dataclass
@@ -51,10 +56,19 @@ class CubeWriter:
         camera: what the Setup says.
         site: site id.
         obsid: full obsid.
+        is_ending: asked before every exposure; when it says True, the cube is given up.
     """
 
-    def __init__(self, plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -> None:
+    def __init__(
+        self,
+        plan: CubePlan,
+        camera: CameraFacts,
+        site: str,
+        obsid: str,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._plan = plan
+        self._is_ending = is_ending
         self._camera = camera
         self._site = site
         self._obsid = obsid
@@ -71,6 +85,7 @@ class CubeWriter:
 
         Raises:
             OSError: when a raw file cannot be read, or the cube not be written; nothing is left then.
+            CubesAbandonedError: when it was to be given up; nothing is left then.
         """
         make_folder(path.parent)
         part = path.with_name(f".{path.name}.part")
@@ -86,6 +101,7 @@ class CubeWriter:
             part.unlink(missing_ok=True)
             raise
         os.close(descriptor)
+        fail_point("fits.before_rename")
         os.replace(part, path)
         fsync_folder(path.parent)
         return path
@@ -139,6 +155,8 @@ class CubeWriter:
         for path, group in groupby(self._plan.exposures, key=lambda exposure: exposure.path):
             with get_file(path) as file:
                 for exposure in group:
+                    if self._is_ending():
+                        raise CubesAbandonedError("the process ends; the cubes are made at its next start")
                     images = read_raw_images(file, exposure.frame, self._camera.bin_to_id, self._scratch)
                     for side in exposure.sides:
                         key = (exposure.code, side)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,18 @@ from egse.control import ControlServerApp, ServerContext
 from egse.dpu.proxy import DPUProxy
 from egse.env import EnvError, get_data_storage_location
 from egse.fits.build import deliver_offline, make_cubes
+from egse.fits.follower import Follower
 from egse.fits.interface import SETTINGS, FITSGenInterface
 from egse.fits.plan import MAX_CYCLES
+from egse.fits.queue import DONE, FAILED, PROCESSING, STATES, WAITING
 from egse.mixin import DynamicCommandMixin
 from egse.protocol import Protocol
 from egse.storage import StorageError, StorageProxy
 
 LOGGER = logging.getLogger(__name__)
+
+WORKERS = 2
+"""How many cubes are written at the same time unless the Settings say otherwise."""
 
 RAW_FILE_TIMEOUT = 60.0
 """How long to wait for raw files that are being written [s]."""
@@ -66,10 +72,21 @@ class FITSGenController(FITSGenInterface, DynamicCommandMixin):
     Args:
         dry_run: make none.
         max_cycles: largest number of cycles in a cube.
+        workers: how many cubes are written at the same time.
+        automatic: data folder of the site whose observations get their cubes without being asked for; None: only on demand.
     """
 
-    def __init__(self, dry_run: bool = False, max_cycles: int = MAX_CYCLES) -> None:
+    def __init__(
+        self,
+        dry_run: bool = False,
+        max_cycles: int = MAX_CYCLES,
+        workers: int = WORKERS,
+        automatic: Path | None = None,
+    ) -> None:
         self.cubes = 0
+        self._workers = workers
+        self._ending = threading.Event()
+        self._follower = None if automatic is None or dry_run else Follower(automatic, self._make)
         self._dry_run = dry_run
         self._max_cycles = max_cycles
         self._clock = RealClock()
@@ -78,24 +95,67 @@ class FITSGenController(FITSGenInterface, DynamicCommandMixin):
         if self._dry_run:
             return []
         wait_for_raw_files(self._clock)
-        paths = make_cubes(Observation(obsid), deliver, self._max_cycles)
+        return [str(path) for path in self._make(Observation(obsid))]
+
+    def _make(self, observation: Observation) -> list[Path]:
+        paths = make_cubes(observation, deliver, self._max_cycles, self._workers, self._ending.is_set)
         self.cubes += len(paths)
-        return [str(path) for path in paths]
+        return paths
+
+    def start(self) -> None:
+        """Begins to follow the raw files of the site."""
+        if self._follower is not None:
+            self._follower.start()
+
+    def stop(self) -> None:
+        """Ends following, and gives up cubes that are being written."""
+        self._ending.set()
+        if self._follower is not None:
+            self._follower.close()
+
+    def queue(self) -> dict[str, int]:
+        """Returns the number of raw files by state; zeros when cubes are made on demand only."""
+        return dict.fromkeys(STATES, 0) if self._follower is None else self._follower.counts()
 
 
 class FITSGenProtocol(Protocol):
-    """One housekeeping row: `GFITS_CUBES`, cubes reported since start."""
+    """One housekeeping row: cubes reported since start, and the queue of raw files."""
 
     controller: FITSGenController
 
+    def start(self) -> None:
+        """Begins to follow the raw files of the site."""
+        self.controller.start()
+
+    def quit(self) -> None:
+        """Ends following."""
+        self.controller.stop()
+
+    def get_status(self) -> dict[str, Any]:
+        """Returns the queue of raw files."""
+        return {"queue": self.controller.queue()}
+
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns one housekeeping row."""
-        return {"GFITS_CUBES": self.controller.cubes}
+        queue = self.controller.queue()
+        return {
+            "GFITS_CUBES": self.controller.cubes,
+            "GFITS_QUEUE_WAITING": queue[WAITING] + queue[PROCESSING],
+            "GFITS_QUEUE_DONE": queue[DONE],
+            "GFITS_QUEUE_FAILED": queue[FAILED],
+        }
 
 
 def make_controller(context: ServerContext) -> FITSGenController:
     """Makes the controller of the server, or of a dry run."""
-    return FITSGenController(context.dry_run, int(context.settings.get("MAX_CYCLES", MAX_CYCLES)))
+    settings = context.settings
+    automatic = bool(settings.get("AUTOMATIC", True)) and not context.dry_run
+    return FITSGenController(
+        context.dry_run,
+        int(settings.get("MAX_CYCLES", MAX_CYCLES)),
+        int(settings.get("WORKERS", WORKERS)),
+        Path(get_data_storage_location()) if automatic else None,
+    )
 
 
 def site_folder(location: Path | None) -> Path:

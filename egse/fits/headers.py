@@ -11,6 +11,7 @@ from egse.fee.geometry import COLUMNS
 from egse.fee.timing import internal_period
 from egse.fits.camera import CameraFacts
 from egse.fits.plan import CubePlan, Exposure
+from egse.h5 import parse_file_name
 from egse.storage.naming import utc_text
 from egse.version import VERSION
 
@@ -61,6 +62,8 @@ def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -
     header["TIMESYS"] = "UTC"
     header["CGSE"] = (VERSION, "version of the CGSE")
     header["NCYCLES"] = (plan.cycles, "readout cycles in the file")
+    header["LOSTFRM"] = (plan.lost_frames, "readouts of these cycles without images")
+    header["LOSTCYC"] = (lost_cycles(plan), "cycles between them that are not in the file")
     header["RAWFIRST"] = (first.path.name, "first raw file")
     header["RAWLAST"] = (plan.exposures[-1].path.name, "last raw file")
     return header
@@ -74,6 +77,20 @@ def cycle_time(plan: CubePlan) -> float:
     starts = sorted({exposure.path: exposure.timestamp for exposure in reversed(plan.exposures)}.values())
     spacing = min((b - a for a, b in pairwise(starts)), default=NOMINAL_CYCLE_TIME)
     return next((time for time in CYCLE_TIMES if abs(time - spacing) < 1.0), NOMINAL_CYCLE_TIME)
+
+
+def lost_cycles(plan: CubePlan) -> int:
+    """Returns how many cycles are missing between the first and the last one: by the numbers of the files, or by their times."""
+    found = sorted({exposure.path: exposure.timestamp for exposure in reversed(plan.exposures)}.items())
+    period = cycle_time(plan)
+    lost = 0
+    for (one, start), (two, following) in pairwise(found):
+        names = parse_file_name(one.name), parse_file_name(two.name)
+        by_time = round((following - start) / period) - 1
+        same_day = names[0] and names[1] and names[0][:2] == names[1][:2]
+        by_number = names[1][2] - names[0][2] - 1 if names[0] and names[1] and same_day else 0
+        lost += max(0, by_time, by_number)
+    return lost
 
 
 def image_header(

@@ -71,10 +71,12 @@ class CubePlan:
     Attributes:
         exposures: at least one.
         cycles: number of raw files they come from.
+        lost_frames: readouts of these cycles without image data (4 belong to a cycle, 1 in internal synchronisation).
     """
 
     exposures: list[Exposure] = field(default_factory=list)
     cycles: int = 0
+    lost_frames: int = 0
 
     @property
     def first(self) -> Exposure:
@@ -110,6 +112,7 @@ def plan_cubes(paths: Iterable[Path], max_cycles: int = MAX_CYCLES) -> list[Cube
             plans.append(current)
         current.exposures += exposures
         current.cycles += 1
+        current.lost_frames += max(0, (1 if exposures[0].attributes.get("sync_sel") else 4) - len(exposures))
     return plans
 
 

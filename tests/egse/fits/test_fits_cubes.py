@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -167,6 +168,27 @@ def test_flipped_and_lost_on_the_link(site_folder: Path, tmp_path: Path, make_ca
         assert lossy["IMAGE_2_F"].header["LOSTROWS"] == 7
         assert not lossy["IMAGE_2_F"].data[0, :7].any()
         assert np.array_equal(lossy["IMAGE_2_F"].data[0, 7:], good["IMAGE_2_F"].data[0, 7:])
+
+
+def test_gaps_are_marked(site_folder: Path, tmp_path: Path, make_camera: Any) -> None:
+    """A readout without images, and a cycle that is not there, are counted in the primary header; times tell where."""
+    camera = make_camera(tmp_path / "run")
+    camera.to_dump()
+    camera.acquire(3)
+    first, second, third = (
+        path for plan in plan_cubes(camera.close()) for path in dict.fromkeys(e.path for e in plan.exposures)
+    )
+    second.unlink()
+    with h5py.File(first, "r+") as file:
+        for name in list(file["3/data"]):
+            del file[f"3/data/{name}"]
+    (plan,) = plan_cubes([first, third])
+    path = CubeWriter(plan, CameraFacts(), "LAB", OBSID).write(tmp_path / "c.fits")
+    header = fits.getheader(path)
+    assert (header["LOSTFRM"], header["LOSTCYC"], header["NCYCLES"]) == (1, 1, 2)
+    with fits.open(path) as hdus:
+        assert hdus["WCS-TAB_1_E"].data["TIME"] == pytest.approx([0, 50], abs=1e-3)
+        assert len(hdus["WCS-TAB_4_E"].data) == 1
 
 
 def is_first_packet_of_2_f(packet: bytes) -> bool:
