@@ -26,7 +26,7 @@ from egse.fee.image import Detector
 from egse.fee.light import Exposure
 from egse.fits import CameraFacts, CubeWriter, plan_cubes
 from egse.h5 import FORMAT_VERSIONS, PACKED_VERSION, CycleWriter, Kind, convert_file
-from egse.h5.table import PACKET_DTYPE
+from egse.h5.table import PACKET_DTYPE, packet_table
 from egse.rmap.crc import rmap_crc
 
 ROUNDS = 3
@@ -96,6 +96,8 @@ def _write(folder: Path, frames: list[list[memoryview]], version: tuple[int, int
             frame.attributes(FIELDS)
             frame.timecode(number, time.time())
             frame.packets(payloads)
+            if version != PACKED_VERSION:
+                packet_table(payloads)  # 2.6 has no place for it, so the writer does not make it
     elapsed = time.perf_counter() - started
     path.unlink()
     return elapsed
