@@ -49,7 +49,7 @@ from camtest.core.exec import Abort, building_block
 from egse.aeu.aeu import AWGProxy, LoopBack, OperatingMode
 from egse.aeu.lines import LINES, Camera, CameraLines
 from egse.aeu.selftest import RUNNING, describe_selftest
-from egse.aeu.waveforms import AMPLITUDE, CLOCK_FREQUENCY, F_CAM_PERIOD, OFFSET, sync_waveforms
+from egse.aeu.waveforms import AMPLITUDE, CLOCK_FREQUENCY, F_CAM_PERIOD, OFFSET, SyncWaveforms, sync_waveforms
 from egse.command import Range, Unit
 
 __all__ = [
@@ -269,11 +269,12 @@ def n_cam_sync_enable(image_cycle_time: ImageCycleTime, svm_nom: Switch, svm_red
     """
     if image_cycle_time == F_CAM_PERIOD:
         raise Abort(f"{F_CAM_PERIOD} s is the cycle of the F-CAM: call f_cam_sync_enable")
-    _start_generators("N", float(image_cycle_time))
+    waves = _waveforms("N", float(image_cycle_time))
+    _stop_generators()
     rio = crio()
     rio.set_n_cam_clock_status(1, 1)
     rio.set_svm_clock_status(svm_nom, svm_red, svm_nom, svm_red)
-    awg(2).align()
+    _start_generators(waves)  # now, so that the first pulse that the camera sees is a long one
     faulty = [*rio.get_n_cam_clock_quality(), *rio.get_svm_clock_quality()]
     if any(faulty):
         raise Abort(
@@ -301,10 +302,11 @@ def f_cam_sync_enable() -> None:
     Raises:
         Abort: when the camera is off, or a clock is missing.
     """
-    _start_generators("F", F_CAM_PERIOD)
+    waves = _waveforms("F", F_CAM_PERIOD)
+    _stop_generators()
     rio = crio()
     rio.set_f_cam_clock_status(1, 0, 1, 0)
-    awg(2).align()
+    _start_generators(waves)
     faulty = list(rio.get_f_cam_clock_quality())
     if any(faulty):
         raise Abort(
@@ -326,14 +328,18 @@ def _clocks(camera: Camera) -> tuple[int, ...]:
     return tuple(camera_calls(camera)["clocks"]())
 
 
-def _start_generators(camera: Camera, image_cycle_time: float) -> None:
+def _waveforms(camera: Camera, image_cycle_time: float) -> SyncWaveforms:
+    """Returns the waveforms for a camera that may be synchronised."""
     _require_mode(OperatingMode.FC_TVAC, f"synchronise the {camera}-CAM")
     if not camera_calls(camera)["is_on"]():
         raise Abort(f"The {camera}-CAM is off: call {camera.lower()}_cam_swon first")
     try:
-        waves = sync_waveforms(image_cycle_time)
+        return sync_waveforms(image_cycle_time)
     except ValueError as exc:
         raise Abort(str(exc)) from exc
+
+
+def _start_generators(waves: SyncWaveforms) -> None:
     clock, sync = awg(1), awg(2)
     clock.set_channel(1)
     clock.set_waveform_type("SQUARE")
@@ -341,12 +347,13 @@ def _start_generators(camera: Camera, image_cycle_time: float) -> None:
     _switch_output_on(clock)
     sync.load_arb1_data(waves.readout)
     sync.load_arb2_data(waves.heater)
-    for channel in (1, 2):
+    for channel in (2, 1):
         sync.set_channel(channel)
         sync.set_waveform_type("ARB")
         sync.set_arb_waveform("ARB1" if channel == 1 else "ARB2")
         sync.set_frequency(waves.frequency)
         _switch_output_on(sync)
+    sync.align()
 
 
 def _switch_output_on(generator: AWGProxy) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from egse.fee.sync import Pulse
+from egse.fee.timing import READOUT_PERIOD
 
 NEVER: Final = 1e15
 """A time that does not come [s]."""
@@ -63,6 +64,16 @@ class CameraFeed:
     def powers_fpga(self) -> bool:
         """True when the FPGA of the FEE works."""
         return self.voltages[DIGITAL_LINE] >= ON_FROM
+
+    def fresh_train(self, now: float) -> PulseTrain | None:
+        """Returns the train; one that has just begun begins now, so that its first pulse is not lost on the way.
+
+        Messages between the simulators take some time, which is long on a fast clock.
+        """
+        train = self.train
+        if train is None or now - train.start >= READOUT_PERIOD:
+            return train
+        return replace(train, start=now - train.pulses[0][0])
 
     def to_json(self, now: float) -> dict[str, Any]:
         """Returns the feed as JSON values; times are relative to `now` [s], for clocks differ between processes."""

@@ -208,7 +208,7 @@ class NFEEModel:
         """
         self._now = now
         if not isinstance(self.sync, TrainGenerator) or not _is_same(self.sync, feed):
-            self.sync = TrainGenerator(feed.train)
+            self.sync = TrainGenerator(feed.fresh_train(now))
             self.sync.skip_until(now)
         if feed.powers_fpga and not self.powered:
             self.powered = True

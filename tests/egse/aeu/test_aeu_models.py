@@ -8,6 +8,8 @@ from egse.aeu.lines import F_CAM, LEDS, LINES, N_CAM, CameraLines, OperatingMode
 from egse.aeu.rack import AEUModel
 from egse.aeu.selftest import describe_selftest
 from egse.aeu.waveforms import decode_samples, encode_samples, pulses_in, sync_waveforms
+from egse.fee.feed import CameraFeed, PulseTrain
+from egse.fee.model import NFEEModel
 from egse.simulator import FaultError, Session
 from egse.simulator.faults import Send
 
@@ -339,3 +341,17 @@ def test_too_many_points(bench: Bench) -> None:
     bench.send("AWG2", b"ARB1 #516400" + bytes(16400))
     assert bench.send("AWG2", "EER?") == "-27"
     assert bench.send("AWG2", "*IDN?").startswith("THURLBY")
+
+
+def test_the_first_pulse_is_not_lost_on_the_way() -> None:
+    train = PulseTrain(1, 100.0, 25.0, ((0.0, True), (6.25, False), (12.5, False), (18.75, False)))
+    volts = (34.7, 16.05, 6.65, 6.65, -6.65, 4.55)
+    fee = NFEEModel("fm", pixels=False)
+    fee.feed(CameraFeed(volts, train), 101.0)  # a message that took a second
+    assert (fee.sync.next.time, fee.sync.next.long) == (101.0, True)
+    fee.step(101.0)
+    fee.feed(CameraFeed(volts, train), 102.0)  # the same train goes on undisturbed
+    assert (fee.sync.next.time, fee.sync.next.long) == (107.25, False)
+    late = NFEEModel("fm", pixels=False)
+    late.feed(CameraFeed(volts, train), 110.0)  # started later, in the middle of a cycle
+    assert (late.sync.next.time, late.sync.next.long) == (112.5, False)
