@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from egse.context import follow_setup, set_command_context
 from egse.env import VARIABLES
 from egse.site.layout import SiteLayout
 from egse.site.ports import busy_ports, release_block
@@ -84,3 +85,11 @@ def in_sandbox(sandbox: Sandbox) -> Iterator[Sandbox]:
     """The running sandbox, joined by this process."""
     with sandbox.joined():
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def _context_of_commands() -> Iterator[None]:
+    """What one test sets for the commands of this process is not there in the next one."""
+    yield
+    follow_setup(None)
+    set_command_context(obsid="", setup="")

@@ -24,7 +24,10 @@ def h5() -> None:
 @click.argument("path", type=_PATH)
 @click.option("--tree", is_flag=True, help="Groups and datasets instead of a summary.")
 def show(path: Path, tree: bool) -> None:
-    """Shows what is in a raw file."""
+    """Shows what is in a raw file.
+
+    Example: cgse h5 show 20260101_CSL1_N-FEE_SPW_00001.hdf5 --tree
+    """
     try:
         with get_file(path) as file:
             click.echo(show_groups(file) if tree else show_file(file))

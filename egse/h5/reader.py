@@ -84,7 +84,8 @@ def get_attributes(file: h5py.File, frame: int) -> dict[str, int]:
     path = f"{frame}/data"
     if path not in file:
         return {}
-    return {name: int(value) for name, value in file[path].attrs.items()}
+    # Lists, such as the numbers of suspect packets, are no parameters of the readout.
+    return {name: int(value) for name, value in file[path].attrs.items() if np.ndim(value) == 0}
 
 
 def packet_count(file: h5py.File, frame: int) -> int:

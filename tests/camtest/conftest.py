@@ -11,7 +11,6 @@ import pytest
 from camtest.core import observation, services
 from camtest.state import GlobalState
 from egse.confman import ObservationError
-from egse.context import follow_setup, set_command_context
 from egse.storage import StorageError
 
 
@@ -115,11 +114,3 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCore]:
     fake.away = False
     observation.finish_observation("interrupted", "the test ended")
     observation._current = None
-
-
-@pytest.fixture(autouse=True)
-def _context_of_commands() -> Iterator[None]:
-    """What one test sets for the commands of this process is not there in the next one."""
-    yield
-    follow_setup(None)
-    set_command_context(obsid="", setup="")

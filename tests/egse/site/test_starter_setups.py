@@ -124,7 +124,9 @@ def test_starters_print_as_text_and_in_a_notebook(setup: Setup) -> None:
 
 
 def test_all_maps_of_all_models_are_valid(repository: Path) -> None:
-    files = sorted((repository / "data/common").rglob("*.yaml"))
+    files = sorted(
+        path for path in (repository / "data/common").rglob("*.yaml") if path.parent.name != "f-fee"
+    )
     assert len(files) >= 12
     for path in files:
         assert read_yaml(path)["name"] == path.stem
