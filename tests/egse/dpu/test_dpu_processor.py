@@ -24,7 +24,7 @@ from egse.fee import n_fee_mode
 from egse.h5 import DATA_ATTRIBUTES, get_attributes, get_file, packets, read_images
 from egse.zmq import MessageIdentifier
 
-SPEED = 40.0
+SPEED = 20.0
 FEW_ROWS = {
     "row_start": 4490,
     "row_end": 4519,
