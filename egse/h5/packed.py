@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.fee.geometry import frame_layout
+from egse.h5.extents import Extents
 from egse.h5.names import PACKED_VERSION
 from egse.h5.table import data_packets, expected_packets, find_gaps, packet_table
 
@@ -156,6 +157,19 @@ class PacketGroup(_Presenting, h5py.Group):  # type: ignore[misc]
     def stored(self, name: str) -> h5py.Dataset:
         """Returns the dataset `packets`, `headers` or `gaps`."""
         return super().__getitem__(name)
+
+    def extents(self) -> Extents | None:
+        """Returns where the packets lie in the file; None when there are none, or when they can only be read through HDF5."""
+        stored = self.stored("packets") if self._has("packets") and len(self.table) else None
+        if stored is None or self.file.mode != "r" or self.file.driver != "sec2":
+            return None
+        start, size = stored.id.get_offset(), stored.id.get_storage_size()
+        offsets, sizes = self.table["offset"].astype(np.int64), self.table["size"].astype(np.int64)
+        if start is None or size != stored.size or stored.dtype != np.uint8 or stored.compression is not None:
+            return None
+        if int((offsets + sizes).max()) > size:
+            raise OSError(f"{self.name}: the table of headers points beyond the packets")
+        return Extents(self.file.id.get_vfd_handle(), start + offsets, sizes)
 
     def __len__(self) -> int:
         return len(self.table)

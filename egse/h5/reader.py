@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.fee.geometry import frame_layout
+from egse.h5.extents import Extents, find_extents
 from egse.h5.packed import PacketGroup, RawFile, is_packed
 from egse.h5.table import data_packets, expected_packets, find_gaps, packet_crc, packet_table
 from egse.spw import HEADER_SIZE
@@ -118,10 +119,38 @@ def packets(file: h5py.File, frame: int, allocate: Allocate = _new_memory) -> li
     path = f"{frame}/data"
     if path not in file:
         return []
+    extents = packet_extents(file, frame)
+    if extents is None:
+        data = file[path]
+        return (
+            _slices(data, allocate) if isinstance(data, PacketGroup) else _single_datasets(data.id, allocate)
+        )
+    buffer = allocate(int(extents.sizes.sum()))
+    extents.read(buffer)
+    stops = np.cumsum(extents.sizes)
+    starts = stops - extents.sizes
+    return [buffer[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
+def packet_extents(file: h5py.File, frame: int) -> Extents | None:
+    """Returns where the packets of a frame lie in the file, so that they can be read without HDF5.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+
+    Returns:
+        Their places; None when there are no packets, or when they can only be read through HDF5.
+    """
+    path = f"{frame}/data"
+    if path not in file:
+        return None
     data = file[path]
-    if isinstance(data, PacketGroup):
-        return _slices(data, allocate)
-    group = data.id
+    return data.extents() if isinstance(data, PacketGroup) else find_extents(data)
+
+
+def _single_datasets(group: Any, allocate: Allocate) -> list[NDArray[np.uint8]]:
+    """Reads the packets of layout 2.6 one by one through HDF5."""
     datasets = [h5py.h5d.open(group, str(number).encode("ascii")) for number in range(group.get_num_objs())]
     lengths = [dataset.shape[0] for dataset in datasets]
     buffer = allocate(sum(lengths))
