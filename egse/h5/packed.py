@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import h5py
@@ -47,15 +47,21 @@ class PackedPackets:
         """Takes packets; they must not change before `flush`."""
         self._pending += [memoryview(payload).cast("B") for payload in payloads]
 
-    def flush(self) -> None:
-        """Writes what was taken since the last time, behind what is there already."""
+    def flush(self, crcs: Mapping[int, int] | None = None) -> None:
+        """Writes what was taken since the last time, behind what is there already.
+
+        Args:
+            crcs: CRC-32 of packets, by their numbers, that are not any more what was received.
+        """
         if not self._pending:
             return
         payloads = self._earlier() + self._pending
         table = packet_table(payloads)
+        for number, crc in (crcs or {}).items():
+            table["crc"][number] = crc
         self._write(payloads, int(table["size"].sum()))
         self._data.create_dataset("headers", data=table)
-        attributes = {name: int(value) for name, value in self._data.attrs.items()}
+        attributes = {name: int(value) for name, value in self._data.attrs.items() if np.ndim(value) == 0}
         layout = frame_layout(attributes)
         expected = expected_packets(layout, "v_end" in attributes and "sensor_sel" in attributes, table)
         self._data.create_dataset("gaps", data=find_gaps(data_packets(table)["sequence_counter"], expected))

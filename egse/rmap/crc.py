@@ -19,4 +19,4 @@ def rmap_crc(data: bytes | bytearray | memoryview) -> int:
     """
     # Up to 512 bytes fastcrc is the faster of the two compiled libraries, above it anycrc (5 times). On headers the call of
     # this function takes as long as the CRC, so it does nothing else.
-    return _short(data, 0) if len(data) < 513 else _long(data)  # type: ignore[no-any-return]
+    return _short(data, 0) if len(data) < 513 else _long(data)
