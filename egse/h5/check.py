@@ -38,6 +38,7 @@ from egse.h5.reader import (
     packet_gaps,
     packet_headers,
     packet_verdicts,
+    suspect_packets,
 )
 from egse.h5.table import data_packets
 from egse.rmap import RMAPError, decode_command
