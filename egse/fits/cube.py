@@ -14,7 +14,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from egse.decorators import fail_point
@@ -22,9 +21,13 @@ from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, fra
 from egse.files import create_file, fsync_folder, make_folder
 from egse.fits import headers as make
 from egse.fits.camera import CameraFacts
+from egse.fits.cards import Cards, padded
 from egse.fits.plan import CubePlan, Exposure
 from egse.h5 import SideImage, get_file
 from egse.h5.images import Scratch, read_raw_images
+
+_CHUNK = 2**18
+"""So many bytes of pixels [bytes] are turned into what FITS stores, and written, at a time: they stay in the processor's cache."""
 
 PRODUCTS = ("SPRE", "SOVER", "POVER", "IMAGE")
 
@@ -38,10 +41,11 @@ class _Extension:
     """An image extension and its place in the file."""
 
     product: str
-    header: fits.Header
+    header: Cards
     shape: tuple[int, int, int]
     header_at: int = 0
     data_at: int = 0
+    lost_rows: int = 0
 
     @property
     def layer_size(self) -> int:
@@ -109,7 +113,7 @@ class CubeWriter:
     # -- layout ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self, descriptor: int) -> None:
-        primary = make.header_bytes(make.primary_header(self._plan, self._camera, self._site, self._obsid))
+        primary = make.primary_header(self._plan, self._camera, self._site, self._obsid).encode()
         os.pwrite(descriptor, primary, 0)
         self._size = len(primary)
         keys = {(exposure.code, side) for exposure in self._plan.exposures for side in exposure.sides}
@@ -128,14 +132,14 @@ class CubeWriter:
             if rows and columns:
                 extension = self._extension(product, ccd, side, (len(exposures), rows, columns), exposures[0])
                 extension.header_at = self._size
-                extension.data_at = self._size + make.header_size(extension.header)
-                self._size = extension.data_at + make.padded(len(exposures) * extension.layer_size)
+                extension.data_at = self._size + len(extension.header.encode())
+                self._size = extension.data_at + padded(len(exposures) * extension.layer_size)
                 extensions.append(extension)
         self._extensions[code, side] = extensions
         times = np.array([exposure.timestamp for exposure in exposures]) - self._plan.first.timestamp
-        table = make.header_bytes(make.time_table_header(ccd, side, len(exposures)))
+        table = make.time_table_header(ccd, side, len(exposures)).encode()
         self._tables.append((self._size, table, times))
-        self._size += len(table) + make.padded(times.size * 8)
+        self._size += len(table) + padded(times.size * 8)
 
     def _extension(
         self, product: str, ccd: int, side: str, shape: tuple[int, int, int], first: Exposure
@@ -157,7 +161,9 @@ class CubeWriter:
                 for exposure in group:
                     if self._is_ending():
                         raise CubesAbandonedError("the process ends; the cubes are made at its next start")
-                    images = read_raw_images(file, exposure.frame, self._camera.bin_to_id, self._scratch)
+                    images = read_raw_images(
+                        file, exposure.frame, self._camera.bin_to_id, self._scratch, exposure.attributes
+                    )
                     for side in exposure.sides:
                         key = (exposure.code, side)
                         layer = layers.get(key, 0)
@@ -179,8 +185,10 @@ class CubeWriter:
                     f"{extension.header['EXTNAME']}: {pixels.shape} pixels, not {extension.shape[1:]}"
                 )
             place = extension.data_at + layer * extension.layer_size
-            _write_all(descriptor, self._stored(pixels), place)
-            extension.header["LOSTROWS"] += _lost_rows(image, extension.product)
+            step = max(1, _CHUNK // (2 * pixels.shape[1]))
+            for row in range(0, len(pixels), step):
+                place = _write_all(descriptor, self._stored(pixels[row : row + step]), place)
+            extension.lost_rows += _lost_rows(image, extension.product)
 
     def _stored(self, pixels: NDArray[np.uint16]) -> memoryview:
         """Returns pixels as FITS stores unsigned 16-bit integers: minus 32768, big-endian.
@@ -196,7 +204,8 @@ class CubeWriter:
     def _write_headers(self, descriptor: int) -> None:
         for extensions in self._extensions.values():
             for extension in extensions:
-                os.pwrite(descriptor, make.header_bytes(extension.header), extension.header_at)
+                extension.header["LOSTROWS"] = extension.lost_rows
+                os.pwrite(descriptor, extension.header.encode(), extension.header_at)
 
 
 def _shapes(exposure: Exposure) -> dict[str, tuple[int, int]]:
@@ -234,8 +243,10 @@ def _lost_rows(image: SideImage, product: str) -> int:
     return int(missing.size)
 
 
-def _write_all(descriptor: int, data: memoryview, place: int) -> None:
+def _write_all(descriptor: int, data: memoryview, place: int) -> int:
+    """Writes bytes at a place of a file; returns the place behind them."""
     while data:
         written = os.pwrite(descriptor, data, place)
         place += written
         data = data[written:]
+    return place

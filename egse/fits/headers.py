@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from astropy.io import fits
-
 from egse.fee import CYCLE_TIMES, order_codes, readout_time
 from egse.fee.geometry import COLUMNS
 from egse.fee.timing import internal_period
 from egse.fits.camera import CameraFacts
+from egse.fits.cards import Cards
 from egse.fits.plan import CubePlan, Exposure
 from egse.h5 import parse_file_name
 from egse.storage.naming import utc_text
 from egse.version import VERSION
 
 LEVEL = 2
-BLOCK = 2880
 NOMINAL_CYCLE_TIME = 25.0
 
 
@@ -25,7 +23,7 @@ def date_obs(timestamp: float) -> str:
     return utc_text(timestamp).removesuffix("+0000")
 
 
-def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -> fits.Header:
+def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -> Cards:
     """Returns the primary header of a cube.
 
     Args:
@@ -36,7 +34,7 @@ def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -
     """
     first, fields = plan.first, plan.first.attributes
     order = [camera.bin_to_id[code] for code in order_codes(fields["ccd_readout_order"])]
-    header = fits.Header()
+    header = Cards()
     header["SIMPLE"] = (True, "conforms to FITS standard")
     header["BITPIX"] = (8, "array data type")
     header["NAXIS"] = (0, "number of array dimensions")
@@ -95,7 +93,7 @@ def lost_cycles(plan: CubePlan) -> int:
 
 def image_header(
     name: str, ccd: int, side: str, shape: tuple[int, int, int], first: Exposure, site: str, obsid: str
-) -> fits.Header:
+) -> Cards:
     """Returns the header that all image extensions have.
 
     Args:
@@ -107,7 +105,7 @@ def image_header(
         site: site id.
         obsid: full obsid.
     """
-    header = fits.Header()
+    header = Cards()
     header["XTENSION"] = ("IMAGE", "image extension")
     header["BITPIX"] = (16, "array data type")
     header["NAXIS"] = (3, "number of array dimensions")
@@ -131,14 +129,14 @@ def image_header(
     return header
 
 
-def add_focal_length(header: fits.Header, camera: CameraFacts) -> None:
+def add_focal_length(header: Cards, camera: CameraFacts) -> None:
     """Adds what IMAGE and POVER have in common."""
     if camera.focal_length is not None:
         header["FOCALLEN"] = (camera.focal_length, "focal length [mm]")
 
 
 def add_focal_plane(
-    header: fits.Header, camera: CameraFacts, ccd: int, side: str, columns: int, row_start: int
+    header: Cards, camera: CameraFacts, ccd: int, side: str, columns: int, row_start: int
 ) -> None:
     """Adds the coordinates in the focal plane (x, y in mm) that IMAGE has.
 
@@ -170,9 +168,9 @@ def add_focal_plane(
     header["CRPIX2"] = (1 - row_start, "CCD origin relative to the image")
 
 
-def time_table_header(ccd: int, side: str, exposures: int) -> fits.Header:
+def time_table_header(ccd: int, side: str, exposures: int) -> Cards:
     """Returns the header of a WCS-TAB extension: one column, TIME [s]."""
-    header = fits.Header()
+    header = Cards()
     header["XTENSION"] = ("BINTABLE", "binary table extension")
     header["BITPIX"] = 8
     header["NAXIS"] = 2
@@ -186,19 +184,3 @@ def time_table_header(ccd: int, side: str, exposures: int) -> fits.Header:
     header["TUNIT1"] = "s"
     header["EXTNAME"] = f"WCS-TAB_{ccd}_{side}"
     return header
-
-
-def header_bytes(header: fits.Header) -> bytes:
-    """Returns a header as it stands in the file: a multiple of 2880 bytes."""
-    data: bytes = header.tostring(sep="", endcard=True, padding=True).encode("ascii")
-    return data
-
-
-def header_size(header: fits.Header) -> int:
-    """Returns how long `header_bytes` is [bytes]; no card of these headers needs more than one line of 80."""
-    return padded(80 * (len(header) + 1))
-
-
-def padded(size: int) -> int:
-    """Returns a size rounded up to whole FITS blocks."""
-    return -(-size // BLOCK) * BLOCK

@@ -35,6 +35,8 @@ from egse.h5.reader import (
     show_attributes,
     show_file,
     show_groups,
+    spoiled_packets,
+    suspect_packets,
 )
 from egse.h5.spool import Kind, Record, SpoolError, SpoolReader, SpoolWriter
 from egse.h5.writer import CycleWriter, FrameWriter
@@ -86,4 +88,6 @@ __all__ = [
     "show_file",
     "show_groups",
     "sides_in_frame",
+    "spoiled_packets",
+    "suspect_packets",
 ]

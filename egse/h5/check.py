@@ -38,6 +38,7 @@ from egse.h5.reader import (
     packet_gaps,
     packet_headers,
     packet_verdicts,
+    suspect_packets,
 )
 from egse.h5.table import data_packets
 from egse.rmap import RMAPError, decode_command
@@ -75,7 +76,7 @@ class FrameReport:
         timecode: 0..63, None without one.
         timestamp: reception of the timecode, UTC text; empty without one.
         packets: data and overscan packets.
-        bad: packets whose header, length or CRC is wrong.
+        bad: packets whose header, length or CRC is wrong, or that did not fit into their readout on arrival.
         lost: packets that did not arrive.
         size: bytes in the packets.
         attributes: register fields.
@@ -271,9 +272,14 @@ def _check_data(file: h5py.File, frame: FrameReport, report: FileReport) -> None
         return
     frame.packets, frame.size = len(table), int(table["size"].sum())
     frame.bad, frame.lost = int((~good).sum()), int(gaps["count"].sum())
-    if frame.bad:
-        which = _some(np.flatnonzero(~good).tolist())
-        report.error(where, f"{frame.bad} packets are spoiled (header, length or CRC): {which}")
+    suspects = suspect_packets(file, frame.number)
+    spoiled = np.flatnonzero(~good & ~(np.isin(np.arange(good.size), suspects) & (table["valid"] != 0)))
+    if spoiled.size:
+        which = _some(spoiled.tolist())
+        report.error(where, f"{spoiled.size} packets are spoiled (header, length or CRC): {which}")
+    if suspects:
+        which = _some(suspects)
+        report.error(where, f"{len(suspects)} packets did not fit into their readout on arrival: {which}")
     for gap in gaps:
         last = gap["first"] + gap["count"] - 1
         report.error(where, f"{gap['count']} packets are missing: sequence counter {gap['first']} to {last}")

@@ -1,6 +1,7 @@
 """Turns raw files of format 2.6 into 3.0 and back, without loss: every dataset, attribute and packet, byte for byte.
 
-What the ICD does not know (further groups, attributes) is copied as it is. The version number that a file had before is kept
+The verdicts on packets go with them: `suspect_packets` as it is; a packet that is not any more what its CRC-32 in a 3.0 file says is named in
+attributes of the 2.6 file (`spoiled_packets`, `spoiled_crcs`), from which the CRC comes back. What the ICD does not know (further groups, attributes) is copied as it is. The version number that a file had before is kept
 in the attributes of `/versions/format_version` when it was another than 2.6, and comes back.
 """
 
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from egse.files import create_file, fsync_folder
-from egse.h5.names import FORMAT_VERSION, FORMAT_VERSIONS, PACKED_VERSION
+from egse.h5.names import FORMAT_VERSION, FORMAT_VERSIONS, PACKED_VERSION, SPOILED_CRCS, SPOILED_PACKETS
 from egse.h5.packed import PackedPackets, PacketGroup, format_version
-from egse.h5.reader import get_file, packets
+from egse.h5.reader import get_file, packets, spoiled_packets
 from egse.h5.writer import PART_SUFFIX, PacketStore
 
 _BEFORE = "version_before"
@@ -77,6 +79,8 @@ def _copy(old: h5py.File, new: h5py.File, version: tuple[int, int], descriptor: 
 
 def _copy_attributes(old: h5py.Group, new: h5py.Group) -> None:
     for name in old.attrs:
+        if name in (SPOILED_PACKETS, SPOILED_CRCS):
+            continue  # a matter of the packets
         attribute = old.attrs.get_id(name)
         new.attrs.create(name, old.attrs[name], shape=attribute.shape, dtype=attribute.dtype)
 
@@ -94,11 +98,15 @@ def _copy_frame(
         _copy_attributes(frame["data"], data)
         _refuse_others(frame["data"])
         payloads = [packet.data for packet in packets(old, number)]
+        spoiled = spoiled_packets(old, number)
         if version == PACKED_VERSION:
             packed = PackedPackets(data, descriptor)
             packed.append(payloads)
-            packed.flush()
+            packed.flush(spoiled)
         else:
+            if spoiled:
+                data.attrs[SPOILED_PACKETS] = np.fromiter(spoiled, np.uint32)
+                data.attrs[SPOILED_CRCS] = np.fromiter(spoiled.values(), np.uint32)
             store = PacketStore()
             for index, payload in enumerate(payloads):
                 store.write(data, str(index), payload)

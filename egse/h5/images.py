@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN, FrameLayout, frame_layout
 from egse.fee.numbering import FM_NUMBERING
-from egse.h5.reader import get_attributes, packets
+from egse.h5.extents import Extents
+from egse.h5.reader import get_attributes, packet_extents, packets
 from egse.spw import HEADER_SIZE, CCDSide, PacketKind, decode_headers
 
 
@@ -139,18 +140,73 @@ def raw_sides_in_frame(
     if not payloads:
         return []
     headers = decode_headers([payload.data for payload in payloads])
+    parts = _InMemory(payloads)
+    return _sides(parts, headers, frame_layout(attributes), ccd_bin_to_id, scratch or Scratch())
+
+
+class _Parts(Protocol):
+    """The pixels of packets, by the number of the packet."""
+
+    sizes: NDArray[np.int64]
+    """How many bytes of pixels each packet has."""
+
+    def part(self, number: int) -> NDArray[np.uint8]:
+        """Returns the pixels of one packet, big-endian."""
+
+    def join(self, numbers: list[int], out: NDArray[np.uint8]) -> None:
+        """Puts the pixels of packets one after the other; they fill `out`."""
+
+
+class _InMemory:
+    """Packets in memory."""
+
+    def __init__(self, payloads: Sequence[NDArray[np.uint8]]) -> None:
+        self._payloads = payloads
+        self.sizes = np.array([payload.size for payload in payloads]) - HEADER_SIZE
+
+    def part(self, number: int) -> NDArray[np.uint8]:
+        return self._payloads[number][HEADER_SIZE:]
+
+    def join(self, numbers: list[int], out: NDArray[np.uint8]) -> None:
+        np.concatenate([self.part(number) for number in numbers], out=out)
+
+
+class _InFile:
+    """Packets in a raw file: their pixels are read straight to where they belong."""
+
+    def __init__(self, extents: Extents) -> None:
+        self._extents = extents
+        self.sizes = extents.sizes - HEADER_SIZE
+
+    def part(self, number: int) -> NDArray[np.uint8]:
+        pixels = np.empty(self.sizes[number], np.uint8)
+        self._extents.read_into(number, HEADER_SIZE, pixels)
+        return pixels
+
+    def join(self, numbers: list[int], out: NDArray[np.uint8]) -> None:
+        start = 0
+        for number, size in zip(numbers, self.sizes[numbers].tolist(), strict=True):
+            self._extents.read_into(number, HEADER_SIZE, out[start : start + size])
+            start += size
+
+
+def _sides(
+    parts: _Parts,
+    headers: NDArray[Any],
+    layout: FrameLayout,
+    ccd_bin_to_id: Sequence[int],
+    scratch: Scratch,
+) -> list[SideImage]:
     keys = sorted(set(zip(headers["ccd_number"].tolist(), headers["ccd_side"].tolist(), strict=True)))
-    layout = frame_layout(attributes)
-    scratch = scratch or Scratch()
     size = (layout.image_rows + layout.overscan_rows) * layout.columns * 2
     return [
-        _side(payloads, headers, ccd_bin_to_id[key[0]], key, layout, scratch.take(f"side {number}", size))
+        _side(parts, headers, ccd_bin_to_id[key[0]], key, layout, scratch.take(f"side {number}", size))
         for number, key in enumerate(keys)
     ]
 
 
 def _side(
-    payloads: Sequence[NDArray[np.uint8]],
+    parts: _Parts,
     headers: NDArray[Any],
     ccd: int,
     key: tuple[int, int],
@@ -164,9 +220,8 @@ def _side(
     overscan = np.flatnonzero(chosen & (headers["packet_type"] == PacketKind.OVERSCAN))
     first = -(-layout.image_rows // _rows_per_packet(layout))
     missing = [
-        _place_rows(payloads, headers, image, pixels[: layout.image_rows], 0, layout),
-        _place_rows(payloads, headers, overscan, pixels[layout.image_rows :], first, layout)
-        + layout.image_rows,
+        _place_rows(parts, headers, image, pixels[: layout.image_rows], 0, layout),
+        _place_rows(parts, headers, overscan, pixels[layout.image_rows :], first, layout) + layout.image_rows,
     ]
     return SideImage(
         ccd=ccd,
@@ -184,7 +239,7 @@ def _rows_per_packet(layout: FrameLayout) -> int:
 
 
 def _place_rows(
-    payloads: Sequence[NDArray[np.uint8]],
+    parts: _Parts,
     headers: NDArray[Any],
     indices: NDArray[np.intp],
     pixels: NDArray[np.uint16],
@@ -200,14 +255,16 @@ def _place_rows(
     Returns:
         Indices of the rows that did not arrive.
     """
-    parts = [payloads[index][HEADER_SIZE:] for index in indices.tolist()]
-    if sum(part.size for part in parts) == pixels.nbytes:
-        np.concatenate(parts or [np.empty(0, np.uint8)], out=pixels.reshape(-1).view(np.uint8))
+    numbers = indices.tolist()
+    if int(parts.sizes[indices].sum()) == pixels.nbytes:
+        if numbers:
+            parts.join(numbers, pixels.reshape(-1).view(np.uint8))
         return np.empty(0, dtype=np.intp)
     width, expected, rows_per_packet = layout.columns, len(pixels), _rows_per_packet(layout)
     slots = headers["sequence_counter"][indices].astype(np.intp) // len(layout.sides) - first_slot
     present = np.zeros(expected, dtype=np.bool_)
-    for part, slot in zip(parts, slots.tolist(), strict=True):
+    for number, slot in zip(numbers, slots.tolist(), strict=True):
+        part = parts.part(number)
         start = slot * rows_per_packet
         count = min(part.size // (2 * width), rows_per_packet, expected - start)
         if start < 0 or count <= 0:
@@ -239,7 +296,11 @@ def read_images(
 
 
 def read_raw_images(
-    file: h5py.File, frame: int, ccd_bin_to_id: Sequence[int], scratch: Scratch
+    file: h5py.File,
+    frame: int,
+    ccd_bin_to_id: Sequence[int],
+    scratch: Scratch,
+    attributes: Mapping[str, int] | None = None,
 ) -> list[SideImage]:
     """Reconstructs the images of one frame of a raw file, see `raw_sides_in_frame`.
 
@@ -248,6 +309,12 @@ def read_raw_images(
         frame: frame number 0..3.
         ccd_bin_to_id: CCD code of the FEE to the CGSE's number.
         scratch: memory for packets and pixels, which last until the next call with it.
+        attributes: the register fields of the frame when they are known already; read from the file when None.
     """
-    payloads = packets(file, frame, lambda size: scratch.take("packets", size))
-    return raw_sides_in_frame(payloads, get_attributes(file, frame), ccd_bin_to_id, scratch)
+    fields = get_attributes(file, frame) if attributes is None else attributes
+    extents = packet_extents(file, frame)
+    if extents is None or int(extents.sizes.min(initial=HEADER_SIZE)) < HEADER_SIZE:
+        payloads = packets(file, frame, lambda size: scratch.take("packets", size))
+        return raw_sides_in_frame(payloads, fields, ccd_bin_to_id, scratch)
+    headers = decode_headers(extents.heads(HEADER_SIZE))
+    return _sides(_InFile(extents), headers, frame_layout(fields), ccd_bin_to_id, scratch)

@@ -38,6 +38,16 @@ DATA_ATTRIBUTES = (
 )
 """Register fields stored with the data of every frame, as in effect for its readout."""
 
+SUSPECT_PACKETS = "suspect_packets"
+"""Attribute of `/N/data` that is there when packets did not fit into their readout: their numbers, see `egse.dpu.integrity`."""
+
+SPOILED_PACKETS = "spoiled_packets"
+"""Attribute of `/N/data` of a file of format 2.6 that was converted from 3.0: numbers of the packets that were not any more what had
+been received, by their CRC-32."""
+
+SPOILED_CRCS = "spoiled_crcs"
+"""Attribute beside it: the CRC-32 of these packets as they had been received."""
+
 HK_PACKET_LENGTH = 154
 HK_DATA_LENGTH = 144
 REGISTER_LENGTH = 2048

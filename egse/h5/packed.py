@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import h5py
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.fee.geometry import frame_layout
+from egse.h5.extents import Extents
 from egse.h5.names import PACKED_VERSION
 from egse.h5.table import data_packets, expected_packets, find_gaps, packet_table
 
@@ -46,15 +47,21 @@ class PackedPackets:
         """Takes packets; they must not change before `flush`."""
         self._pending += [memoryview(payload).cast("B") for payload in payloads]
 
-    def flush(self) -> None:
-        """Writes what was taken since the last time, behind what is there already."""
+    def flush(self, crcs: Mapping[int, int] | None = None) -> None:
+        """Writes what was taken since the last time, behind what is there already.
+
+        Args:
+            crcs: CRC-32 of packets, by their numbers, that are not any more what was received.
+        """
         if not self._pending:
             return
         payloads = self._earlier() + self._pending
         table = packet_table(payloads)
+        for number, crc in (crcs or {}).items():
+            table["crc"][number] = crc
         self._write(payloads, int(table["size"].sum()))
         self._data.create_dataset("headers", data=table)
-        attributes = {name: int(value) for name, value in self._data.attrs.items()}
+        attributes = {name: int(value) for name, value in self._data.attrs.items() if np.ndim(value) == 0}
         layout = frame_layout(attributes)
         expected = expected_packets(layout, "v_end" in attributes and "sensor_sel" in attributes, table)
         self._data.create_dataset("gaps", data=find_gaps(data_packets(table)["sequence_counter"], expected))
@@ -156,6 +163,19 @@ class PacketGroup(_Presenting, h5py.Group):  # type: ignore[misc]
     def stored(self, name: str) -> h5py.Dataset:
         """Returns the dataset `packets`, `headers` or `gaps`."""
         return super().__getitem__(name)
+
+    def extents(self) -> Extents | None:
+        """Returns where the packets lie in the file; None when there are none, or when they can only be read through HDF5."""
+        stored = self.stored("packets") if self._has("packets") and len(self.table) else None
+        if stored is None or self.file.mode != "r" or self.file.driver != "sec2":
+            return None
+        start, size = stored.id.get_offset(), stored.id.get_storage_size()
+        offsets, sizes = self.table["offset"].astype(np.int64), self.table["size"].astype(np.int64)
+        if start is None or size != stored.size or stored.dtype != np.uint8 or stored.compression is not None:
+            return None
+        if int((offsets + sizes).max()) > size:
+            raise OSError(f"{self.name}: the table of headers points beyond the packets")
+        return Extents(self.file.id.get_vfd_handle(), start + offsets, sizes)
 
     def __len__(self) -> int:
         return len(self.table)

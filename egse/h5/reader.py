@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.fee.geometry import frame_layout
+from egse.h5.extents import Extents, find_extents
+from egse.h5.names import SPOILED_CRCS, SPOILED_PACKETS, SUSPECT_PACKETS
 from egse.h5.packed import PacketGroup, RawFile, is_packed
 from egse.h5.table import data_packets, expected_packets, find_gaps, packet_crc, packet_table
 from egse.spw import HEADER_SIZE
@@ -118,10 +120,38 @@ def packets(file: h5py.File, frame: int, allocate: Allocate = _new_memory) -> li
     path = f"{frame}/data"
     if path not in file:
         return []
+    extents = packet_extents(file, frame)
+    if extents is None:
+        data = file[path]
+        return (
+            _slices(data, allocate) if isinstance(data, PacketGroup) else _single_datasets(data.id, allocate)
+        )
+    buffer = allocate(int(extents.sizes.sum()))
+    extents.read(buffer)
+    stops = np.cumsum(extents.sizes)
+    starts = stops - extents.sizes
+    return [buffer[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
+def packet_extents(file: h5py.File, frame: int) -> Extents | None:
+    """Returns where the packets of a frame lie in the file, so that they can be read without HDF5.
+
+    Args:
+        file: open raw file.
+        frame: frame number 0..3.
+
+    Returns:
+        Their places; None when there are no packets, or when they can only be read through HDF5.
+    """
+    path = f"{frame}/data"
+    if path not in file:
+        return None
     data = file[path]
-    if isinstance(data, PacketGroup):
-        return _slices(data, allocate)
-    group = data.id
+    return data.extents() if isinstance(data, PacketGroup) else find_extents(data)
+
+
+def _single_datasets(group: Any, allocate: Allocate) -> list[NDArray[np.uint8]]:
+    """Reads the packets of layout 2.6 one by one through HDF5."""
     datasets = [h5py.h5d.open(group, str(number).encode("ascii")) for number in range(group.get_num_objs())]
     lengths = [dataset.shape[0] for dataset in datasets]
     buffer = allocate(sum(lengths))
@@ -183,19 +213,47 @@ def packet_gaps(file: h5py.File, frame: int) -> NDArray[Any]:
 
 
 def packet_verdicts(file: h5py.File, frame: int) -> NDArray[np.bool_]:
-    """Returns for each packet of a frame whether it is good: header and length, and in format 3.0 the CRC.
+    """Returns for each packet of a frame whether it is good: its header and length, whether it fitted into its readout when it was
+    received (`suspect_packets`), and whether it is still what was received (CRC-32).
 
     Args:
         file: open raw file.
         frame: frame number 0..3.
     """
-    table = packet_headers(file, frame)
-    good: NDArray[np.bool_] = table["valid"] != 0
-    if is_packed(file):
-        found = (packet_crc(packet.data) for packet in packets(file, frame))
-        crcs = np.fromiter(found, np.uint32, count=len(table))
-        good &= crcs == table["crc"]
+    good: NDArray[np.bool_] = packet_headers(file, frame)["valid"] != 0
+    for numbers in (suspect_packets(file, frame), list(spoiled_packets(file, frame))):
+        good[[number for number in numbers if number < good.size]] = False
     return good
+
+
+def suspect_packets(file: h5py.File, frame: int) -> list[int]:
+    """Returns the numbers of the packets of a frame that did not fit into their readout when they were received."""
+    path = f"{frame}/data"
+    attributes = file[path].attrs if path in file else {}
+    return [int(number) for number in attributes.get(SUSPECT_PACKETS, ())]
+
+
+def spoiled_packets(file: h5py.File, frame: int) -> dict[int, int]:
+    """Returns the packets of a frame that are not any more what was received.
+
+    Args:
+        file: open raw file. Format 3.0 has a CRC-32 of each packet; format 2.6 only knows what a conversion from 3.0 found.
+        frame: frame number 0..3.
+
+    Returns:
+        CRC-32 as received, by the number of the packet.
+    """
+    path = f"{frame}/data"
+    if path not in file:
+        return {}
+    data = file[path]
+    if isinstance(data, PacketGroup):
+        stored = data.table["crc"].tolist()
+        found = (packet_crc(packet.data) for packet in packets(file, frame))
+        pairs = enumerate(zip(stored, found, strict=True))
+        return {number: crc for number, (crc, now) in pairs if crc != now}
+    numbers, crcs = data.attrs.get(SPOILED_PACKETS, ()), data.attrs.get(SPOILED_CRCS, ())
+    return {int(number): int(crc) for number, crc in zip(numbers, crcs, strict=True)}
 
 
 def show_groups(file: h5py.File, max_packets: int = 3) -> str:
@@ -235,5 +293,7 @@ def show_file(file: h5py.File) -> str:
         frame = file[str(number)]
         when = get_attribute_value(frame["timecode"], "timestamp") if "timecode" in frame else "no timecode"
         fields = ", ".join(f"{name}={value}" for name, value in sorted(get_attributes(file, number).items()))
-        lines.append(f"frame {number}: {when}, {packet_count(file, number)} packets, {fields}")
+        suspects = len(suspect_packets(file, number))
+        count = f"{packet_count(file, number)} packets" + (f" ({suspects} suspect)" if suspects else "")
+        lines.append(f"frame {number}: {when}, {count}, {fields}")
     return "\n".join(lines)

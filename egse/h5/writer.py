@@ -42,7 +42,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egse.files import create_file, fsync_folder, make_folder
-from egse.h5.names import DATA_ATTRIBUTES, FORMAT_VERSION, FORMAT_VERSIONS, PACKED_VERSION, REGISTER_LENGTH
+from egse.h5.names import (
+    DATA_ATTRIBUTES,
+    FORMAT_VERSION,
+    FORMAT_VERSIONS,
+    PACKED_VERSION,
+    REGISTER_LENGTH,
+    SUSPECT_PACKETS,
+)
 from egse.h5.packed import PackedPackets
 from egse.storage.naming import utc_text
 
@@ -70,10 +77,6 @@ class PacketStore:
         if data.size:
             dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, data, self._type)
         return dataset
-
-
-SUSPECT_PACKETS = "suspect_packets"
-"""Attribute of `/N/data` that is there when packets did not fit into their readout: their numbers, see `egse.dpu.integrity`."""
 
 
 class FrameWriter:

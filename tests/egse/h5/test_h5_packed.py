@@ -31,7 +31,10 @@ from egse.h5 import (
     recover_spools,
     show_file,
     show_groups,
+    spoiled_packets,
+    suspect_packets,
 )
+from egse.h5.check import check_hdf5_file
 from egse.h5.convert import ConversionError, convert_file
 from egse.h5.table import packet_crc
 
@@ -180,6 +183,36 @@ def test_conversion_both_ways_bit_for_bit(
         with h5py.File(there) as one, h5py.File(straight) as two:
             assert contents(one) == contents(two)
         assert there.stat().st_mode & 0o777 == 0o640
+
+
+def test_verdicts_survive_conversion(tmp_path: Path, attributes: dict[str, int], data: list[bytes]) -> None:
+    path = tmp_path / "x.hdf5"
+    with CycleWriter(path, version=PACKED_VERSION) as writer:
+        frame = writer.frame(0)
+        frame.attributes(attributes)
+        frame.packets(data)
+        frame.attributes({"suspect_packets": [2, 5]})
+    with h5py.File(path, "r+") as file:
+        file["0/data/packets"][len(data[0]) + 4000] ^= 1  # packet 1 is not any more what was received
+        contents_before = contents(file)
+    older = convert_file(path, tmp_path / "older", (2, 6))
+    for one in (path, older, convert_file(older, tmp_path / "same", (2, 6))):
+        with get_file(one) as file:
+            assert suspect_packets(file, 0) == [2, 5]
+            assert spoiled_packets(file, 0) == {1: packet_crc(data[1])}
+            verdicts = packet_verdicts(file, 0).tolist()
+            assert [number for number, good in enumerate(verdicts) if not good] == [1, 2, 5]
+            assert "(2 suspect)" in show_file(file)
+        report = check_hdf5_file(one)
+        found = {finding.what for finding in report.findings if finding.where == "/0/data"}
+        assert "2 packets did not fit into their readout on arrival: 2, 5" in found
+        assert "1 packets are spoiled (header, length or CRC): 1" in found
+    for copy in (
+        convert_file(older, tmp_path / "back", (3, 0)),
+        convert_file(path, tmp_path / "copy", (3, 0)),
+    ):
+        with h5py.File(copy) as file:
+            assert contents(file) == contents_before
 
 
 def test_conversion_of_older_and_richer_files(
