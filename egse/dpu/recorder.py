@@ -1,7 +1,7 @@
-"""Keeps the raw data of the camera: packets into the spool at once, HDF5 files made of it by a thread of their own.
+"""Keeps the raw data of the camera: packets into the spool at once, HDF5 files made of it by a process of their own.
 
-Receiving never waits for HDF5: the thread that feeds the recorder only appends to the spool. The other one reads what it needs
-from the spool, which the operating system still has in memory, so that no queue of packets can fill up or be lost.
+Receiving never waits for HDF5: the thread that feeds the recorder only appends to the spool. Another one tells the process
+(`egse.h5.worker`) how far the spool is good and waits for its answers. The process reads what it needs from the spool, which the operating system still has in memory, so that no queue of packets can fill up or be lost.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class CycleRecorder:
 
     @property
     def backlog(self) -> int:
-        """Number of pieces of work that the HDF5 thread has not begun."""
+        """Number of pieces of work that the thread that has the HDF5 files made has not begun."""
         return self._jobs.qsize()
 
     @property
@@ -175,7 +175,7 @@ class CycleRecorder:
         cycle.obsid_known.set()
 
     def end_cycle(self) -> None:
-        """Ends the running cycle; its file is finished by the other thread."""
+        """Ends the running cycle; its file is finished without us waiting for it."""
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
             with cycle.lock:
@@ -232,7 +232,7 @@ class CycleRecorder:
         numbers = [int(stem[-5:]) for stem in spooled if stem[-5:].isdigit()]
         return max([highest_number(self._root / "daily" / day), *numbers])
 
-    # -- the thread that makes HDF5 files -------------------------------------------------------------------------
+    # -- the thread that has HDF5 files made ----------------------------------------------------------------------
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
