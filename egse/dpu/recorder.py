@@ -1,7 +1,8 @@
 """Keeps the raw data of the camera: packets into the spool at once, HDF5 files made of it by a process of their own.
 
 Receiving never waits for HDF5: the thread that feeds the recorder only appends to the spool. Another one tells the process
-(`egse.h5.worker`) how far the spool is good and waits for its answers. The process reads what it needs from the spool, which the operating system still has in memory, so that no queue of packets can fill up or be lost.
+(`egse.h5.worker`) how far the spool is good and waits for its answers. The process reads what it needs from the spool, which
+the operating system still has in memory, so that no queue of packets can fill up or be lost.
 """
 
 from __future__ import annotations
