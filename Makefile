@@ -28,7 +28,7 @@ lab: $(VENV)/.ready  ## Open JupyterLab on a private sandbox (core services, sim
 	$(BIN)/cgse sandbox run --dir .sandbox -- $(BIN)/jupyter lab
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest -m "not campaign" -n 2 --dist loadfile --durations=8
+	$(BIN)/python -m pytest -m "not campaign" -n 2 --dist loadfile --durations=40
 
 lint: $(VENV)/.dev  ## Style, types, layers, YAML and white space
 	$(BIN)/ruff check .
@@ -42,7 +42,7 @@ bench: $(VENV)/.dev  ## Ratios against limits and peers
 	$(BIN)/python -m benchmarks
 
 campaign: $(VENV)/.dev  ## Long fault campaigns and soaks
-	$(BIN)/python -m pytest -m campaign -s tests/campaigns
+	$(BIN)/python -m pytest -m campaign -s --timeout 0 tests/campaigns
 
 docs: $(VENV)/.ready  ## Print where the documentation is and check that its links lead somewhere
 	$(BIN)/python -m docs

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from egse.site.ports import busy_ports, release_block
 from egse.site.sandbox import Sandbox
 
 SPEED = 20.0
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`)."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
