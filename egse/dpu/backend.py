@@ -15,7 +15,6 @@ from egse.device import DeviceConnectionError
 from egse.dpu.countfile import CountFile
 from egse.dpu.errors import DPUProcessorError, FEERestartedError
 from egse.dpu.handle import ProcessorHandle
-from egse.dpu.hk_rows import HousekeepingRows
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.maps import FEEMaps
 from egse.dpu.processor import ProcessorConfig
@@ -63,12 +62,7 @@ class ProcessorBackend:
         self._prefix = secrets.token_hex(3)
         self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
         self.handle = ProcessorHandle(self._make_config, self._on_event)
-        self.keeper = RecordKeeper(self._root, self._set_obsid, HousekeepingRows(self._setup_stamp))
-
-    def _setup_stamp(self) -> object:
-        """Returns what changes with the loaded Setup; always the same for a server that hears of none."""
-        watch = getattr(self._control_server, "setup_watch", None)
-        return None if watch is None else watch.loaded
+        self.keeper = RecordKeeper(self._root, self._set_obsid)
 
     def _make_config(self, queues: dict[str, str]) -> ProcessorConfig:
         settings = self._settings
@@ -219,7 +213,6 @@ class ProcessorBackend:
         return {
             "processor_pid": self.handle.pid,
             "processor_restarts": self.handle.restarts,
-            "n_fee_hk_rows": self.keeper.hk_rows,
             "waiting_files": self.keeper.waiting_files,
         }
 

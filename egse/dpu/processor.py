@@ -38,6 +38,7 @@ from egse.spw import (
     SpaceWireOverZeroMQ,
     TimecodeTimeoutError,
 )
+from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
@@ -269,7 +270,7 @@ class DPUProcessor:
         self._recorder.end_cycle()
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
-        self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+        self.publish(MessageIdentifier.N_FEE_HK, (area, utc_text(timestamp)))
 
     def counting(self, num_cycles: int, frame_counter: int) -> None:
         self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))
