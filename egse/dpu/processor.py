@@ -35,8 +35,8 @@ from egse.spw import (
     NoBytesReceivedError,
     SpaceWireInterface,
     SpaceWireLinkError,
-    SpaceWireOverZeroMQ,
     TimecodeTimeoutError,
+    make_link,
 )
 from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
@@ -56,7 +56,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         queues: endpoints of the three queues.
-        spw_endpoint: SpaceWire link to the N-FEE.
+        spw_endpoint: address of the SpaceWire link to the N-FEE, see `egse.spw.transports`.
         spw_identity: identity of that link.
         data_endpoint: where the data distribution stream is bound.
         monitoring_endpoint: where the monitoring stream is bound.
@@ -337,7 +337,7 @@ def main(arguments: list[str]) -> int:
     """
     config = msgspec.json.decode(arguments[0], type=ProcessorConfig)
     setup_logging("dpu_processor", endpoint=config.log_endpoint or None)
-    link = SpaceWireOverZeroMQ(config.spw_endpoint, config.spw_identity)
+    link = make_link(config.spw_endpoint, config.spw_identity)
     processor = DPUProcessor(config, link, RealClock(config.speed))
     with on_signals(processor.stop):
         processor.run()
