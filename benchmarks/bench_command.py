@@ -1,7 +1,7 @@
 """Round trip of a device command against raw pyzmq REQ/REP with msgspec and against other frameworks, in the same run.
 
 All processes are pinned to one CPU and the rounds are interleaved; what counts are ratios. Then eight clients on one
-server, and the services of a server while a command runs. The server is started the ordinary way: journal, housekeeping,
+server: pinned to one CPU (where what the clients do counts eight times), to two, and not pinned, which is judged. And the services of a server while a command runs. The server is started the ordinary way: journal, housekeeping,
 monitoring and logging are on, and the records of the journal are counted afterwards.
 
 PyTango, Pyro5 and rpyc join in after `pip install -e '.[peers]'`. sipyco is not on PyPI: install it from its repository
@@ -50,6 +50,7 @@ def main() -> None:
         sent = _on_one_cpu(site, first)
         if others:
             sent += _on_two_cpus(site, first, others[0])
+            sent += _as_they_come(site)
         _check_journal(site.data, sent)
 
 
@@ -70,6 +71,12 @@ def _on_two_cpus(site: BenchmarkSite, server_cpu: int, client_cpu: int) -> int:
             port = int(read_line(stack.enter_context(child("benchmarks.raw"))))
         with pinned(client_cpu):
             return crowd.measure(port, "servers on one CPU, clients on another")
+
+
+def _as_they_come(site: BenchmarkSite) -> int:
+    """Servers and clients wherever the system puts them, as in use; returns how many device commands were sent."""
+    with site.server("benchmarks.trivial_device"), child("benchmarks.raw") as raw_server:
+        return crowd.measure(int(read_line(raw_server)), "no process pinned", judged=True)
 
 
 def _round_trip(port: int) -> int:

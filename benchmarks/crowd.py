@@ -27,8 +27,8 @@ AIM = 0.7
 Crowd = list[subprocess.Popen[str]]
 
 
-def measure(raw_port: int, where: str) -> int:
-    """Prints the figures; returns how many device commands were sent."""
+def measure(raw_port: int, where: str, *, judged: bool = False) -> int:
+    """Prints the figures, and the verdict when that is `judged`; returns how many device commands were sent."""
     with crowd("ours", 0) as ours, crowd("raw", raw_port) as theirs:
         counts = [(let_go(ours), let_go(theirs)) for _ in range(ROUNDS)]
     ratio = statistics.median(a / b for a, b in counts)
@@ -36,7 +36,8 @@ def measure(raw_port: int, where: str) -> int:
     print(f"{CLIENTS} clients, {where}")
     print(f"  raw REQ/REP + msgspec  {raw_count:8.0f} /s")
     print(f"  device commands        {mine:8.0f} /s   {ratio:.2f} of raw")
-    verdict(f"throughput >= {AIM} of raw", ratio >= AIM)
+    if judged:
+        verdict(f"throughput >= {AIM} of raw", ratio >= AIM)
     return sum(a for a, _ in counts) + CLIENTS  # each has called once before it was ready
 
 

@@ -13,9 +13,11 @@ from egse.journal import EndRecord, read_journal
 from egse.wire import decode_reply
 
 CAPACITY = 2048
-"""At least so many answers are remembered, at most twice as many."""
+"""At least so many commands are remembered, at most twice as many."""
 LARGEST = 64 * 1024
 """Larger answers are not kept, only that there was one [bytes]."""
+VOLUME = 1024 * 1024
+"""The answers take at most this much memory together [bytes]: a status has kilobytes and is asked for every second."""
 JOURNAL_DAYS = 2
 """How many of the newest journal files are searched for older commands."""
 
@@ -32,24 +34,45 @@ class Outcomes:
         # Two generations instead of a queue: the older one is dropped as a whole, which costs nothing per command.
         self._answers: dict[str, bytes | None] = {}
         self._older: dict[str, bytes | None] = {}
+        self._volume = 0  # of the answers that are kept, those of dropped generations included [bytes]
 
     def begin(self, command_id: str) -> None:
         """Remembers that a command is being executed."""
         if len(self._answers) >= CAPACITY:
-            running: dict[str, bytes | None] = {k: None for k, a in self._older.items() if a is None}
-            self._older, self._answers = self._answers, running
+            answers = self._answers
+            running: dict[str, bytes | None] = {
+                k: None for k, a in self._older.items() if a is None and answers.get(k) is None
+            }
+            self._older, self._answers = answers, running
         self._answers[command_id] = None
 
     def end(self, command_id: str, answer: bytes) -> None:
         """Remembers the encoded reply to a command."""
-        self._answers[command_id] = answer if len(answer) <= LARGEST else b""
+        if len(answer) > LARGEST:
+            answer = b""
+        self._answers[command_id] = answer
+        self._volume += len(answer)
+        if self._volume > VOLUME:
+            self._shed()
+
+    def _shed(self) -> None:
+        """Keeps the newest answers, up to half of the volume; of the others only that there was one."""
+        volume = 0
+        for generation in (self._answers, self._older):
+            for command_id in reversed(generation):
+                size = len(generation[command_id] or b"")
+                if volume + size > VOLUME // 2:
+                    generation[command_id] = b""
+                else:
+                    volume += size
+        self._volume = volume
 
     def is_known(self, command_id: str) -> bool:
         """Returns True when the command is being executed or was."""
         return command_id in self._answers or command_id in self._older
 
     def answer(self, command_id: str) -> bytes | None:
-        """Returns the encoded reply; None while the command runs or when its reply was too large to keep."""
+        """Returns the encoded reply; None while the command runs or when its reply is not kept (any more)."""
         return self._answers.get(command_id) or self._older.get(command_id) or None
 
     def describe(self, command_id: str) -> dict[str, Any]:
@@ -63,7 +86,11 @@ class Outcomes:
         if answer is None:
             return {"status": "running"}
         if not answer:
-            return {"status": "done", "value": None, "remark": "the result was too large to be kept"}
+            return {
+                "status": "done",
+                "value": None,
+                "remark": "the result was too large, or too long ago, to be kept",
+            }
         reply = decode_reply(answer)
         if reply.error is not None:
             return {"status": "failed", "error": f"{reply.error.type}: {reply.error.message}"}

@@ -22,6 +22,7 @@ LOCATION = click.option(
     help="Data folder of the site (with obs/ and daily/) or the one above it; that of this environment by default.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_HEAD = ("obsid", "status", "start (UTC)", "function", "description")
 _COLOURS = {"done": "green", "": "yellow", "aborted": "yellow", "interrupted": "yellow"}
 
 
@@ -153,20 +154,44 @@ def _row(observation: Observation) -> dict[str, Any]:
 
 
 def _print_rows(rows: list[dict[str, Any]], count: int) -> None:
-    from rich.console import Console
+    lines: list[tuple[str, ...]] = [
+        (
+            row["obsid"],
+            row["status"] or ("?" if row["state"] == "unknown" else "running"),
+            row["start"][:19],
+            row["function"],
+            row["description"],
+        )
+        for row in rows
+    ]
+    caption = f"{len(rows)} of {count} observations"
+    if sys.stdout.isatty():
+        _print_table(lines, caption)
+    else:
+        _print_plain([_HEAD, *lines], caption)
+
+
+def _print_table(lines: list[tuple[str, ...]], caption: str) -> None:
+    from rich.console import Console  # only for a terminal: it takes time to import
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(caption=f"{len(rows)} of {count} observations")
-    for column in ("obsid", "status", "start (UTC)", "function", "description"):
+    table = Table(caption=caption)
+    for column in _HEAD:
         table.add_column(column, overflow="fold", no_wrap=column in ("obsid", "status"))
-    for row in rows:
-        unknown = "?" if row["state"] == "unknown" else "running"
-        status = Text(row["status"] or unknown, style=_COLOURS.get(row["status"], "red"))
-        table.add_row(
-            row["obsid"], status, row["start"][:19], Text(row["function"]), Text(row["description"])
-        )
+    for obsid, status, start, function, description in lines:
+        colour = _COLOURS.get("" if status in ("?", "running") else status, "red")
+        table.add_row(obsid, Text(status, style=colour), start, Text(function), Text(description))
     Console().print(table)
+
+
+def _print_plain(lines: list[tuple[str, ...]], caption: str) -> None:
+    """Prints one line for each observation, aligned and not cut off, for pipes and files."""
+    cells = [[" ".join(cell.split()) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+    click.echo(caption)
 
 
 @obs.command()

@@ -242,11 +242,12 @@ class ArchiveIndex:
         return {name for name in names if name[:1].isdigit()}
 
     def _refresh_folders(self) -> None:
-        known = dict(self.connection.execute("SELECT prefix, present FROM observations"))
-        here = {name for name in self._folders() if name in known or _is_prefix(name)}
-        came = {name for name in here if not known.get(name)}
-        gone = {name for name, present in known.items() if present and name not in here}
-        rows = self._rows_of_folders((came - known.keys()) | (self._unfinished() & here))
+        present, names = self._prefixes("present"), self._folders()
+        gone, came = present - names, names - present
+        known = self._prefixes("NOT present") if came else set()
+        new = {name for name in came - known if _is_prefix(name)}
+        came = new | (came & known)
+        rows = self._rows_of_folders(new | (self._unfinished() & names))
         if not (came or gone or any(self._differs(row) for row in rows)):
             return
         with transaction(self.connection):
@@ -263,9 +264,10 @@ class ArchiveIndex:
 
     def _unfinished(self) -> set[str]:
         """Returns the observations without a record whose folders may say something else by now."""
-        rows = self.connection.execute(
-            "SELECT prefix FROM observations WHERE source = ? AND state != ?", (FROM_FOLDER, CLOSED)
-        )
+        return self._prefixes("source = ? AND state != ?", FROM_FOLDER, CLOSED)
+
+    def _prefixes(self, where: str, *arguments: str) -> set[str]:
+        rows = self.connection.execute(f"SELECT prefix FROM observations WHERE {where}", arguments)
         return {row[0] for row in rows}
 
     def _differs(self, row: tuple[Any, ...]) -> bool:

@@ -11,12 +11,11 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
 
 LOGGER = logging.getLogger(__name__)
 
@@ -28,6 +27,9 @@ BUSY_TIMEOUT = 5.0
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
 )
+_MOUNTS = Path("/proc/self/mounts")
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+"""A blank in a mount point is written as `\\040`."""
 
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -56,11 +58,22 @@ def is_network_disk(folder: Path) -> bool:
     """Says whether a folder is on a file system that other machines serve."""
     resolved = folder.resolve()
     best, kind = "", ""
-    for partition in psutil.disk_partitions(all=True):
-        mount = partition.mountpoint
+    for mount, found in _mounts():
         if resolved.is_relative_to(mount) and len(mount) >= len(best):
-            best, kind = mount, partition.fstype
+            best, kind = mount, found
     return kind in _NETWORK
+
+
+def _mounts() -> list[tuple[str, str]]:
+    """Returns mount points and the types of their file systems."""
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # no Linux
+        import psutil  # takes longer to load than a list of observations
+
+        return [(entry.mountpoint, entry.fstype) for entry in psutil.disk_partitions(all=True)]
+    fields = [line.split(" ") for line in lines]
+    return [(_ESCAPE.sub(lambda code: chr(int(code[1], 8)), mount), kind) for _, mount, kind, *_ in fields]
 
 
 def cache_folder() -> Path:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from egse.storage.interface import StorageInterface
 from egse.storage.naming import OBSID_TABLE
 from egse.storage.observation import ObservationInfo
+
+if TYPE_CHECKING:
+    from egse.storage.interface import StorageInterface
 
 ORIGIN = "obsid"
 REGISTRATION = {

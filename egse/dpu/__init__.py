@@ -5,8 +5,9 @@ Names are loaded when they are used, so that a script that only commands (`DPUPr
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from egse.lazy import lazy_names
 
 if TYPE_CHECKING:
     from egse.dpu.controller import DPUController
@@ -42,13 +43,4 @@ __all__ = [
     "NFEEState",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, __all__)

@@ -255,7 +255,8 @@ class DPUCore:
         if self._check.check(packet, flags):
             self.counters["suspect_packets"] += 1
         self._sink.record(Kind.DATA, packet, self._timestamp)
-        self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, utc_text(self._timestamp)))
+        if self._sink.is_wanted(MessageIdentifier.SYNC_DATA_PACKET):
+            self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, utc_text(self._timestamp)))
         if packet[5] & 0x80:
             self._on_last_packet(packet, now)
 

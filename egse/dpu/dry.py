@@ -174,6 +174,9 @@ class DryBackend:
         """Tickets of what has not taken effect yet fail."""
         self.tickets.on_fee_lost(FEERestartedError(reason))
 
+    def is_wanted(self, identifier: MessageIdentifier) -> bool:
+        return False
+
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         """Nobody listens."""
 

@@ -32,6 +32,7 @@ class PacketCheck:
         self._last_head = b""
         self._expected: int | None = None
         self._seen: int | None = None
+        self._good: dict[bytes, int] = {}
 
     def begin_frame(self, housekeeping: bytes) -> None:
         """A readout begins.
@@ -44,17 +45,26 @@ class PacketCheck:
         self._expected = self._seen = None
         self._head = None
         self._last_head = b""
+        self._good = {}
         if housekeeping:
             self._head = _head(housekeeping)
 
     def check(self, packet: bytes | memoryview, flags: int) -> bool:
         """Returns True when a packet of the running frame is suspect; it is kept all the same."""
         index, self.count = self.count, self.count + 1
-        follows = self._follows((packet[8] << 8) | packet[9])
+        sequence = (packet[8] << 8) | packet[9]
+        first = bytes(packet[:8])
+        if sequence == self._expected and self._good.get(first) == len(packet) and not flags:
+            # all but its sequence counter is as in a good packet of this frame before
+            self._seen, self._expected = sequence, (sequence + 1) & 0xFFFF
+            self._last_head = self._head or b""
+            return False
+        follows = self._follows(sequence)
         belongs = self._belongs(_head(packet))
         if not (follows and belongs and not flags and self._fits(packet)):
             self.suspects.append(index)
             return True
+        self._good[first] = len(packet)
         return False
 
     def _fits(self, packet: bytes | memoryview) -> bool:
@@ -65,8 +75,9 @@ class PacketCheck:
     def _belongs(self, head: bytes) -> bool:
         """Compares mode, frame number and frame counter with those of the housekeeping; two image packets overrule it."""
         last, self._last_head = self._last_head, head
-        if self._head is None or head == last:
+        if self._head is None or (head == last and head != self._head):
             self._head = head
+            self._good = {}
         return head == self._head
 
     def _follows(self, sequence: int) -> bool:

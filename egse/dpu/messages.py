@@ -21,11 +21,12 @@ Source: developer manual 14.1; FEE operations reference 8.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+import zmq
 
 from egse.spw import SpaceWirePacket
 from egse.zmq import MessageIdentifier
@@ -72,6 +73,43 @@ def encode_message(identifier: MessageIdentifier, payload: Any) -> list[bytes]:
         payload: plain values; packets and the register map as bytes.
     """
     return [identifier.frame, _ENCODER.encode(payload)]
+
+
+class MessageStream:
+    """One of the streams: what somebody has subscribed to is sent, and nothing else is even packed.
+
+    Args:
+        socket: an XPUB socket, bound.
+        identifiers: what belongs to the stream.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], identifiers: Iterable[MessageIdentifier]) -> None:
+        self.socket = socket
+        self._identifiers = frozenset(identifiers)
+        self._prefixes: set[bytes] = set()
+        self._wanted: frozenset[MessageIdentifier] = frozenset()
+
+    def wants(self, identifier: MessageIdentifier) -> bool:
+        """True when the message belongs to the stream and somebody has subscribed to it."""
+        return identifier in self._wanted
+
+    def follow_subscriptions(self) -> None:
+        """Takes note of new subscriptions and cancelled ones; call it when the socket has input."""
+        while self.socket.poll(0):
+            message = self.socket.recv()
+            if message[:1] == b"\x01":
+                self._prefixes.add(message[1:])
+            elif message[:1] == b"\x00":
+                self._prefixes.discard(message[1:])
+        self._wanted = frozenset(
+            identifier
+            for identifier in self._identifiers
+            if any(identifier.frame.startswith(prefix) for prefix in self._prefixes)
+        )
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Sends a message; a subscriber that does not read loses it."""
+        self.socket.send_multipart(frames, zmq.NOBLOCK)
 
 
 def decode_message(frames: Sequence[bytes]) -> tuple[MessageIdentifier, Any]:

@@ -20,7 +20,7 @@ import zmq
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
 from egse.dpu.maps import FEEMaps
-from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, encode_message
+from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, MessageStream, encode_message
 from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
 from egse.dpu.recorder import CycleRecorder
 from egse.dpu.sink import Timeouts
@@ -33,7 +33,7 @@ from egse.security.curve import Guard
 from egse.signals import on_signals
 from egse.spw import (
     NoBytesReceivedError,
-    SpaceWireInterface,
+    RMAPLink,
     SpaceWireLinkError,
     TimecodeTimeoutError,
     make_link,
@@ -43,8 +43,8 @@ from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
 
-WAIT = 5
-"""How long the loop waits for a packet before it looks at queues and time again [ms]."""
+WAIT = 0.01
+"""How long the loop waits for packets and requests before it looks at the time and at finished files again [s]."""
 BURST = 64
 """Most packets taken in one turn of the loop."""
 TAKE_OVER_TIME = 6.0
@@ -96,7 +96,7 @@ class DPUProcessor:
         clock: the camera's time.
     """
 
-    def __init__(self, config: ProcessorConfig, link: SpaceWireInterface, clock: Clock) -> None:
+    def __init__(self, config: ProcessorConfig, link: RMAPLink, clock: Clock) -> None:
         self._link = link
         self._clock = clock
         self._parent = config.parent
@@ -107,16 +107,17 @@ class DPUProcessor:
         self._guard = Guard("DPU processor", self._context)
         self._queues = ProcessorQueues(config.queues, self._context)
         self._streams = [
-            (DATA_STREAM, self._bind(config.data_endpoint)),
-            (MONITORING_STREAM, self._bind(config.monitoring_endpoint)),
+            MessageStream(self._bind(config.data_endpoint), DATA_STREAM),
+            MessageStream(self._bind(config.monitoring_endpoint), MONITORING_STREAM),
         ]
+        self._inputs = [*self._queues.sockets, *(stream.socket for stream in self._streams)]
         self._recorder = _open_recorder(config, self._on_file)
         maps = FEEMaps.of(None, config.camera) if config.maps is None else FEEMaps.from_plain(config.maps)
         state = NFEEState(RegisterMap("N-FEE", maps.layout), maps.numbering)
         self._core = DPUCore(state, self, clock.monotonic(), Timeouts.scaled(clock.speed))
 
     def _bind(self, endpoint: str) -> zmq.Socket[bytes]:
-        socket = self._context.socket(zmq.PUB)
+        socket = self._context.socket(zmq.XPUB)
         socket.linger = 0
         self._guard.secure(socket, endpoint)
         deadline = time.monotonic() + TAKE_OVER_TIME
@@ -168,17 +169,19 @@ class DPUProcessor:
     def _turn(self) -> None:
         """One turn: packets that are there, time, questions, commands, news."""
         clock, core = self._clock, self._core
-        wait = WAIT
-        for _ in range(BURST):
-            flags, packet = self._link.read_packet(timeout=wait)
-            if not packet:
-                break
+        inputs = self._link.poll(WAIT, self._inputs)
+        for flags, packet in self._link.read_packets(BURST):
             core.handle(packet, clock.monotonic(), clock.now(), flags)
-            wait = 0
+        if inputs:
+            self._follow_subscriptions()
+            self._serve_priority()
+            self._take_commands()
         core.step(clock.monotonic(), clock.now())
-        self._serve_priority()
-        self._take_commands()
         self._tell_files()
+
+    def _follow_subscriptions(self) -> None:
+        for stream in self._streams:
+            stream.follow_subscriptions()
 
     def _close(self) -> None:
         self._core.close()
@@ -243,12 +246,15 @@ class DPUProcessor:
     def send(self, packet: bytes) -> None:
         self._link.write_packet(packet)
 
+    def is_wanted(self, identifier: MessageIdentifier) -> bool:
+        return any(stream.wants(identifier) for stream in self._streams)
+
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         frames: list[bytes] | None = None
-        for wanted, socket in self._streams:
-            if identifier in wanted:
+        for stream in self._streams:
+            if stream.wants(identifier):
                 frames = frames or encode_message(identifier, payload)
-                socket.send_multipart(frames, zmq.NOBLOCK)
+                stream.send(frames)
 
     def begin_cycle(self, timestamp: float, facts: dict[str, Any]) -> None:
         name = self._recorder.begin_cycle(timestamp, facts)

@@ -139,6 +139,11 @@ class ProcessorQueues:
         socket.connect(endpoint)
         return socket
 
+    @property
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """Sockets that have input when a request came, to wait for them."""
+        return list(self._pull.values())
+
     def receive(self, queue: str) -> QueueRequest | None:
         """Returns the next request of a queue, None when it is empty.
 

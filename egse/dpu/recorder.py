@@ -1,7 +1,8 @@
-"""Keeps the raw data of the camera: packets into the spool at once, HDF5 files made of it by a thread of their own.
+"""Keeps the raw data of the camera: packets into the spool at once, HDF5 files made of it by a process of their own.
 
-Receiving never waits for HDF5: the thread that feeds the recorder only appends to the spool. The other one reads what it needs
-from the spool, which the operating system still has in memory, so that no queue of packets can fill up or be lost.
+Receiving never waits for HDF5: the thread that feeds the recorder only appends to the spool. Another one tells the process
+(`egse.h5.worker`) how far the spool is good and waits for its answers. The process reads what it needs from the spool, which
+the operating system still has in memory, so that no queue of packets can fill up or be lost.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from egse.h5 import (
     CycleFacts,
     Kind,
     SpoolError,
-    SpoolProjector,
-    SpoolReader,
     SpoolWriter,
     daily_path,
     file_name,
@@ -33,6 +32,7 @@ from egse.h5 import (
     recover_spools,
 )
 from egse.h5.spool import SUFFIX
+from egse.h5.worker import ProjectionError, ProjectionWorker
 from egse.storage.files import FolderLock
 
 LOGGER = logging.getLogger(__name__)
@@ -54,9 +54,6 @@ class _Cycle:
         self.failed = False
         self.given_up = False
         self.ended = False
-        self.reader: SpoolReader | None = None
-        self.projector: SpoolProjector | None = None
-        self.projected = 0
         self.lock = threading.Lock()
 
 
@@ -96,6 +93,8 @@ class CycleRecorder:
         self._folder = root / SPOOL_FOLDER
         make_folder(self._folder)
         self._lock = FolderLock(self._folder, "dpu_processor")
+        self._worker = ProjectionWorker(version, keep=(self._lock.descriptor,))
+        self._worker.start()
         self._numbers: dict[str, int] = {}
         self._cycle: _Cycle | None = None
         self._unfinished: dict[int, _Cycle] = {}
@@ -112,7 +111,7 @@ class CycleRecorder:
 
     @property
     def backlog(self) -> int:
-        """Number of pieces of work that the HDF5 thread has not begun."""
+        """Number of pieces of work that the thread that has the HDF5 files made has not begun."""
         return self._jobs.qsize()
 
     @property
@@ -177,7 +176,7 @@ class CycleRecorder:
         cycle.obsid_known.set()
 
     def end_cycle(self) -> None:
-        """Ends the running cycle; its file is finished by the other thread."""
+        """Ends the running cycle; its file is finished without us waiting for it."""
         cycle, self._cycle = self._cycle, None
         if cycle is not None:
             with cycle.lock:
@@ -234,7 +233,7 @@ class CycleRecorder:
         numbers = [int(stem[-5:]) for stem in spooled if stem[-5:].isdigit()]
         return max([highest_number(self._root / "daily" / day), *numbers])
 
-    # -- the thread that makes HDF5 files -------------------------------------------------------------------------
+    # -- the thread that has HDF5 files made ----------------------------------------------------------------------
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -242,27 +241,22 @@ class CycleRecorder:
                 job()
             except Exception:
                 LOGGER.exception("the HDF5 thread goes on after an error")
+        self._worker.close()
 
     def _recover(self, spools: list[Path]) -> None:
-        for path, facts in recover_spools(spools, self._root, self._version):
+        for path, facts in recover_spools(spools, self._root, self._version, self._worker.recover):
             self._on_file(path, facts)
 
     def _project(self, cycle: _Cycle) -> None:
-        upto = len(cycle.writer.records)
+        upto = cycle.writer.size
         self._jobs.put(lambda: self._feed(cycle, upto))
 
     def _feed(self, cycle: _Cycle, upto: int) -> None:
         if self._is_given_up(cycle):
             return
         try:
-            if cycle.projector is None:
-                cycle.reader = SpoolReader(cycle.writer.path)
-                cycle.projector = SpoolProjector(
-                    cycle.reader, daily_path(self._root, cycle.name), self._version
-                )
-            cycle.projector.feed(cycle.writer.records[cycle.projected : upto])
-            cycle.projected = upto
-        except (OSError, ValueError, KeyError, SpoolError) as exc:
+            self._worker.feed(cycle.writer.path, daily_path(self._root, cycle.name), upto)
+        except (OSError, ProjectionError) as exc:
             self._give_up(cycle, exc)
 
     def _is_given_up(self, cycle: _Cycle) -> bool:
@@ -270,25 +264,23 @@ class CycleRecorder:
 
     def _give_up(self, cycle: _Cycle, exc: Exception) -> None:
         self.failed_cycles += 1
-        LOGGER.exception("the file %s could not be made; its spool is kept", cycle.name, exc_info=exc)
+        LOGGER.error("the file %s could not be made: %s; its spool is kept", cycle.name, exc)
         self._forget(cycle)
-        if cycle.projector is not None:
-            cycle.projector.abandon()
+        self._worker.abandon(cycle.writer.path)
 
     def _finish(self, cycle: _Cycle) -> None:
         if self._obsid_wait:
             cycle.obsid_known.wait(self._obsid_wait)
-        self._feed(cycle, len(cycle.writer.records))
-        if self._is_given_up(cycle) or cycle.projector is None:
+        if self._is_given_up(cycle):
             return
         fail_point("dpu.cycle.before_close")
+        path = daily_path(self._root, cycle.name)
         try:
-            path = cycle.projector.finish()
-        except OSError as exc:
+            facts = self._worker.finish(cycle.writer.path, path, cycle.writer.size)
+        except (OSError, ProjectionError) as exc:
             self._give_up(cycle, exc)
             return
         fail_point("dpu.cycle.after_close")
-        facts = msgspec.convert(cycle.projector.facts, CycleFacts)
         self._forget(cycle)
         cycle.writer.path.unlink(missing_ok=True)
         self._on_file(path, facts)
@@ -299,5 +291,3 @@ class CycleRecorder:
             cycle.given_up = True
             if cycle.ended:  # else its packets still go to the spool, which is tried again at the next start
                 cycle.writer.close()
-        if cycle.reader is not None:
-            cycle.reader.close()

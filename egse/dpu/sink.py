@@ -29,9 +29,9 @@ class Timeouts:
     def scaled(cls, speed: float) -> Timeouts:
         """Returns time-outs for a clock that runs `speed` times faster, not shorter than a busy host can keep."""
         return cls(
-            housekeeping=max(cls.housekeeping, 0.3 * speed),
-            data=max(cls.data, 0.1 * speed),
-            rmap=max(cls.rmap, 0.3 * speed),
+            housekeeping=max(cls.housekeeping, 0.5 * speed),
+            data=max(cls.data, 0.2 * speed),
+            rmap=max(cls.rmap, 1.0 * speed),
             guard=max(cls.guard, 0.01 * speed),
         )
 
@@ -41,6 +41,9 @@ class DPUSink(Protocol):
 
     def send(self, packet: bytes) -> None:
         """Sends a packet over the SpaceWire link; raises SpaceWireLinkError when that is impossible."""
+
+    def is_wanted(self, identifier: MessageIdentifier) -> bool:
+        """Returns False when nobody would get such a message, so that it need not be made."""
 
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         """Publishes a message on the streams it belongs to."""

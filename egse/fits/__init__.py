@@ -5,8 +5,9 @@ Names are loaded when they are used, so that a script that only asks for cubes (
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from egse.lazy import lazy_names
 
 if TYPE_CHECKING:
     from egse.fits.build import existing_cubes, make_cubes
@@ -39,13 +40,4 @@ __all__ = [
     "plan_cubes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, __all__)

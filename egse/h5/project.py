@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class SpoolProjector:
         """Numbers of the frames written so far."""
         return list(self._frames)
 
-    def feed(self, records: Sequence[Record]) -> None:
+    def feed(self, records: Iterable[Record]) -> None:
         """Writes records: whole frames, or facts about the cycle.
 
         Args:
@@ -149,8 +149,15 @@ def project_spool(spool: Path, path: Path, version: tuple[int, int] = FORMAT_VER
         return msgspec.convert(projector.facts, CycleFacts)
 
 
+Project = Callable[[Path, Path, tuple[int, int]], CycleFacts | None]
+"""Makes the HDF5 file of a spool: spool, path, layout; see `project_spool`."""
+
+
 def recover_spools(
-    spools: Iterable[Path], root: Path, version: tuple[int, int] = FORMAT_VERSION
+    spools: Iterable[Path],
+    root: Path,
+    version: tuple[int, int] = FORMAT_VERSION,
+    project: Project = project_spool,
 ) -> list[tuple[Path, CycleFacts]]:
     """Turns the spools that a dead process left into HDF5 files and removes them.
 
@@ -161,6 +168,7 @@ def recover_spools(
         spools: the spool files.
         root: the site's data folder; the HDF5 files go to `daily/YYYYMMDD/` below it.
         version: layout of the files.
+        project: makes one file; raises as `project_spool`.
 
     Returns:
         Path and facts of every file that was made.
@@ -169,7 +177,7 @@ def recover_spools(
     for spool in sorted(spools):
         path = daily_path(root, spool.name.removesuffix(SUFFIX) + ".hdf5")
         try:
-            facts = None if path.exists() else project_spool(spool, path, version)
+            facts = None if path.exists() else project(spool, path, version)
             if facts is not None:
                 LOGGER.warning("recovered %s from the spool of a process that died", path)
                 recovered.append((path, facts))

@@ -99,7 +99,6 @@ class SpoolWriter:
     def __init__(self, path: Path) -> None:
         make_folder(path.parent)
         self.path = path
-        self.records: list[Record] = []
         self._fd = create_file(path)
         self._size = os.write(self._fd, MAGIC)
 
@@ -138,7 +137,6 @@ class SpoolWriter:
             )
         record = Record(kind, timestamp, self._size + _HEADER_SIZE, length)
         self._size += written
-        self.records.append(record)
         return record
 
     def append_map(self, kind: Kind, values: dict[str, Any], timestamp: float) -> Record:
@@ -220,10 +218,15 @@ class SpoolReader:
         except msgspec.MsgspecError as exc:
             raise SpoolError(f"record at byte {record.offset} of {self.path} is damaged: {exc}") from exc
 
-    def scan(self) -> Iterator[Record]:
-        """Walks over the good records, checking each CRC; ends at the first one that is torn or damaged."""
-        buffer = self.buffer
-        position = len(MAGIC)
+    def scan(self, start: int = len(MAGIC), end: int | None = None) -> Iterator[Record]:
+        """Walks over the good records, checking each CRC; ends at the first one that is torn or damaged.
+
+        Args:
+            start: where a record begins [byte].
+            end: go on to here [byte]; None for the end of the file as it was at the last `refresh`.
+        """
+        buffer = self.buffer[:end]
+        position = start
         while position + _HEADER_SIZE <= len(buffer):
             sync, kind, _, length, timestamp = _HEADER.unpack_from(buffer, position)
             start = position + _HEADER_SIZE

@@ -93,6 +93,7 @@ class Sender:
         self._pid = os.getpid()
         self._queue: deque[Entry] = deque()
         self._window: deque[tuple[int, list[Entry]]] = deque()
+        self._moving = threading.Lock()  # while entries go from the queue to the window, or out of it
         self._next = 1
         self._sent = 0
         self._put = self._text = self._done = self._done_text = 0
@@ -184,7 +185,8 @@ class Sender:
             thread.start()
         except RuntimeError:
             return  # the interpreter is ending: `close` looks after what is left
-        self._thread = thread
+        if self._thread is None:
+            self._thread = thread
         if self._at_start is not None:
             self._at_start()
 
@@ -235,14 +237,16 @@ class Sender:
             self._give_up.set()
             self._wake()
             thread.join(1.0)
+        self._give_up.set()
         left = self._left()
         self._close_pipe()
         return left
 
     def _left(self) -> list[Batch]:
-        groups = [*self._window]
-        rest = list(self._queue)
-        number = self._next
+        with self._moving:  # on a busy machine the thread may not have ended yet
+            groups = [*self._window]
+            rest = list(self._queue)
+            number = self._next
         for start in range(0, len(rest), BATCH_ENTRIES):
             groups.append((number + start, rest[start : start + BATCH_ENTRIES]))
         if not groups:
@@ -263,6 +267,11 @@ class Sender:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        with self._moving:  # Ctrl-C while it was started: then another one may have been started, too
+            own = threading.current_thread()
+            if self._thread not in (None, own):
+                return
+            self._thread = own
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         try:
             while not self._finished():
@@ -342,12 +351,13 @@ class Sender:
         while self._queue and len(self._window) < WINDOW:
             entries: list[Entry] = []
             text = 0
-            while self._queue and len(entries) < BATCH_ENTRIES and text < BATCH_TEXT:
-                entry = self._queue.popleft()
-                text += len(entry.message) + len(entry.traceback)
-                entries.append(entry)
-            self._window.append((self._next, entries))
-            self._next += len(entries)
+            with self._moving:
+                while self._queue and len(entries) < BATCH_ENTRIES and text < BATCH_TEXT:
+                    entry = self._queue.popleft()
+                    text += len(entry.message) + len(entry.traceback)
+                    entries.append(entry)
+                self._window.append((self._next, entries))
+                self._next += len(entries)
 
     def _send(self, sock: zmq.Socket[bytes]) -> bool:
         """Sends what is not on the way yet, as far as there is a connection; says whether anything went."""
@@ -390,7 +400,8 @@ class Sender:
 
     def _acknowledged(self, ack: Ack) -> None:
         while self._window and self._window[0][0] + len(self._window[0][1]) - 1 <= ack.seq:
-            _, entries = self._window.popleft()
+            with self._moving:
+                _, entries = self._window.popleft()
             self._done_text += sum(len(e.message) + len(e.traceback) + OVERHEAD for e in entries)
             self._done += len(entries)
             self._sent = max(0, self._sent - 1)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
+
+import zmq
 
 from egse.rmap import (
     AddressRules,
@@ -29,6 +33,12 @@ EOP: Final = 0
 
 EEP: Final = 1
 """Flags of a packet that was cut by an error (error end of packet)."""
+
+Pollable: TypeAlias = "zmq.Socket[bytes] | socket.socket"
+"""What can be waited for together with a link."""
+
+_SLICE = 5
+"""How long a link that cannot be waited for together with sockets is waited for before they are looked at [ms]."""
 
 
 class SpaceWireInterface(ABC):
@@ -170,6 +180,23 @@ class RMAPLink(SpaceWireInterface):
         if self._pending:
             return self._pending.popleft()
         return self._receive(timeout)
+
+    def poll(self, timeout: float, others: Sequence[Pollable] = ()) -> list[Pollable]:
+        """Waits until a packet can be read, one of the other sockets has input, or the time is over.
+
+        Args:
+            timeout: longest time to wait [s].
+            others: sockets to wait for beside the link.
+
+        Returns:
+            The other sockets that have input.
+        """
+        if not self._pending:
+            wait = int(timeout * 1000)
+            packet = self._receive(min(wait, _SLICE) if others else wait)
+            if packet[1]:
+                self._pending.append(packet)
+        return [other for other in others if zmq.select([other], [], [], 0)[0]]
 
     def read_packets(self, max_packets: int = 1024, timeout: int | None = 0) -> list[tuple[int, bytes]]:
         """Reads what is there.

@@ -14,7 +14,6 @@ Nothing is queued for a peer that is away, and at most `high_water_mark` packets
 from __future__ import annotations
 
 import math
-import socket
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +23,7 @@ import zmq
 from egse.rmap import AddressRules
 from egse.rmap.constants import RMAP_TIMEOUT
 from egse.spw.errors import SpaceWireBufferFullError, SpaceWireLinkError
-from egse.spw.interface import EEP, EOP, RMAPLink
+from egse.spw.interface import EEP, EOP, Pollable, RMAPLink
 from egse.spw.packets import TimecodePacket, is_timecode
 
 DEFAULT_IDENTITY: Final = "N-FEE"
@@ -77,6 +76,8 @@ class SpaceWireOverZeroMQ(RMAPLink):
         self._high_water_mark = high_water_mark
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
+        self._poller: zmq.Poller | None = None
+        self._polled: tuple[Pollable, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -127,7 +128,7 @@ class SpaceWireOverZeroMQ(RMAPLink):
 
     def disconnect(self) -> None:
         sock, context = self._socket, self._context
-        self._socket = self._context = None
+        self._socket = self._context = self._poller = None
         self._pending.clear()
         if sock is not None:
             sock.close(0)
@@ -185,24 +186,16 @@ class SpaceWireOverZeroMQ(RMAPLink):
                 return packet
             self.unknown += 1
 
-    def poll(self, timeout: float, others: Sequence[socket.socket] = ()) -> list[socket.socket]:
-        """Waits until a packet can be read, one of the other sockets has input, or the time is over.
-
-        Args:
-            timeout: longest time to wait [s].
-            others: other sockets to wait for.
-
-        Returns:
-            The other sockets that have input.
-        """
+    def poll(self, timeout: float, others: Sequence[Pollable] = ()) -> list[Pollable]:
         if self._pending:
             timeout = 0
-        poller = zmq.Poller()
-        poller.register(self._open_socket(), zmq.POLLIN)
-        for other in others:
-            poller.register(other, zmq.POLLIN)
-        ready = dict(poller.poll(math.ceil(timeout * 1000)))
-        return [other for other in others if other.fileno() in ready]
+        sock = self._open_socket()
+        if self._poller is None or self._polled != (sock, *others):
+            self._poller, self._polled = zmq.Poller(), (sock, *others)
+            for waited in self._polled:
+                self._poller.register(waited, zmq.POLLIN)
+        ready = dict(self._poller.poll(math.ceil(timeout * 1000)))
+        return [other for other in others if _key(other) in ready]
 
     def _unpack(self, frames: list[bytes]) -> tuple[int, bytes] | None:
         if self._bind and (not frames or frames.pop(0) != self._identity):
@@ -221,6 +214,11 @@ class SpaceWireOverZeroMQ(RMAPLink):
         if self._socket is None:
             raise SpaceWireLinkError(f"the SpaceWire link at {self._endpoint} is not open")
         return self._socket
+
+
+def _key(pollable: Pollable) -> zmq.Socket[bytes] | int:
+    """A poller tells ZeroMQ's own sockets as they are, and others by their descriptor."""
+    return pollable if isinstance(pollable, zmq.Socket) else pollable.fileno()
 
 
 def _checked_endpoint(endpoint: str, allow_remote: bool) -> str:

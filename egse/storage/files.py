@@ -105,6 +105,17 @@ class FolderLock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor that holds the lock; a child that inherits it holds the folder, too.
+
+        Raises:
+            ValueError: when the folder was freed.
+        """
+        if self._fd is None:
+            raise ValueError("the folder was freed")
+        return self._fd
+
     def release(self) -> None:
         """Frees the folder; safe to call twice."""
         if self._fd is not None:

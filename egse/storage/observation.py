@@ -40,8 +40,8 @@ from egse.storage.manifest import (
     read_supplements,
 )
 from egse.storage.naming import ObservationName, check_name
-from egse.storage.persistence import StorageError
 from egse.storage.selfdescription import TELEMETRY, describe_parameters, write_readme
+from egse.storageerrors import StorageError
 from egse.system import str_to_datetime
 
 LOGGER = logging.getLogger(__name__)

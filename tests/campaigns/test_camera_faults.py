@@ -104,6 +104,9 @@ class Line:
     def finished(self, request: int, value: Any, error: Exception | None) -> None:
         self.results[request] = error
 
+    def is_wanted(self, *_: Any) -> bool:
+        return False
+
     def publish(self, *_: Any) -> None: ...
     def housekeeping(self, *_: Any) -> None: ...
     def counting(self, *_: Any) -> None: ...

@@ -188,7 +188,7 @@ def test_clients_killed_in_mid_command(server: Any, proxy: Any, journal: Records
     print(f"{scale} clients killed in mid-command: {len(ended)} commands, each with one end; {counters}")
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

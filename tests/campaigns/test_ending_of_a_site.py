@@ -60,7 +60,7 @@ def test_all_processes_end_on_sigterm(tmp_path: Path, only_core: bool) -> None:
     assert ports == []
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

@@ -30,7 +30,7 @@ MARK = "CAMTEST_TEST_MARK"
 ON_MODE, FULL_IMAGE_MODE = 0, 5
 
 
-def eventually(condition: Callable[[], Any], timeout: float = 15.0, what: str = "it") -> Any:
+def eventually(condition: Callable[[], Any], timeout: float = 60.0, what: str = "it") -> Any:
     """Returns the first true value of `condition()`."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -62,7 +62,7 @@ class Shell:
         self._started.append(process)
         return process
 
-    def finish(self, process: subprocess.Popen[str], timeout: float = 90.0) -> tuple[int, str]:
+    def finish(self, process: subprocess.Popen[str], timeout: float = 240.0) -> tuple[int, str]:
         """Waits for a program; returns exit code and output. Nothing that it started is left."""
         output, _ = process.communicate(timeout=timeout)
         assert not psutil.wait_procs(self.processes(), timeout=5)[1], "processes are left behind"

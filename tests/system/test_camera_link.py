@@ -24,7 +24,7 @@ from egse.site.sandbox import Sandbox
 
 pytestmark = pytest.mark.system
 
-SPEED = 8.0
+SPEED = 5.0
 COLUMNS, PER_PACKET = 2295, 7
 ACQUIRE = """\
 from camtest import observation
@@ -70,7 +70,7 @@ class Bench:
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -64,7 +64,7 @@ def test_plain_python_with_the_startup_file(shell: Any, lab: Any) -> None:
         cwd=shell.folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     shown = done.stdout.splitlines()
@@ -81,7 +81,7 @@ def test_the_startup_file_never_keeps_python_from_starting(tmp_path: Path) -> No
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONSTARTUP": str(ROOT / "startup.py")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert done.stdout.splitlines() == ["2"]

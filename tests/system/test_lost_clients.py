@@ -91,7 +91,7 @@ def test_the_kernel_is_killed(
 def test_the_runner_is_told_to_stop(lab: Any, shell: Any, acquiring: Callable[[], Any]) -> None:
     runner = acquiring()
     runner.send_signal(signal.SIGINT)
-    code, output = shell.finish(runner, 30)
+    code, output = shell.finish(runner, 120)
     assert code == 130
     assert "interrupted by SIGINT" in output
     observation = check_record(lab, shell.folder, "interrupted")

@@ -84,7 +84,7 @@ def start(command: list[str], environment: dict[str, str], folder: Path) -> subp
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 60.0) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str], timeout: float = 180.0) -> tuple[int, str]:
     output, _ = process.communicate(timeout=timeout)
     assert_session_is_empty(process.pid)
     return process.returncode, output

@@ -6,14 +6,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import sysconfig
 import threading
 from pathlib import Path
 
 import pytest
 
-from egse.archive import ArchiveIndex, Observation, Query, list_observations, site_folder
-from egse.archive.index_file import INDEX_FILE, open_index
+from egse.archive import ArchiveIndex, Observation, Query, index_file, list_observations, site_folder
+from egse.archive.index_file import INDEX_FILE, is_network_disk, open_index
 from egse.archive.index_files import FileIndex
 from egse.archive.query import parse_moment, parse_until
 from egse.confman.observations import ObservationBook
@@ -270,3 +271,46 @@ def test_on_another_machine_without_environment_and_services(site: Path, tmp_pat
     ]
     assert "00001_CSL1_chimay_telemetry.csv" in run("obs", "show", 1, "--data-dir", copy)
     assert "as recorded" in run("verify", "1", "--data-dir", copy)
+
+
+def test_a_list_of_observations_loads_neither_network_nor_numbers() -> None:
+    """It is asked for a hundred times a day, and from scripts."""
+    code = (
+        "import sys\n"
+        "from camtest.cli import main\n"
+        "import egse.archive\n"
+        "egse.archive.ArchiveIndex, egse.archive.Query, egse.archive.site_folder\n"
+        "import camtest.cli.obs\n"
+        "print(sorted({'zmq', 'psutil', 'numpy', 'pandas', 'h5py', 'rich', 'egse.setup'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_for_a_pipe_one_line_is_one_observation(site: Path) -> None:
+    camtest = Path(sysconfig.get_path("scripts")) / "camtest"
+    done = subprocess.run(
+        [camtest, "obs", "list", "-n", "2", "--data-dir", site], capture_output=True, text=True, check=True
+    )
+    head, *lines, caption = done.stdout.splitlines()
+    assert head.split() == ["obsid", "status", "start", "(UTC)", "function", "description"]
+    assert [line.split()[0] for line in lines] == ALL[1:]
+    assert all(line.find("CSL1") == 0 and line[head.index("status") - 1] == " " for line in lines)
+    assert caption == "2 of 3 observations"
+
+
+@pytest.mark.parametrize(
+    ("folder", "network"),
+    [("/srv/far away/data", True), ("/srv/far", False), ("/srv/far away/data/disk", False)],
+)
+def test_disks_of_other_machines(
+    folder: str, network: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw,relatime 0 0\n"
+        "server:/data /srv/far\\040away nfs4 rw,vers=4.2 0 0\n"
+        "/dev/sdb1 /srv/far\\040away/data/disk xfs rw 0 0\n"
+    )
+    monkeypatch.setattr(index_file, "_MOUNTS", mounts)
+    assert is_network_disk(Path(folder)) is network

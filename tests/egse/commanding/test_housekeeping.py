@@ -174,7 +174,7 @@ def test_rows_that_could_not_be_taken_are_missed_and_never_made_up_for(
     assert timestamps == sorted(timestamps)
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

@@ -74,7 +74,7 @@ def server(
     Settings.load(force=True)
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

@@ -24,7 +24,7 @@ from egse.settings import Settings
 from egse.wire import Request, decode_reply, decode_value, encode
 
 
-def wait_until(condition: Any, limit: float = 5.0) -> None:
+def wait_until(condition: Any, limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

@@ -50,6 +50,9 @@ class Bench:
         for reply in self.model.handle(packet, self.now):
             self.replies.append(reply)
 
+    def is_wanted(self, identifier: MessageIdentifier) -> bool:
+        return True
+
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         self.messages.append((identifier, payload))
 

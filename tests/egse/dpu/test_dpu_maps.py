@@ -74,7 +74,7 @@ def test_the_dpu_follows_the_loaded_setup(first_setup: Setup) -> None:
         return result
 
     def wait_for(wanted: list[int]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while order() != wanted:
             assert time.monotonic() < deadline, order()
 

@@ -74,14 +74,14 @@ class DPU:
     def status(self, name: str) -> Any:
         return self.handle.query("status")[name]
 
-    def wait(self, condition: Callable[[], bool], timeout: float = 15.0) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
         deadline = time.monotonic() + timeout
         with DPUMonitoring(self.monitoring) as moni:
             while not condition():
                 assert time.monotonic() < deadline, self.handle.query("status")
                 moni.receive(0.05)
 
-    def next_event(self, wanted: str, timeout: float = 15.0) -> dict[str, Any]:
+    def next_event(self, wanted: str, timeout: float = 30.0) -> dict[str, Any]:
         while True:
             try:
                 name, values = self.events.get(timeout=timeout)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import h5py
+import psutil
 import pytest
 
 from egse.dpu.recorder import SPOOL_FOLDER, CycleRecorder
@@ -138,3 +142,39 @@ def test_a_cycle_that_cannot_be_projected_keeps_its_spool(tmp_path: Path) -> Non
     with CycleRecorder(tmp_path, "LAB", files.add):
         pass
     assert len(files) == 1
+
+
+def test_the_process_that_makes_the_files_is_killed(tmp_path: Path) -> None:
+    files = Files()
+    with CycleRecorder(tmp_path, "LAB", files.add) as recorder:
+        for cycle in (1, 2, 3):
+            record(recorder, cycle)
+            pid = recorder._worker.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            recorder.record_map(Kind.FRAME, {"frame": 1, "attributes": {}}, T0)
+            recorder.record(Kind.DATA, b"after the kill", T0)
+            recorder.end_cycle()
+    assert recorder.failed_cycles == 0
+    assert len(files) == 3
+    for path, _ in files:
+        with h5py.File(path) as file:
+            assert [len(file[frame]["data"]) for frame in "01"] == [3, 1]
+
+
+def test_a_successor_waits_for_the_process_that_makes_the_files(tmp_path: Path) -> None:
+    """It may be in the middle of the file that the successor would make out of the same spool."""
+    program = (
+        "import os, sys; from pathlib import Path; from egse.dpu.recorder import CycleRecorder\n"
+        "r = CycleRecorder(Path(sys.argv[1]), 'LAB', print); os.kill(r._worker.pid, 19)\n"
+        "print(r._worker.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    worker = int(done.stdout)
+    with pytest.raises(BlockingIOError):
+        CycleRecorder(tmp_path, "LAB", Files().add)
+    os.kill(worker, signal.SIGCONT)
+    psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], 10)
+    with CycleRecorder(tmp_path, "LAB", Files().add):
+        pass

@@ -40,7 +40,7 @@ class Camera:
         self.dpu = dpu
         self.monitoring = monitoring
 
-    def wait(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: float = 90.0) -> None:
         """Waits for a condition, looking at each message of the DPU Processor."""
         deadline = time.monotonic() + timeout
         while not condition():

@@ -34,7 +34,7 @@ def dpu(in_sandbox: Any) -> Iterator[DPUProxy]:
         proxy.n_fee_set_register_values({FIELD: AT_REST})
 
 
-def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+def until(condition: Callable[[], bool], timeout: float = 90.0) -> None:
     deadline = time.monotonic() + timeout
     with DPUMonitoring() as monitoring:
         while not condition():
@@ -42,41 +42,46 @@ def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
             monitoring.receive(0.05)
 
 
-def slots_with(files: list[str], name: str) -> list[list[int]]:
-    """Values written to FIELD by commands of that name in the frames of raw files, frames without any left out."""
+def written(paths: list[str], wanted: set[int]) -> list[list[int]]:
+    """The wanted values written to FIELD in the frames of raw files; frames without any are left out."""
     found = []
-    for path in files:
+    for path in paths:
         with h5py.File(path) as file:
             for frame in sorted(key for key in file if key.isdigit()):
                 commands = file[frame].get("commands", {})
                 ours = [
-                    commands[key] for key in sorted(commands, key=int) if commands[key].attrs["name"] == name
+                    commands[key]
+                    for key in sorted(commands, key=int)
+                    if commands[key].attrs["name"] == "n_fee_set_register_values"
                 ]
-                values = [
-                    int(command[()][-4]) for command in ours
-                ]  # 16 bits in the upper half of the register
-                if values := [value for value in values if value != AT_REST]:
+                # 16 bits in the upper half of the register
+                values = [value for command in ours if (value := int(command[()][-4])) in wanted]
+                if values:
                     found.append(values)
     return found
 
 
-def next_files(count: int) -> Callable[[], list[str]]:
-    """Collects the raw files of the next cycles from now on."""
+def slots_with(wanted: set[int], timeout: float = 60.0) -> Callable[[], list[list[int]]]:
+    """Follows the raw files that are finished from now on; what it returns waits until all wanted values are in them."""
     monitoring = DPUMonitoring()
     monitoring.connect()
 
-    def collect() -> list[str]:
-        files: list[str] = []
-        while len(files) < count:
-            files += monitoring.wait_for_hdf5_filenames(20.0)
+    def collect() -> list[list[int]]:
+        paths: list[str] = []
+        slots: list[list[int]] = []
+        deadline = time.monotonic() + timeout
+        while wanted - {value for slot in slots for value in slot}:
+            assert time.monotonic() < deadline
+            paths += monitoring.wait_for_hdf5_filenames(timeout)
+            slots = written(paths, wanted)
         monitoring.disconnect()
-        return files
+        return slots
 
     return collect
 
 
 def test_a_batch_of_twenty_lands_in_one_slot(dpu: DPUProxy) -> None:
-    files = next_files(2)
+    slots = slots_with(set(range(1, 21)))
     with dpu.batch() as batch:
         for number in range(1, 21):
             dpu.n_fee_set_register_values({FIELD: number})
@@ -84,7 +89,7 @@ def test_a_batch_of_twenty_lands_in_one_slot(dpu: DPUProxy) -> None:
     assert batch.ticket is not None
     record = batch.ticket.wait("in effect", 20.0)
     assert record.timecode == batch.result["timecode"]  # type: ignore[index]
-    assert slots_with(files(), "n_fee_set_register_values") == [list(range(1, 21))]
+    assert slots() == [list(range(1, 21))]
 
 
 def test_twenty_submitted_commands_land_in_one_slot(dpu: DPUProxy) -> None:
@@ -118,17 +123,18 @@ def test_batches_of_several_clients_do_not_mix(dpu: DPUProxy) -> None:
         except BaseException as exc:
             errors.append(exc)
 
-    files = next_files(3)
-    clients = [threading.Thread(target=send, args=(first,)) for first in (10, 30, 50)]
+    firsts = (110, 130, 150)
+    slots = slots_with({first + number for first in firsts for number in range(8)})
+    clients = [threading.Thread(target=send, args=(first,)) for first in firsts]
     for client in clients:
         client.start()
     for client in clients:
         client.join(30)
     assert not errors
-    assert set(records) == {10, 30, 50}
-    values = [value for slot in slots_with(files(), "n_fee_set_register_values") for value in slot]
+    assert set(records) == set(firsts)
+    values = [value for slot in slots() for value in slot]
     groups = [values[start : start + 8] for start in range(0, len(values), 8)]
-    assert sorted(groups) == [list(range(first, first + 8)) for first in (10, 30, 50)]
+    assert sorted(groups) == [list(range(first, first + 8)) for first in firsts]
 
 
 def test_nothing_of_a_refused_batch_is_sent(dpu: DPUProxy) -> None:

@@ -141,7 +141,7 @@ def lab(
     Settings.load(force=True)
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"

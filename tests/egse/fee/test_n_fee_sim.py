@@ -75,7 +75,7 @@ def start() -> Iterator[Callable[..., Simulator]]:
 
 def connected(link: SpaceWireOverZeroMQ, registers: RegisterMap) -> None:
     """Reads the registers, as soon as the simulator is at the other end."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while True:
         try:
             registers.read(link)
@@ -240,7 +240,7 @@ def test_light_and_temperatures_of_other_simulators(start: Callable[..., Simulat
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
 

@@ -43,6 +43,9 @@ class Camera:
     def send(self, packet: bytes) -> None:
         self.replies += self.model.handle(packet, self.now)
 
+    def is_wanted(self, identifier: MessageIdentifier) -> bool:
+        return False
+
     def publish(self, identifier: MessageIdentifier, payload: Any) -> None:
         pass
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import zmq
 
 from egse.logger.handler import ZeroMQHandler
 from egse.logger.receiver import LogReceiver
-from egse.logger.records import HOLD, OK, RESEND, Batch, Entry, encode_batch
-from egse.logger.spool import read_spool, spool_files, write_spool
+from egse.logger.records import HOLD, OK, RESEND, Ack, Batch, Entry, encode_batch
+from egse.logger.sender import Sender
+from egse.logger.spool import spool_files, write_spool
 
 
 def entries(first: int, last: int) -> list[Entry]:
@@ -257,13 +259,50 @@ def test_a_spool_that_was_taken_in_by_a_killed_manager_is_not_doubled(manager: A
 def test_a_damaged_spool_is_put_aside(manager: Any, log_folder: Path) -> None:
     path = write_spool(log_folder, [batch(1, 5)])
     path.write_bytes(path.read_bytes()[:-3])
-    late = write_spool(log_folder, [batch(1, 2, session="t"), batch(5, 6, session="t")])
+    write_spool(log_folder, [batch(1, 2, session="t")])
     receiver = manager.start()
     manager.echo.wait_for("no 2")
     manager.stop()
-    assert receiver.counters.malformed == 2
-    assert sorted(p.suffix for p in path.parent.iterdir()) == [".damaged", ".damaged"]
-    assert list(read_spool(late.with_suffix(".damaged")))
+    assert receiver.counters.malformed == 1
+    assert [p.name for p in path.parent.iterdir()] == [path.with_suffix(".damaged").name]
+
+
+def test_a_spool_with_a_gap_is_taken_in_and_the_gap_told(manager: Any, log_folder: Path) -> None:
+    write_spool(log_folder, [batch(1, 2), batch(5, 6)])
+    receiver = manager.start()
+    manager.echo.wait_for("no 6")
+    manager.stop()
+    assert manager.texts() == ["no 1", "no 2", "2 records of p did not arrive before this", "no 5", "no 6"]
+    assert (receiver.counters.missing, receiver.counters.malformed) == (2, 0)
+    assert spool_files(log_folder) == []
+
+
+def test_what_is_left_is_whole_while_the_thread_is_still_at_work() -> None:
+    """A busy machine may not have ended the thread when the process takes what is left."""
+    sender = Sender("tcp://127.0.0.1:9", "p", threading.RLock())
+    ending = threading.Event()
+
+    def work() -> None:
+        while sender._queue and not ending.is_set():
+            sender._fill_window()
+            sender._acknowledged(Ack(sender.session, sender._window[0][0] + 499, OK))
+
+    pace = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for entry in entries(1, 200_000):
+            sender._append(entry)
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        found = [[(b.first, len(b.entries)) for b in sender._left()] for _ in range(100)]
+    finally:
+        ending.set()
+        sys.setswitchinterval(pace)
+    thread.join(10)
+    sender.close(0.0, 0.0)
+    for batches in found:
+        for (first, count), (following, _) in pairwise(batches):
+            assert following == first + count
 
 
 def test_what_cannot_be_kept_is_told(manager: Any) -> None:

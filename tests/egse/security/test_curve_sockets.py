@@ -101,7 +101,7 @@ def ask(endpoint: str, *, secure: bool = True) -> bytes | None:
         client.close()
 
 
-def wait_for(condition: Any, limit: float = 3.0) -> None:
+def wait_for(condition: Any, limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "not in time"

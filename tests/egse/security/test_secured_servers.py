@@ -121,7 +121,7 @@ def connect() -> Iterator[Callable[[], Any]]:
         proxy.disconnect_cs()
 
 
-def wait_for(condition: Callable[[], bool], limit: float = 3.0) -> None:
+def wait_for(condition: Callable[[], bool], limit: float = 30.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "not in time"

@@ -16,7 +16,7 @@ MODULES = {"lsci336_sim": "egse.tempcontrol.lsci336.lsci336_sim", "ogse_sim": "e
 class LineClient:
     """A plain socket that reads whole lines."""
 
-    def __init__(self, address: tuple[str, int], timeout: float = 5.0) -> None:
+    def __init__(self, address: tuple[str, int], timeout: float = 30.0) -> None:
         self.socket = socket.create_connection(address, timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self.socket.makefile("rb")

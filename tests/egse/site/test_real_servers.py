@@ -39,7 +39,7 @@ def run(layout: SiteLayout, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = system_clock().monotonic() + 10
+    deadline = system_clock().monotonic() + 60
     while not condition():
         assert system_clock().monotonic() < deadline
         system_clock().sleep(0.02)

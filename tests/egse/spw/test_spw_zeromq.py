@@ -77,7 +77,7 @@ def pair() -> Iterator[tuple[SpaceWireOverZeroMQ, SpaceWireOverZeroMQ]]:
             yield fee_end, dpu_end
 
 
-def wait_until_sent(link: SpaceWireOverZeroMQ, data: bytes, timeout: float = 5.0) -> None:
+def wait_until_sent(link: SpaceWireOverZeroMQ, data: bytes, timeout: float = 30.0) -> None:
     """Sends when the other end has come up: there is no event for it, so it is tried."""
     deadline = time.monotonic() + timeout
     while True:

@@ -16,6 +16,7 @@ import pytest
 from egse.site.sandbox import Sandbox
 from egse.storage import CSV, FITS, HDF5, SQLite, StorageError, StorageProxy
 from egse.telemetry import HousekeepingStore
+from egse.wire import encode
 
 pytestmark = pytest.mark.system
 
@@ -144,3 +145,38 @@ def test_more_rows_than_the_queue_holds_are_counted(in_sandbox: Sandbox) -> None
         in_sandbox.kill("sm_cs", signal.SIGCONT)
     assert store.flush(20.0)
     store.close()
+
+
+def anonymous_memory(pid: int) -> int:
+    """Returns the memory of a process that is in no file [bytes]."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_being_asked_for_the_status_all_the_time_costs_no_memory(
+    storage: StorageProxy, in_sandbox: Sandbox
+) -> None:
+    """Months of an observation in short: thousands of rows, and a process manager that looks every second."""
+    origins = [f"SOAK-OF-A-PRODUCER-{number:02d}" for number in range(60)]
+    for origin in origins:
+        storage.register({"origin": origin, "persistence_class": CSV, "prep": {}})
+    pid = in_sandbox.status()["sm_cs"].pid
+    assert pid is not None
+    with storage.get_service_proxy() as services:
+
+        def load(rounds: int) -> int:
+            size = 0
+            for number in range(rounds):
+                storage.save({"origin": origins[number % len(origins)], "data": [{"n": number}] * 10})
+                size += len(encode(services.get_server_status()))
+            return size
+
+        load(100)
+        before = anonymous_memory(pid)
+        size = load(500)
+        grown = anonymous_memory(pid) - before
+    for origin in origins:
+        storage.unregister({"origin": origin})
+    assert size > 4e6
+    assert grown < 3e6

@@ -1,0 +1,35 @@
+"""Packages whose names are loaded when they are first used: who needs one of them does not pay for the others.
+
+if TYPE_CHECKING:
+    from egse.confman.interface import ConfigurationManagerProxy
+
+__all__ = ["ConfigurationManagerProxy"]
+__getattr__, __dir__ = lazy_names(__name__, {"ConfigurationManagerProxy": "interface"}, __all__)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+
+def lazy_names(
+    package: str, modules: Mapping[str, str], names: Sequence[str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Returns `__getattr__` and `__dir__` of a package (PEP 562).
+
+    Args:
+        package: its name.
+        modules: which of its modules a name comes from.
+        names: all its public names, those included that are there from the beginning.
+    """
+
+    def get(name: str) -> Any:
+        module = modules.get(name)
+        if module is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        # Not kept here: after a reload of the module (`egse.reload`) its new content counts.
+        return getattr(import_module(f"{package}.{module}"), name)
+
+    return get, lambda: sorted(names)
