@@ -16,6 +16,7 @@ class MessageIdentifier(IntEnum):
     HDF5_FILENAMES = 0x85
     SYNC_ERROR_FLAGS = 0x86
     N_FEE_RESYNC = 0x87
+    N_FEE_HK = 0x88
 
     @property
     def frame(self) -> bytes:

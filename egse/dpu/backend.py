@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from egse.clock import Clock
 from egse.control import ServerContext
@@ -15,7 +16,6 @@ from egse.device import DeviceConnectionError
 from egse.dpu.countfile import CountFile
 from egse.dpu.errors import DPUProcessorError, FEERestartedError
 from egse.dpu.handle import ProcessorHandle
-from egse.dpu.hk_rows import HousekeepingRows
 from egse.dpu.keeper import RecordKeeper
 from egse.dpu.maps import FEEMaps
 from egse.dpu.processor import ProcessorConfig
@@ -27,7 +27,7 @@ from egse.h5 import parse_format
 from egse.logger.handler import receiver_endpoint
 from egse.settings import SettingsError
 from egse.setup import SetupError, get_setup
-from egse.spw import DEFAULT_IDENTITY
+from egse.spw import DEFAULT_IDENTITY, make_link
 from egse.spw.server import default_endpoint
 
 LOGGER = logging.getLogger(__name__)
@@ -61,20 +61,15 @@ class ProcessorBackend:
         self.tickets = TicketBook()
         self._tickets: dict[int, str] = {}
         self._prefix = secrets.token_hex(3)
-        self._is_zmq = context.simulator or _transport(context.settings) == "zmq"
+        self._address = default_endpoint() if context.simulator else spw_address(context.settings)
         self.handle = ProcessorHandle(self._make_config, self._on_event)
-        self.keeper = RecordKeeper(self._root, self._set_obsid, HousekeepingRows(self._setup_stamp))
-
-    def _setup_stamp(self) -> object:
-        """Returns what changes with the loaded Setup; always the same for a server that hears of none."""
-        watch = getattr(self._control_server, "setup_watch", None)
-        return None if watch is None else watch.loaded
+        self.keeper = RecordKeeper(self._root, self._set_obsid)
 
     def _make_config(self, queues: dict[str, str]) -> ProcessorConfig:
         settings = self._settings
         return ProcessorConfig(
             queues=queues,
-            spw_endpoint=default_endpoint(),
+            spw_endpoint=self._address,
             spw_identity=str(settings.get("SPW_IDENTITY", DEFAULT_IDENTITY)),
             data_endpoint=f"tcp://127.0.0.1:{settings['DATA_DISTRIBUTION_PORT']}",
             monitoring_endpoint=f"tcp://127.0.0.1:{settings['DPU_PROCESSOR_MONITORING_PORT']}",
@@ -92,8 +87,11 @@ class ProcessorBackend:
         """Starts the processor and waits until it is ready; the FEE may still be away.
 
         Raises:
+            SettingsError: when there is no such transport.
+            ESLError: when the library of the DSI is not there.
             DeviceConnectionError: when it does not become ready.
         """
+        _try_address(self._address)
         self.keeper.start()
         self._load_maps()
         self.handle.start()
@@ -212,14 +210,13 @@ class ProcessorBackend:
 
     def is_simulator(self) -> bool:
         """SpaceWire over ZeroMQ leads to simulators only."""
-        return self._is_zmq
+        return urlsplit(self._address).scheme in ("tcp", "ipc", "inproc")
 
     def status(self) -> dict[str, Any]:
         """See `DPUBackend`."""
         return {
             "processor_pid": self.handle.pid,
             "processor_restarts": self.handle.restarts,
-            "n_fee_hk_rows": self.keeper.hk_rows,
             "waiting_files": self.keeper.waiting_files,
         }
 
@@ -258,11 +255,17 @@ def _pass_on(answer: Future[Any], result: Future[dict[str, Any]], ticket: str) -
         result.set_result({"timecode": value["timecode"], "timestamp": value["timestamp"], "ticket": ticket})
 
 
-def _transport(settings: Any) -> str:
-    transport = str(settings.get("TRANSPORT", "zmq")).lower()
-    if transport != "zmq":
-        raise SettingsError(f"DPU Control Server: TRANSPORT is {transport!r}; the transport there is: zmq")
-    return transport
+def spw_address(settings: Any) -> str:
+    """Returns the address of the SpaceWire link to the N-FEE: `SPW_ADDRESS` of the settings, or that of the simulator."""
+    return str(settings.get("SPW_ADDRESS") or "") or default_endpoint()
+
+
+def _try_address(address: str) -> None:
+    """Raises at once, and not in the processor's log, what is wrong with an address."""
+    try:
+        make_link(address)
+    except ValueError as exc:
+        raise SettingsError(f"DPU Control Server: SPW_ADDRESS: {exc}") from exc
 
 
 def _hdf5_format(settings: Any) -> str:

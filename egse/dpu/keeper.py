@@ -1,4 +1,4 @@
-"""The bookkeeping of the DPU control server: which observation a cycle belongs to, finished files, N-FEE housekeeping.
+"""The bookkeeping of the DPU control server: which observation a cycle belongs to, and finished files.
 
 It talks to configuration and storage manager in a thread for each, and is patient with both: what cannot be delivered waits, and
 one that is away does not hold up what the other has to know.
@@ -9,24 +9,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from egse.channel import OutcomeUnknownError
 from egse.confman import ConfigurationManagerProxy
-from egse.fee import HKMapError, decode_hk
 from egse.h5.index import RawFileIndex
 from egse.storage import StorageError, StorageProxy
-from egse.storage.naming import utc_text
-from egse.synoptics import SynopticsForwarder
 from egse.system import unix_time
-from egse.telemetry import HousekeepingStore
 
 LOGGER = logging.getLogger(__name__)
 
-HK_MNEMONIC = "N-FEE-HK"
 TIMEOUT = 2.0
 RETRY_INTERVAL = 1.0
 RECENT = 20
@@ -82,27 +77,14 @@ class RecordKeeper:
     Args:
         root: data folder of the site.
         set_obsid: tells the processor the observation (empty for none) of a cycle, by its number.
-        decode: turns 144 bytes of housekeeping into a row.
-
-    Attributes:
-        hk_rows: housekeeping rows taken since start.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        set_obsid: SetObsid,
-        decode: Callable[[bytes], Mapping[str, Any]] = decode_hk,
-    ) -> None:
-        self.hk_rows = 0
+    def __init__(self, root: Path, set_obsid: SetObsid) -> None:
         self._set_obsid = set_obsid
-        self._decode = decode
         self._index = RawFileIndex(root)
         self._files: deque[tuple[str, str]] = deque()
         self._configuration = ConfigurationManagerProxy(timeout=TIMEOUT)
         self._storage = StorageProxy(timeout=TIMEOUT)
-        self._hk = HousekeepingStore(HK_MNEMONIC)
-        self._synoptics = SynopticsForwarder("dpu_cs")
         self._last_obsid = ""
         self._unsure: deque[tuple[int, float]] = deque(maxlen=MOST_UNSURE)
         self._away: set[str] = set()
@@ -128,7 +110,7 @@ class RecordKeeper:
         """Takes an event of the processor; returns at once."""
         if name == "cycle":
             self._observations.put(name, values)
-        elif name in ("file", "housekeeping"):
+        elif name == "file":
             self._deliveries.put(name, values)
 
     def hdf5_files(self, obsid: str) -> list[str]:
@@ -180,12 +162,9 @@ class RecordKeeper:
             running = [item for item in observations if _was_running(item, timestamp)]
             self._set_obsid(cycle, str(running[-1]["obsid"]) if running else "")
 
-    # -- files and housekeeping ----------------------------------------------------------------------------------
+    # -- files ------------------------------------------------------------------------------------------------
 
     def _deliver(self, name: str, values: dict[str, Any]) -> None:
-        if name == "housekeeping":
-            self._keep_housekeeping(values["area"], values["timestamp"])
-            return
         if name == "file":
             self._index.add(Path(values["path"]), values["obsid"])
             if values["obsid"]:
@@ -194,8 +173,6 @@ class RecordKeeper:
 
     def _end_deliveries(self) -> None:
         self._deliver_files()
-        self._synoptics.close()
-        self._hk.close()
         self._storage.close()
 
     def _deliver_files(self) -> None:
@@ -210,17 +187,6 @@ class RecordKeeper:
                 LOGGER.error("%s could not be made part of observation %s: %s", path, obsid, exc)
             self._away.discard("storage manager")
             self._files.popleft()
-
-    def _keep_housekeeping(self, area: bytes, timestamp: float) -> None:
-        try:
-            values = self._decode(area)
-        except HKMapError as exc:
-            LOGGER.error("a housekeeping area cannot be decoded: %s", exc)
-            return
-        self.hk_rows += 1
-        row = {"timestamp": utc_text(timestamp), **values}
-        self._synoptics.store_common_synoptics(row)
-        self._hk.save(row)
 
     def _note_away(self, who: str, exc: Exception) -> None:
         if who not in self._away:

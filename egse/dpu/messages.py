@@ -11,6 +11,7 @@ msgpack (where the original pickled it). `decode_message` gives back what the ma
     HDF5_FILENAMES      list of paths
     SYNC_ERROR_FLAGS    (error flags, frame counter, timestamp)
     N_FEE_RESYNC        (restarted, reason, timestamp): the FEE was not as its mirror was; not in the original
+    N_FEE_HK            (144 bytes, timestamp): housekeeping, twice a timecode (what `n_fee_hk` stores); not in the original
 
 Timestamps are those of reception in the DPU Processor, UTC text `YYYY-mm-ddTHH:MM:SS.mmm+0000`. The numbers of the identifiers are
 not given by any source; they are fixed here.
@@ -49,6 +50,7 @@ MONITORING_STREAM = frozenset(
         MessageIdentifier.HDF5_FILENAMES,
         MessageIdentifier.SYNC_ERROR_FLAGS,
         MessageIdentifier.N_FEE_RESYNC,
+        MessageIdentifier.N_FEE_HK,
     }
 )
 """What goes to the monitoring stream."""
@@ -58,6 +60,7 @@ _TUPLES = (
     MessageIdentifier.SYNC_TIMECODE,
     MessageIdentifier.SYNC_ERROR_FLAGS,
     MessageIdentifier.N_FEE_RESYNC,
+    MessageIdentifier.N_FEE_HK,
 )
 _ENCODER = msgspec.msgpack.Encoder()
 

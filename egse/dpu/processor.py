@@ -35,9 +35,10 @@ from egse.spw import (
     NoBytesReceivedError,
     RMAPLink,
     SpaceWireLinkError,
-    SpaceWireOverZeroMQ,
     TimecodeTimeoutError,
+    make_link,
 )
+from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
@@ -55,7 +56,7 @@ class ProcessorConfig(msgspec.Struct, kw_only=True, frozen=True):
 
     Attributes:
         queues: endpoints of the three queues.
-        spw_endpoint: SpaceWire link to the N-FEE.
+        spw_endpoint: address of the SpaceWire link to the N-FEE, see `egse.spw.transports`.
         spw_identity: identity of that link.
         data_endpoint: where the data distribution stream is bound.
         monitoring_endpoint: where the monitoring stream is bound.
@@ -275,7 +276,7 @@ class DPUProcessor:
         self._recorder.end_cycle()
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
-        self._queues.send(QueueEvent("housekeeping", {"area": area, "timestamp": timestamp}))
+        self.publish(MessageIdentifier.N_FEE_HK, (area, utc_text(timestamp)))
 
     def counting(self, num_cycles: int, frame_counter: int) -> None:
         self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))
@@ -342,7 +343,7 @@ def main(arguments: list[str]) -> int:
     """
     config = msgspec.json.decode(arguments[0], type=ProcessorConfig)
     setup_logging("dpu_processor", endpoint=config.log_endpoint or None)
-    link = SpaceWireOverZeroMQ(config.spw_endpoint, config.spw_identity)
+    link = make_link(config.spw_endpoint, config.spw_identity)
     processor = DPUProcessor(config, link, RealClock(config.speed))
     with on_signals(processor.stop):
         processor.run()
