@@ -45,6 +45,8 @@ R = TypeVar("R")
 CommandType = Literal["read", "write", "transaction", "query", "call"]
 DEFINITION_ATTRIBUTE = "__command__"
 _PLAIN_RESULTS = (Any, None, type(None), float, int, str, bool, bytes, dict, list)
+_SIMPLE = frozenset((float, int, str, bool, type(None)))
+"""What travels as itself, so that the decoder can check it. An Enum with a number for a value, say, does not."""
 INTERFACE_MARKER = "__dynamic_interface"
 """Attribute of every method that `dynamic_interface` decorated (section 6.6.1 of the manual)."""
 
@@ -177,7 +179,7 @@ class CommandDefinition:
             WireError: when one cannot travel.
         """
         codec = self._codec
-        if codec is not None:
+        if codec is not None and _SIMPLE.issuperset(map(type, (*args, *kwargs.values()))):
             try:
                 packed = msgspec.Raw(encode(codec.make(*args, **kwargs)))
                 codec.decode(packed)

@@ -27,6 +27,8 @@ RowCount = Annotated[int, Range(0, 65535), Unit("row")]
 LAST_IMAGE_ROW = ROWS - 1
 LONGEST_CYCLE = CYCLE_TIMES[-1]
 """Longest image cycle time that the AEU can give [s]."""
+LEAST_PATIENCE = 60.0
+"""Shortest time-out, in seconds of the wall [s]."""
 POLL_INTERVAL = 0.5
 """Time between two questions for the state of the camera [s]; they are answered from the DPU's mirror."""
 
@@ -56,9 +58,15 @@ def n_fee_is_dump_mode() -> bool:
     return dpu().n_fee_is_dump_mode()
 
 
+def _patience(seconds: float) -> float:
+    """Returns a time-out [s] that a simulated camera with a fast clock can keep, too: the computers stay as slow as they are."""
+    return max(seconds, LEAST_PATIENCE * GlobalState.clock.speed)
+
+
 def _wait_for_mode(condition: Callable[[], bool], name: str) -> None:
     # Commanded in the slot of this cycle at best, in effect at the next long pulse.
-    wait_until(condition, timeout=2.5 * LONGEST_CYCLE, interval=POLL_INTERVAL, what=f"N-FEE mode {name}")
+    timeout = _patience(2.5 * LONGEST_CYCLE)
+    wait_until(condition, timeout=timeout, interval=POLL_INTERVAL, what=f"N-FEE mode {name}")
 
 
 @building_block
@@ -164,14 +172,14 @@ def n_cam_acquire_and_dump(
     _start_readout(num_cycles, row_start, row_end, rows_final_dump, ccd_order, ccd_side)
     wait_until(
         n_fee_is_dump_mode,
-        timeout=(num_cycles + 3) * LONGEST_CYCLE,
+        timeout=_patience((num_cycles + 3) * LONGEST_CYCLE),
         interval=POLL_INTERVAL,
         what=f"the end of {num_cycles} cycles",
         progress=lambda: dpu().get_num_cycles(),
     )
     wait_until(
         lambda: dpu().get_unfinished_files() == 0,
-        timeout=2 * LONGEST_CYCLE,
+        timeout=_patience(2 * LONGEST_CYCLE),
         interval=POLL_INTERVAL,
         what="the raw files",
     )
@@ -216,7 +224,7 @@ def wait_cycles(n: int) -> None:
     target = camera.get_cycle_count() + n
     wait_until(
         lambda: camera.get_cycle_count() >= target,
-        timeout=(n + 1) * LONGEST_CYCLE,
+        timeout=_patience((n + 1) * LONGEST_CYCLE),
         interval=POLL_INTERVAL / 5,
         what=f"{n} camera cycle(s)",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from egse.fee import READOUT_PERIOD
 from egse.h5 import Kind
 from egse.zmq import MessageIdentifier
 
@@ -27,10 +28,13 @@ class Timeouts:
 
     @classmethod
     def scaled(cls, speed: float) -> Timeouts:
-        """Returns time-outs for a clock that runs `speed` times faster, not shorter than a busy host can keep."""
+        """Returns time-outs for a clock that runs `speed` times faster, not shorter than a busy host can keep.
+
+        What is waited for in each readout must be given up before the next pulse, or there would never be a command slot.
+        """
         return cls(
-            housekeeping=max(cls.housekeeping, 0.5 * speed),
-            data=max(cls.data, 0.2 * speed),
+            housekeeping=min(max(cls.housekeeping, 0.5 * speed), 0.5 * READOUT_PERIOD),
+            data=min(max(cls.data, 0.2 * speed), 0.6 * READOUT_PERIOD),
             rmap=max(cls.rmap, 1.0 * speed),
             guard=max(cls.guard, 0.01 * speed),
         )

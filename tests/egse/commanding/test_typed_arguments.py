@@ -95,6 +95,8 @@ def same(one: Any, other: Any) -> bool:
 @example("axis", 4)
 @example("axis", 2.0)
 @example("level", None)
+@example("angle", Mode.ON)
+@example("order", [Mode.ON])
 def test_client_and_server_judge_as_the_slower_check_does(name: str, value: Any) -> None:
     command = COMMANDS[name]
     bound = outcome(lambda: command.bind((value,), {}))
