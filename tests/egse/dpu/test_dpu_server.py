@@ -201,6 +201,21 @@ def test_killed_server_does_not_lose_the_count(camera: Camera, in_sandbox: Any) 
     assert dpu.get_num_cycles() == 0
 
 
+def test_tickets_of_a_killed_server_say_so(camera: Camera, in_sandbox: Any) -> None:
+    dpu = camera.dpu
+    old = dpu.submit.n_fee_set_register_values({"conv_dly": 7})
+    pid = in_sandbox.kill("dpu_cs")
+    camera.wait(lambda: in_sandbox.wait_for("dpu_cs").pid != pid)
+    camera.wait(lambda: answers(dpu, -1) and dpu.get_status_summary()["known"])
+    with pytest.raises(KeyError, match="was started again since"):
+        _ = old.state
+    with pytest.raises(KeyError, match="was started again since"):
+        old.wait("acknowledged", 5.0)
+    new = dpu.submit.n_fee_set_register_values({"conv_dly": 7})
+    assert new.id.partition("-")[0] != old.id.partition("-")[0], "ids are not used again"
+    assert new.wait("acknowledged", 30.0).state in ("acknowledged", "in effect")
+
+
 def test_storage_away_for_two_cycles_loses_nothing(
     camera: Camera, observation: dict[str, Any], in_sandbox: Any
 ) -> None:
