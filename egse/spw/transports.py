@@ -4,7 +4,7 @@
     dsi://HOST[:PORT][/LINK]        SpaceWireOverDSI: a 4Links DSI, SpaceWire port LINK (default: the Settings)
 
 An open transport such as SpaceWire over TCP takes its place here: `register_transport("spwtcp", make)` with a function
-that makes a `SpaceWireInterface` of an address. Nothing else in this software knows which transport there is.
+that makes an `RMAPLink` of an address. Nothing else in this software knows which transport there is.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from urllib.parse import urlsplit
 
 from egse.advice import or_meant
 from egse.spw.dsi import SpaceWireOverDSI
-from egse.spw.interface import SpaceWireInterface
+from egse.spw.interface import RMAPLink
 from egse.spw.zeromq import DEFAULT_IDENTITY, SpaceWireOverZeroMQ
 
-Transport = Callable[[str, str], SpaceWireInterface]
+Transport = Callable[[str, str], RMAPLink]
 """Makes a link, not yet open, of its address and its identity (a name that only some transports need)."""
 
 
-def _zeromq(address: str, identity: str) -> SpaceWireInterface:
+def _zeromq(address: str, identity: str) -> RMAPLink:
     return SpaceWireOverZeroMQ(address, identity)
 
 
-def _dsi(address: str, identity: str) -> SpaceWireInterface:
+def _dsi(address: str, identity: str) -> RMAPLink:
     parts = urlsplit(address)
     link = parts.path.strip("/")
     try:
@@ -48,7 +48,7 @@ def register_transport(scheme: str, transport: Transport) -> None:
         raise ValueError(f"there is a transport for {scheme}:// already: {_TRANSPORTS[scheme]}")
 
 
-def make_link(address: str, identity: str = DEFAULT_IDENTITY) -> SpaceWireInterface:
+def make_link(address: str, identity: str = DEFAULT_IDENTITY) -> RMAPLink:
     """Returns the link of an address, not yet open.
 
     Args:
