@@ -7,6 +7,7 @@ manual: rows count from 0 at the readout register and are inclusive; CCDs are nu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
 
@@ -15,8 +16,12 @@ from camtest.core.exec import Abort, building_block
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.dpu import DPUProxy
+from egse.dpu.maps import FEEMaps
 from egse.fee import CYCLE_TIMES, n_fee_mode
 from egse.fee.geometry import PARALLEL_OVERSCAN, ROWS
+from egse.reg import FieldChange, RegisterMap
+
+LOGGER = logging.getLogger(__name__)
 
 CCDSide = Literal["E", "F", "BOTH"]
 CCDOrder = list[Annotated[int, Range(1, 4)]]
@@ -29,6 +34,8 @@ LONGEST_CYCLE = CYCLE_TIMES[-1]
 """Longest image cycle time that the AEU can give [s]."""
 LEAST_PATIENCE = 60.0
 """Shortest time-out, in seconds of the wall [s]."""
+CLEARED_BY_DPU = "clear_error_flag"
+"""A register field that is not compared: the DPU sets it in every command slot, to clear the error flags."""
 POLL_INTERVAL = 0.5
 """Time between two questions for the state of the camera [s]; they are answered from the DPU's mirror."""
 
@@ -96,6 +103,87 @@ def n_fee_to_dump_mode() -> None:
         )
     dpu().n_fee_set_dump_mode()
     _wait_for_mode(n_fee_is_dump_mode, "DUMP")
+
+
+@building_block
+def n_cam_to_on_mode() -> None:
+    """Brings the camera to ON mode: the name of `n_fee_to_on_mode` in the switch-off sequence."""
+    n_fee_to_on_mode()
+
+
+@building_block
+def n_cam_to_standby_mode() -> None:
+    """Brings the camera to STANDBY mode: the name of `n_fee_to_standby_mode` in the switch-on and switch-off sequences."""
+    n_fee_to_standby_mode()
+
+
+@building_block
+def n_cam_to_dump_mode() -> None:
+    """Brings the camera to DUMP mode in external sync: the name of `n_fee_to_dump_mode` in the switch-on sequence."""
+    n_fee_to_dump_mode()
+
+
+def fpga_default_changes() -> list[FieldChange]:
+    """Returns which register fields have other values than the FPGA defaults of the camera.
+
+    The defaults are whole words by register, those that are not listed are 0 (`camera.fee.fpga_defaults` of the Setup).
+
+    Returns:
+        Old values (those in the N-FEE, as the DPU's mirror has them) and new ones (the defaults), in the order of the register map.
+
+    Raises:
+        Abort: when the Setup has no FPGA defaults (there are none for the EM: leave this step out), or they do not fit the
+            register map.
+    """
+    setup = GlobalState.setup
+    fee = setup.camera.fee if setup is not None else {}
+    content = fee.get("fpga_defaults")
+    if not content:
+        raise Abort(
+            "The Setup has no camera.fee.fpga_defaults. For an engineering model leave this step out; for others name the file of "
+            "your camera there"
+        )
+    layout = FEEMaps.of(setup).layout
+    current = RegisterMap("N-FEE", layout, dpu().n_fee_get_register_map())
+    wanted = current.copy()
+    words = content.get("registers", content)
+    try:
+        for register in layout.addresses:
+            wanted.set_register(register, 0)
+        for register in words:
+            wanted.set_register(str(register), int(str(words[register]), 16))
+    except (KeyError, ValueError) as exc:
+        raise Abort(f"camera.fee.fpga_defaults does not fit camera.fee.register_map: {exc}") from exc
+    return [change for change in current.diff(wanted) if change.name != CLEARED_BY_DPU]
+
+
+def format_changes(changes: list[FieldChange]) -> str:
+    """Returns changes of register fields as a table: registers, field, old and new value."""
+    lines = [f"{'register':<28} {'field':<30} {'old':>8} {'new':>8}"]
+    lines += [f"{', '.join(c.registers):<28} {c.name:<30} {c.old:>8} {c.new:>8}" for c in changes]
+    return "\n".join(lines)
+
+
+@building_block
+def n_fee_set_fpga_defaults() -> None:
+    """Writes the FPGA defaults of the camera into the registers of the N-FEE, all in one slot.
+
+    Logs the table of old and new values. To have an operator decide first, show him `format_changes(fpga_default_changes())`.
+
+    Raises:
+        Abort: when the N-FEE is not in ON mode (the defaults would put it there), see `fpga_default_changes` for others.
+    """
+    if not n_fee_is_on_mode():
+        raise Abort(f"The N-FEE is in {n_fee_get_mode().name}: its FPGA defaults are written in ON mode only")
+    changes = fpga_default_changes()
+    if not changes:
+        LOGGER.info("The registers of the N-FEE hold the FPGA defaults already")
+        return
+    LOGGER.info("FPGA defaults of the N-FEE:\n%s", format_changes(changes))
+    dpu().n_fee_set_register_values({change.name: change.new for change in changes})
+    left = fpga_default_changes()
+    if left:
+        raise Abort(f"The FPGA defaults are not in effect:\n{format_changes(left)}")
 
 
 @building_block

@@ -5,27 +5,28 @@ next pulse; all CCDs are read in each cycle and a readout ends their exposure, w
 full-image mode the data of at most two CCDs are transmitted; a CCD in STANDBY integrates on; there is no partial readout,
 clear-out, charge injection, dump gate or parallel reverse clocking. DUMP is full-image mode with nothing transmitted.
 
-Register map, packets, housekeeping and times are **assumed**, all in `f_fee_assumed_v1.yaml`. In the windowing modes only
-timecodes and housekeeping are sent.
+Register map, packets, housekeeping and times are **assumed**, all in `f_fee_assumed_v1.yaml`; lists and packets of windows are
+assumed to be those of the N-FEE (`egse.fee.windowing`), with the sides as on the link.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from egse.fee.frame import Chunk, Frame, plan_chunks
+from egse.fee.frame import Frame, plan_chunks
 from egse.fee.geometry import COLUMNS_SIDE, COLUMNS_TRANSMITTED, FrameLayout
 from egse.fee.hk import load_hk_map
 from egse.fee.image import Detector, ImageSource, Pixels, TestPattern
 from egse.fee.light import Exposure
+from egse.fee.windowing import WINDOWING_ADDRESS, WINDOWING_SIZE, WindowFrame, read_windows
 from egse.reg import RegisterMap
 from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE, RMAPTarget
 from egse.spw import CCDSide, PacketKind, PacketType, TimecodePacket, encode_header
@@ -74,10 +75,14 @@ F_FEE_TRANSITIONS: Final[dict[f_fee_mode, frozenset[f_fee_mode]]] = {
 }
 """From each mode, the modes that can be reached; ON and STANDBY from each other at once, the others at a pulse."""
 
+_WINDOWS: Final = frozenset({f_fee_mode.WINDOWING_MODE, f_fee_mode.WINDOWING_PATTERN_MODE})
 _ASYNCHRONOUS: Final = frozenset({f_fee_mode.ON_MODE, f_fee_mode.STANDBY_MODE})
 
 LinkPacket = tuple[int, bytes | memoryview]
 """Number of the link, 1..4, and a packet."""
+
+Planned = tuple[float, int, Callable[[], Sequence[bytes | memoryview]]]
+"""When packets are sent [s], on which link, and what makes them."""
 
 
 @cache
@@ -146,13 +151,16 @@ class FFEEModel:
         self._pixels = pixels
         self._detector = detector or Detector(seed=seed)
         self._rng = np.random.default_rng([seed, 4])
-        self._target = RMAPTarget(self.registers.memory, on_write=self._written)
+        self._windowing = bytearray(WINDOWING_SIZE)
+        self._target = RMAPTarget(
+            self.registers.memory, on_write=self._written, more_memory={WINDOWING_ADDRESS: self._windowing}
+        )
         self._next_pulse = start
         self._pulses = 0
         self._start = start
         self._now = start
         self._exposed_since = dict.fromkeys(range(1, 5), start)
-        self._chunks: deque[tuple[float, int, Frame, Chunk]] = deque()
+        self._chunks: deque[Planned] = deque()
         self._update_hk()
 
     @property
@@ -172,8 +180,8 @@ class FFEEModel:
     def step(self, now: float) -> list[LinkPacket]:
         """Returns the packets due at `now` [s] with their links, in order; call again while `next_event()` is due."""
         if self._chunks and self._chunks[0][0] <= min(now, self._next_pulse):
-            _, link, frame, chunk = self._chunks.popleft()
-            return [(link, packet) for packet in frame.packets(chunk)]
+            _, link, make = self._chunks.popleft()
+            return [(link, packet) for packet in make()]
         return self._pulse(self._next_pulse) if self._next_pulse <= now else []
 
     def handle(self, packet: bytes, now: float) -> list[bytes]:
@@ -208,10 +216,10 @@ class FFEEModel:
 
     def _read_out(self, start: float) -> None:
         """Reads all CCDs that are not in STANDBY, and plans what is transmitted."""
-        if self.mode not in _IMAGES | {f_fee_mode.FULL_IMAGE_PATTERN_MODE}:
+        if self.mode not in _IMAGES | _PATTERNS:
             return
         wanted = self.transmitted
-        if len(wanted) > MAX_CCDS:
+        if len(wanted) > MAX_CCDS and self.mode not in _WINDOWS:
             self.refused += 1
             wanted = []
         planned = []
@@ -220,22 +228,40 @@ class FFEEModel:
                 continue
             exposure = start - self._exposed_since[ccd]
             self._exposed_since[ccd] = start + self._timing["frame_transfer_time"]
-            if ccd in wanted and self._pixels and self.mode is not f_fee_mode.WINDOWING_MODE:
+            if ccd in wanted and self._pixels:
                 planned += self._plan(ccd, exposure, start)
         self._chunks.extend(sorted(planned, key=lambda item: item[0]))
 
-    def _plan(self, ccd: int, exposure: float, start: float) -> list[tuple[float, int, Frame, Chunk]]:
-        pattern = self.mode is f_fee_mode.FULL_IMAGE_PATTERN_MODE
+    def _plan(self, ccd: int, exposure: float, start: float) -> list[Planned]:
+        pattern = self.mode in _PATTERNS
         source: ImageSource = TestPattern() if pattern else self._detector
         code = ccd - self._packets["ccd_code_offset"]
         light = 0.0 if self.registers["reg_clk_dir"] else exposure
         facts = Exposure(code, self.timecode, light, self.light_level)
-        frame = Frame(self._layout(), int(self.mode), 0, self.frame_counter, facts, _FCamSource(source))
+        chunks = self._made_of(ccd, facts, _FCamSource(source))
         link = self._links["ccd_of_link"].index(ccd) + 1
         first = start + self._timing["frame_transfer_time"]
         row = self._timing["time_row_readout"]
-        chunks = plan_chunks(frame.layout, _MAX_PACKETS)
-        return [(first + chunk.rows_done * row, link, frame, chunk) for chunk in chunks]
+        return [(first + rows_done * row, link, make) for rows_done, make in chunks]
+
+    def _made_of(
+        self, ccd: int, facts: Exposure, source: ImageSource
+    ) -> list[tuple[int, Callable[[], Sequence[bytes | memoryview]]]]:
+        """Returns what is sent of a CCD: after how many rows, and what makes the packets."""
+        layout = self._layout()
+        if self.mode not in _WINDOWS:
+            frame = Frame(layout, int(self.mode), 0, self.frame_counter, facts, source)
+            return [
+                (chunk.rows_done, partial(frame.packets, chunk))
+                for chunk in plan_chunks(layout, _MAX_PACKETS)
+            ]
+        windows = read_windows(self._windowing, self.registers.values(), ccd - 1, ROWS + PARALLEL_OVERSCAN)
+        self.error_flags |= windows.error_flags
+        size = self._packets["packet_size"]
+        window_frame = WindowFrame(
+            windows, layout.sides, size, int(self.mode), 0, self.frame_counter, facts, source
+        )
+        return [(chunk.rows_done, partial(window_frame.packets, chunk)) for chunk in window_frame.chunks()]
 
     def _layout(self) -> FrameLayout:
         # sensor_sel is in the N-CAM convention, the layout in that of the link

@@ -7,7 +7,7 @@ Without an AEU simulator the FEE is powered and gives itself its pulses (`egse.f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,28 @@ DIGITAL_LINE: Final = 5
 """Place of V_DIG among the voltages; it feeds the FPGA."""
 ON_FROM: Final = 3.6
 """The FPGA works from this voltage on [V, own proposal: 80 % of the nominal 4.55 V]."""
+
+
+HALF_RANGE: Final[dict[str, float]] = {
+    "NFEE_VCCD_POS_RAW": 35.0,
+    "NFEE_VCLK_POS_RAW": 16.0,
+    "NFEE_VAN1_POS_RAW": 7.0,
+    "NFEE_VAN2_POS_RAW": 7.0,
+    "NFEE_VAN3_NEG_MON": 7.0,
+    "NFEE_VDIG_RAW": 4.5,
+}
+"""Housekeeping of the six supply lines, and the voltage [V, amount] that 0x8000 counts stand for: assumed, as in the calibration
+of the simulated camera (`nfee_sensor_calibration_sim_v1.yaml`)."""
+
+
+def supply_counts(voltages: Sequence[float]) -> dict[str, int]:
+    """Returns the raw housekeeping of the supply lines.
+
+    Args:
+        voltages: V_CCD, V_CLK, V_AN1, V_AN2, V_AN3, V_DIG [V].
+    """
+    lines = zip(HALF_RANGE.items(), voltages, strict=True)
+    return {name: min(0xFFFF, round(0x8000 * abs(volts) / half)) for (name, half), volts in lines}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from egse.fee.feed import NEVER, CameraFeed, TrainGenerator
+from egse.fee.feed import NEVER, CameraFeed, TrainGenerator, supply_counts
 from egse.fee.frame import Chunk, Frame, plan_chunks
 from egse.fee.hk import HKMap, load_hk_map
 from egse.fee.image import Detector, ImageSource, TestPattern
@@ -207,6 +207,7 @@ class NFEEModel:
             now: time [s].
         """
         self._now = now
+        self.hk_values.update(supply_counts(feed.voltages))
         if not isinstance(self.sync, TrainGenerator) or not _is_same(self.sync, feed):
             self.sync = TrainGenerator(feed.fresh_train(now))
             self.sync.skip_until(now)

@@ -56,13 +56,19 @@ class Windows:
         return max(0, packet_size - HEADER_SIZE) // size if size else 0
 
 
-def read_windows(memory: bytes | bytearray, registers: Mapping[str, int], code: int) -> Windows:
+def read_windows(
+    memory: bytes | bytearray,
+    registers: Mapping[str, int],
+    code: int,
+    rows_of_ccd: int = ROWS + PARALLEL_OVERSCAN,
+) -> Windows:
     """Returns the windows of a CCD.
 
     Args:
         memory: the windowing memory.
         registers: fields of the register map by name.
         code: FEE code of the CCD, 0..3.
+        rows_of_ccd: rows that can be read, overscan included.
     """
     name = f"ccd{code + 1}_win"
     size_x, size_y = registers[f"{name}_size_x"], registers[f"{name}_size_y"]
@@ -73,7 +79,7 @@ def read_windows(memory: bytes | bytearray, registers: Mapping[str, int], code: 
     inside_x = ((columns % COLUMNS_TRANSMITTED) + size_x <= COLUMNS_TRANSMITTED) & (
         columns < 2 * COLUMNS_TRANSMITTED
     )
-    inside_y = rows + size_y <= ROWS + PARALLEL_OVERSCAN
+    inside_y = rows + size_y <= rows_of_ccd
     flags = (0 if inside_x.all() else X_OUTSIDE) | (0 if inside_y.all() else Y_OUTSIDE)
     places = {}
     for side in CCDSide:

@@ -78,16 +78,20 @@ def cycle_time(plan: CubePlan) -> float:
 
 
 def lost_cycles(plan: CubePlan) -> int:
-    """Returns how many cycles are missing between the first and the last one: by the numbers of the files, or by their times."""
-    found = sorted({exposure.path: exposure.timestamp for exposure in reversed(plan.exposures)}.items())
+    """Returns how many cycles are missing between the first and the last one: by the numbers of the files, by their times, or by the
+    FEE's counter of readouts, whichever tells of more."""
+    firsts = list({exposure.path: exposure for exposure in reversed(plan.exposures)}.values())[::-1]
     period = cycle_time(plan)
+    readouts = 1 if plan.first.attributes.get("sync_sel") else 4
     lost = 0
-    for (one, start), (two, following) in pairwise(found):
-        names = parse_file_name(one.name), parse_file_name(two.name)
-        by_time = round((following - start) / period) - 1
+    for one, two in pairwise(firsts):
+        names = parse_file_name(one.path.name), parse_file_name(two.path.name)
+        by_time = round((two.timestamp - one.timestamp) / period) - 1
         same_day = names[0] and names[1] and names[0][:2] == names[1][:2]
         by_number = names[1][2] - names[0][2] - 1 if names[0] and names[1] and same_day else 0
-        lost += max(0, by_time, by_number)
+        counted = (two.cycle_counter - one.cycle_counter) & 0xFFFF
+        by_counter = counted // readouts - 1 if counted < 0x8000 else 0  # else the FEE has been restarted
+        lost += max(0, by_time, by_number, by_counter)
     return lost
 
 

@@ -49,6 +49,7 @@ class Exposure:
         sides: the sides in it, "E", "F" or both.
         timestamp: reception of its timecode, Unix time [s].
         attributes: register fields in effect.
+        counter: the FEE's counter of readouts, 0..65535.
     """
 
     path: Path
@@ -57,6 +58,12 @@ class Exposure:
     sides: str
     timestamp: float
     attributes: dict[str, int]
+    counter: int = 0
+
+    @property
+    def cycle_counter(self) -> int:
+        """The FEE's counter at the first readout of the cycle, 0..65535."""
+        return (self.counter - self.frame) & 0xFFFF
 
     @property
     def crucial(self) -> tuple[int, ...]:
@@ -70,13 +77,17 @@ class CubePlan:
 
     Attributes:
         exposures: at least one.
-        cycles: number of raw files they come from.
-        lost_frames: readouts of these cycles without image data (4 belong to a cycle, 1 in internal synchronisation).
+        cycles: number of readout cycles they come from.
     """
 
     exposures: list[Exposure] = field(default_factory=list)
     cycles: int = 0
-    lost_frames: int = 0
+
+    @property
+    def lost_frames(self) -> int:
+        """Readouts of these cycles without image data (4 belong to a cycle, 1 in internal synchronisation)."""
+        of_a_cycle = 1 if self.first.attributes.get("sync_sel") else 4
+        return max(0, of_a_cycle * self.cycles - len(self.exposures))
 
     @property
     def first(self) -> Exposure:
@@ -86,6 +97,12 @@ class CubePlan:
     def of_side(self, code: int, side: str) -> list[Exposure]:
         """Returns the exposures of one CCD (FEE code) and side."""
         return [exposure for exposure in self.exposures if exposure.code == code and side in exposure.sides]
+
+    def holds_begin_of(self, exposure: Exposure) -> bool:
+        """Returns True when the last readout here is an earlier one of the same cycle: a DPU Processor that was killed in a cycle
+        leaves the begin of it in one file, and its successor the end in another."""
+        last = self.exposures[-1]
+        return last.frame < exposure.frame and last.cycle_counter == exposure.cycle_counter
 
 
 def plan_cubes(paths: Iterable[Path], max_cycles: int = MAX_CYCLES) -> list[CubePlan]:
@@ -107,12 +124,15 @@ def plan_cubes(paths: Iterable[Path], max_cycles: int = MAX_CYCLES) -> list[Cube
             current = None
             continue
         limit = min(max_cycles, slicing) if slicing > 0 else max_cycles
-        if current is None or current.cycles >= limit or current.first.crucial != exposures[0].crucial:
+        same = current is not None and current.first.crucial == exposures[0].crucial
+        if current is not None and same and current.holds_begin_of(exposures[0]):
+            current.exposures += exposures
+            continue
+        if current is None or not same or current.cycles >= limit:
             current = CubePlan()
             plans.append(current)
         current.exposures += exposures
         current.cycles += 1
-        current.lost_frames += max(0, (1 if exposures[0].attributes.get("sync_sel") else 4) - len(exposures))
     return plans
 
 
@@ -147,4 +167,5 @@ def _exposure(file: h5py.File, path: Path, frame: int) -> Exposure | None:
         return None
     sides = "".join(sorted(CCDSide(side).name for side in set(headers["ccd_side"].tolist())))
     code = int(headers["ccd_number"][0])
-    return Exposure(path, frame, code, sides, get_timestamp(file, frame), attributes)
+    counter = int(headers["frame_counter"][0])
+    return Exposure(path, frame, code, sides, get_timestamp(file, frame), attributes, counter)

@@ -4,7 +4,7 @@
     dsi://HOST[:PORT][/LINK]        SpaceWireOverDSI: a 4Links DSI, SpaceWire port LINK (default: the Settings)
 
 An open transport such as SpaceWire over TCP takes its place here: `register_transport("spwtcp", make)` with a function
-that makes a `RMAPLink` of an address. Nothing else in this software knows which transport there is.
+that makes an `RMAPLink` of an address. Nothing else in this software knows which transport there is.
 """
 
 from __future__ import annotations

@@ -121,6 +121,48 @@ def test_modes_are_in_effect_when_their_block_returns(dry: DryRun) -> None:
     assert dpu.n_fee_is_on_mode()
 
 
+def test_switch_on_steps_with_fpga_defaults(dry: DryRun) -> None:
+    assert dpu.fpga_default_changes() == [], "the simulated camera wakes up with the values of brigand"
+    dpu.n_fee_set_fpga_defaults()
+    assert commanded(dry, "n_fee_set_register_values") == []
+    others = {
+        "sensor_sel": 3,
+        "r_cfg1": 7,
+        "ccd2_vrd_config": 3685,
+    }  # as in a switch-on (FEE operations, section 6)
+    dpu.dpu().n_fee_set_register_values(others)
+    changes = dpu.fpga_default_changes()
+    assert {change.name: change.old for change in changes} == others
+    table = dpu.format_changes(changes).splitlines()
+    assert len(table) == 4
+    assert "reg_18_config, reg_19_config" in next(line for line in table if "ccd2_vrd_config" in line)
+    dpu.n_fee_set_fpga_defaults()
+    written = commanded(dry, "n_fee_set_register_values")[-1][1]["values"]
+    assert (written["sensor_sel"], written["r_cfg1"]) == (1, 9)
+    assert dpu.fpga_default_changes() == []
+    dpu.n_cam_to_standby_mode()
+    assert dpu.n_fee_is_standby_mode()
+    with pytest.raises(Abort, match="STANDBY_MODE: its FPGA defaults are written in ON mode only"):
+        dpu.n_fee_set_fpga_defaults()
+    dpu.n_cam_to_dump_mode()
+    assert dpu.n_fee_is_dump_mode()
+    dpu.n_cam_to_standby_mode()
+    dpu.n_cam_to_on_mode()
+    assert dpu.n_fee_is_on_mode()
+
+
+def test_a_camera_without_fpga_defaults(dry: DryRun) -> None:
+    assert GlobalState.setup is not None
+    setup = GlobalState.setup.copy()
+    del setup.camera.fee["fpga_defaults"]
+    GlobalState.setup = setup
+    with pytest.raises(Abort, match=r"no camera\.fee\.fpga_defaults"):
+        dpu.fpga_default_changes()
+    setup.camera.fee.fpga_defaults = {"registers": {"reg_0_config": "none"}}
+    with pytest.raises(Abort, match="does not fit"):
+        dpu.fpga_default_changes()
+
+
 def test_dump_from_on_is_refused_with_the_way_out(dry: DryRun) -> None:
     with pytest.raises(Abort, match=r"ON mode.*call n_fee_to_standby_mode first"):
         dpu.n_fee_to_dump_mode()

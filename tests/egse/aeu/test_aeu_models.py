@@ -8,10 +8,14 @@ from egse.aeu.lines import F_CAM, LEDS, LINES, N_CAM, CameraLines, OperatingMode
 from egse.aeu.rack import AEUModel
 from egse.aeu.selftest import describe_selftest
 from egse.aeu.waveforms import decode_samples, encode_samples, pulses_in, sync_waveforms
-from egse.fee.feed import CameraFeed, PulseTrain
+from egse.fee.calibration import HKCalibration
+from egse.fee.feed import HALF_RANGE, CameraFeed, PulseTrain
+from egse.fee.hk import HK_MAP_FILES, decode_hk
 from egse.fee.model import NFEEModel
+from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE
 from egse.simulator import FaultError, Session
 from egse.simulator.faults import Send
+from egse.yamlfile import read_yaml
 
 
 class Bench:
@@ -355,3 +359,18 @@ def test_the_first_pulse_is_not_lost_on_the_way() -> None:
     late = NFEEModel("fm", pixels=False)
     late.feed(CameraFeed(volts, train), 110.0)  # started later, in the middle of a cycle
     assert (late.sync.next.time, late.sync.next.long) == (112.5, False)
+
+
+def test_supply_voltages_in_the_housekeeping_of_the_fee_follow_the_aeu() -> None:
+    fee = NFEEModel("fm", pixels=False)
+    calibration = HKCalibration(read_yaml(HK_MAP_FILES["fm"].parent / "nfee_sensor_calibration_sim_v1.yaml"))
+    train = PulseTrain(1, 1.0, 25.0, ((0.0, True), (6.25, False), (12.5, False), (18.75, False)))
+    for time, volts in (
+        (1.0, (34.7, 16.05, 6.65, 6.65, -6.65, 4.55)),
+        (30.0, (34.0, 15.8, 6.5, 6.6, -6.7, 4.5)),
+    ):
+        fee.feed(CameraFeed(volts, train), time)
+        fee.step(fee.next_event())
+        row = decode_hk(fee.registers.get_data(HK_AREA_ADDRESS, HK_AREA_SIZE), fee.hk_map)
+        values = [calibration.calibrate(name.removeprefix("NFEE_"), row[name]) for name in HALF_RANGE]
+        assert values == pytest.approx(volts, abs=0.001)

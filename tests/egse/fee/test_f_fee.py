@@ -18,6 +18,7 @@ from egse.fee.f_fee import (
     f_fee_assumptions,
     f_fee_mode,
 )
+from egse.fee.windowing import WINDOWING_ADDRESS, Y_OUTSIDE, pack_windows
 from egse.reg import RegisterMap
 from egse.rmap import HK_AREA_ADDRESS, HK_AREA_SIZE, decode_reply, write_command
 from egse.spw import (
@@ -198,3 +199,50 @@ def test_the_process_serves_four_links() -> None:
             link.disconnect()
         process.terminate()
         assert process.wait(5) == 0
+
+
+def test_windows_of_all_four_ccds() -> None:
+    bench = Bench(seed=3)
+    places = [(100, 10), (200, 500), (300, 2250), (2295 + 50, 20)]  # three on one side, one on the other
+    bench.run(0.1)
+    command = write_command(WINDOWING_ADDRESS, pack_windows(places), verify=False)
+    (reply,) = bench.model.handle(command.encode(), bench.now)
+    assert decode_reply(reply).status == 0
+    windows: dict[str, int | str] = {}
+    for ccd in range(1, 5):
+        windows |= {
+            f"ccd{ccd}_win_list_ptr": WINDOWING_ADDRESS, f"ccd{ccd}_win_list_length": len(places),
+            f"ccd{ccd}_win_size_x": 6, f"ccd{ccd}_win_size_y": 5,
+        }  # fmt: skip
+    bench.write(mode="STANDBY_MODE", **windows)
+    bench.write(mode="WINDOWING_MODE", transmit=15, sensor_sel="BOTH")
+    bench.sent.clear()
+    bench.run(2 * CYCLE - 0.01)
+    assert bench.model.refused == 0, "more than two CCDs may send windows"
+    for ccd in range(1, 5):
+        packets = bench.images(link=ccd)
+        headers = decode_headers(packets)
+        assert headers["valid"].all()
+        assert set(headers["ccd_number"].tolist()) == {ccd - 1}
+        assert set(headers["mode"].tolist()) == {f_fee_mode.WINDOWING_MODE}
+        assert sorted(zip(headers["ccd_side"].tolist(), headers["length"].tolist(), strict=True)) == [
+            (0, 3 * 6 * 5 * 2), (1, 6 * 5 * 2),
+        ]  # fmt: skip
+        assert headers["last_packet"].all()
+    bench.write(ccd2_win_size_y=63)
+    bench.run(3 * CYCLE - 0.01)
+    assert bench.model.error_flags == Y_OUTSIDE
+
+
+def test_windows_of_the_pattern() -> None:
+    bench = Bench()
+    bench.run(0.1)
+    command = write_command(WINDOWING_ADDRESS, pack_windows([(0, 0)]), verify=False)
+    bench.model.handle(command.encode(), bench.now)
+    bench.write(
+        mode="WINDOWING_PATTERN_MODE", transmit=2, sensor_sel="E", ccd2_win_list_ptr=WINDOWING_ADDRESS,
+        ccd2_win_list_length=1, ccd2_win_size_x=6, ccd2_win_size_y=6,
+    )  # fmt: skip
+    bench.run(2 * CYCLE - 0.01)
+    sides = {int(side) for side in decode_headers(bench.images(link=2))["ccd_side"]}
+    assert sides <= {1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,36 @@ def test_gaps_are_marked(site_folder: Path, tmp_path: Path, make_camera: Any) ->
     with fits.open(path) as hdus:
         assert hdus["WCS-TAB_1_E"].data["TIME"] == pytest.approx([0, 50], abs=1e-3)
         assert len(hdus["WCS-TAB_4_E"].data) == 1
+
+
+def test_a_cycle_in_two_files_is_one_cycle(site_folder: Path, tmp_path: Path, make_camera: Any) -> None:
+    """What a DPU Processor that is killed in a cycle leaves: the begin in one file, and two cycles later the end in another."""
+    camera = make_camera(tmp_path / "run")
+    camera.to_dump()
+    camera.acquire(4)
+    raw = [
+        path for plan in plan_cubes(camera.close()) for path in dict.fromkeys(e.path for e in plan.exposures)
+    ]
+    begin, end = raw[1], raw[1].with_name(raw[1].name.replace("N-FEE_SPW_", "N-FEE_SPW_9"))
+    shutil.copy(begin, end)
+    drop(begin, "2", "3")
+    drop(end, "0", "1")
+    paths = [raw[0], begin, end, raw[2], raw[3]]
+    (plan,) = plan_cubes(paths)
+    assert (plan.cycles, plan.lost_frames, len(plan.exposures)) == (4, 0, 16)
+    drop(end, "2")
+    (plan,) = plan_cubes(paths)
+    assert (plan.cycles, plan.lost_frames) == (4, 1)
+    later = raw[2]
+    drop(later, "0", "1")  # the end of another cycle than that of which `begin` is there
+    (plan,) = plan_cubes([raw[0], begin, later, raw[3]])
+    assert (plan.cycles, plan.lost_frames) == (4, 4)
+
+
+def drop(path: Path, *frames: str) -> None:
+    with h5py.File(path, "r+") as file:
+        for frame in frames:
+            del file[frame]
 
 
 def is_first_packet_of_2_f(packet: bytes) -> bool:

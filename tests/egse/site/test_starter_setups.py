@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from egse.aeu.lines import F_CAM, N_CAM
 from egse.cli.conf import conf
 from egse.clock import VirtualClock
 from egse.env import VARIABLES
@@ -51,6 +52,8 @@ def test_every_starter_is_navigated(setup: Setup) -> None:
     assert [setup.gse.aeu[f"psu{n}"].voltage.nominal for n in range(1, 7)] == [
         34.7, 16.05, 6.65, 6.65, -6.65, 4.55,
     ]  # fmt: skip
+    assert tuple(setup.gse.aeu.n_cam.set_voltage) == N_CAM.set_voltage
+    assert tuple(setup.gse.aeu.f_cam.ocp) == F_CAM.ocp
     assert len(setup.gse.ogse.attenuation_factors) == 38
     assert all(isinstance(factor, int | float) for factor in setup.gse.ogse.attenuation_factors)
     assert setup.sensor_calibration.callendar_van_dusen.EN60751.C == -4.183e-12

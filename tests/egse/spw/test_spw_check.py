@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from egse.spw import ESLError, SpaceWireInterface, SpaceWireOverDSI, make_link, register_transport
+from egse.spw import ESLError, RMAPLink, SpaceWireOverDSI, make_link, register_transport
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_a_dsi_without_its_library(tmp_path: Path) -> None:
 
 
 def test_transports_by_address() -> None:
-    def make(address: str, identity: str) -> SpaceWireInterface:
+    def make(address: str, identity: str) -> RMAPLink:
         return make_link("tcp://127.0.0.1:1", identity)
 
     register_transport("spwtest", make)
     register_transport("spwtest", make)
-    assert isinstance(make_link("spwtest://somewhere"), SpaceWireInterface)
+    assert isinstance(make_link("spwtest://somewhere"), RMAPLink)
     with pytest.raises(ValueError, match="already"):
         register_transport("tcp", make)
     with pytest.raises(ValueError, match="no SpaceWire transport"):
