@@ -226,8 +226,9 @@ def test_a_push_that_hangs_is_ended_with_the_server(
         pusher.join(0.02)
     pid = int(mark.read_text())
     pusher.end()
+    pusher.join(60)
     assert not pusher.is_alive()
-    for _ in range(100):  # it was killed; its new parent reaps it
+    for _ in range(1000):  # it was killed; its new parent reaps it
         try:
             if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
                 break

@@ -139,7 +139,7 @@ def test_cutelog_gets_json_while_it_listens(
     forwarder.put(record)
     viewer.wait_for(2)
     forwarder.end()
-    viewer.join(5)
+    viewer.join(60)
     assert not forwarder.is_alive()
     assert viewer.messages[0] == b"!!cutelog!!format=json"
     assert json.loads(viewer.messages[1]) == {

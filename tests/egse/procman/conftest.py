@@ -108,7 +108,7 @@ class Bench:
         return wanted
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
     deadline = system_clock().monotonic() + timeout
     while not condition():
         assert system_clock().monotonic() < deadline
