@@ -7,7 +7,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,17 +133,15 @@ class PrivateSite:
         self.processes[name].kill()
         self.killed(name)
 
-    def stop(self, name: str, number: int = signal.SIGTERM) -> float:
-        """Ends a server by a signal; returns how long that took [s]."""
+    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
+        """Ends a server by a signal, cleanly."""
         process = self.processes.pop(name)
-        begin = time.monotonic()
         process.send_signal(number)
         try:
             assert process.wait(START_LIMIT) == 0, self.errors()
         finally:
             assert process.stdout is not None
             process.stdout.close()
-        return time.monotonic() - begin
 
     def close(self) -> None:
         for process in self.processes.values():

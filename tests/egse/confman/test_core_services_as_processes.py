@@ -85,7 +85,7 @@ def test_killed_at_a_fail_point_the_record_equals_what_happened(private_site: Pr
     pending.start()
     site.killed(server)
     site.start(server)
-    pending.join(20)
+    pending.join(60)
     assert not pending.is_alive()
     started = repeat(site, begin) if at_start else None
     if started is not None:
