@@ -23,11 +23,14 @@ from egse.system import raise_open_files_limit
 
 logger = logging.getLogger(__name__)
 
+HELP = {"help_option_names": ["-h", "--help"]}
+"""Both ask for help, as they do for `cgse`."""
+
 
 def make_command_line(app: ServerDeclaration) -> click.Group:
     """Returns the click group of a control server."""
 
-    @click.group(help=f"{app.title}: control server {app.name}.")
+    @click.group(help=f"{app.title}: control server {app.name}.", context_settings=HELP)
     def group() -> None:
         pass
 

@@ -13,10 +13,12 @@ from egse.site.programs import Entry, device_entries, device_group
 from egse.site.supervise import Row, make_row, rows_of, running_elsewhere, start_programs
 from egse.site.units import UnitKeeper
 
+ACTIONS = ("start", "stop", "status")
+
 
 @click.command()
 @click.argument("name", required=False)
-@click.argument("action", type=click.Choice(["start", "stop", "status"]), required=False)
+@click.argument("action", metavar="[start|stop|status]", required=False)
 @click.option(
     "--simulator", is_flag=True, help="Start it with a model of the device instead of the instrument."
 )
@@ -30,7 +32,13 @@ def device(name: str | None, action: str | None, simulator: bool, timeout: float
 
     Example: cgse device ogse start --simulator
     """
+    if name in ACTIONS:  # as in `cgse core start`
+        name, action = action, name
+    if action is not None and action not in ACTIONS:
+        raise click.UsageError(f"{action!r} is none of {', '.join(ACTIONS)}")
     if name is None:
+        if action in ("start", "stop"):
+            raise click.UsageError(f"which server? cgse device NAME {action}")
         print_table(_rows(device_entries()))
         return
     entries = device_group(name)

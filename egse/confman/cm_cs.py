@@ -70,8 +70,7 @@ class ConfigurationManagerProtocol(Protocol):
             "setup": f"{setup.setup_id:05d}" if setup else None,
             "setup file": str(setup.path) if setup else None,
             "repository": str(controller.repository.root),
-            "push": controller.pusher.describe(),
-            "findings": [finding.as_dict() for finding in controller.findings()],
+            **controller.repository_status(),
             "listeners": self.control_server.get_listener_names(),
             "listeners behind": [
                 f"{name} ({state})"

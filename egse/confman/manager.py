@@ -15,7 +15,9 @@ from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.life import ObservationLife
 from egse.confman.observations import ObservationBook, ObservationError, ObservationRecord
 from egse.confman.pusher import Pusher
+from egse.confman.remote import State
 from egse.confman.repository import SetupFile, SetupRepository, navigate
+from egse.confman.watch import RepositoryWatch
 from egse.setup import SetupError
 from egse.storage.files import FolderLock
 from egse.storage.interface import StorageInterface, StorageProxy
@@ -58,8 +60,7 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
         self.control = ControlToken(site_folder, clock)
         for finding in repository.recover():
             LOGGER.warning("%s", finding)
-        self._found: tuple[float, list[Finding]] = (float("-inf"), [])
-        self._clock = clock
+        self._watch = RepositoryWatch(repository, clock)
         self.setups = ActiveSetup(repository, site_folder)
         self.pusher = Pusher(repository, may_merge=lambda: self.life.book.current is None)
         self.setups.on_change(lambda _: self.pusher.request())
@@ -75,6 +76,7 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
     def close(self) -> None:
         """Ends the background work; an observation that is running stays open for the next start."""
         self.pusher.end()
+        self._watch.close()
         if isinstance(self._storage, StorageProxy):
             self._storage.disconnect_cs()
         self._folder_lock.release()
@@ -159,7 +161,7 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
     def load_setup(self, setup_id: int) -> dict[str, Any]:
         self.life.refuse_while_running()
         setup = self.setups.load(setup_id)
-        found = [finding for finding in self.findings(0.0) if setup.path.name in finding.text]
+        found = [finding for finding in self._watch.now().findings if setup.path.name in finding.text]
         for finding in found:
             LOGGER.warning("Setup %05d is loaded all the same: %s", setup_id, finding)
         return {**setup.as_dict(), **({"problem": "; ".join(map(str, found))} if found else {})}
@@ -175,20 +177,21 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
     def list_setups(self, filters: dict[str, Any]) -> list[list[Any]]:
         return self.repository.find(filters)
 
-    def findings(self, max_age: float = 5.0) -> list[Finding]:
-        """Returns what is wrong with the Setups, their repository and its remote; may be called from any thread.
+    def repository_status(self) -> dict[str, Any]:
+        """Returns what the status shows of the repository and its remote; may be called from any thread."""
+        look = self._watch.latest()
+        return {
+            "push": State.NONE.value if look.remote is None else self.pusher.describe(),
+            "findings": [finding.as_dict() for finding in self._with_remote(look.findings)],
+        }
 
-        Args:
-            max_age: how old the answer may be [s]; looking takes some calls of git.
-        """
-        age = self._clock.monotonic() - self._found[0]
-        if age > max_age or max_age <= 0.0:
-            self._found = (self._clock.monotonic(), self.repository.findings())
+    def _with_remote(self, findings: list[Finding]) -> list[Finding]:
         finding = self.pusher.outcome.finding()
-        return [*self._found[1], *([finding] if finding else [])]
+        return [*findings, *([finding] if finding else [])]
 
     def check_setups(self) -> list[dict[str, Any]]:
-        return [finding.as_dict() for finding in (*self.findings(0.0), *self.repository.unreadable())]
+        findings = self._with_remote(self._watch.now().findings)
+        return [finding.as_dict() for finding in (*findings, *self.repository.unreadable())]
 
     def sync_setups(self, start: bool = True) -> dict[str, Any]:
         attempts, outcome = self.pusher.attempts, self.pusher.outcome

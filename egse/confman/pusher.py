@@ -62,9 +62,7 @@ class Pusher(threading.Thread):
         return self.outcome.text
 
     def describe(self) -> str:
-        """Returns where things stand, for the status."""
-        if self._repository.remote() is None:
-            return State.NONE.value
+        """Returns where things stand with the remote, for the status."""
         if self.outcome.text:
             return f"{self.outcome.state.value}: {self.outcome.text}"
         return State.PENDING.value if self.pending else self.outcome.state.value

@@ -31,6 +31,8 @@ from egse.process.supervised import ProgramStatus, State, SupervisorStatus
 
 POLL_PERIOD = 0.02
 """How often the status of a supervisor is read while waiting for something [s]."""
+ANSWER_LIMIT = 30.0
+"""How long a supervisor may take to answer [s]; on a slow machine it starts Python and its first programs meanwhile."""
 
 
 class Supervision:
@@ -291,7 +293,7 @@ class Supervision:
             return False
 
         log = self.launcher.log_dir / "supervisor.log"
-        self._wait(answered, 10.0, "the supervisor does not answer", lambda: last_lines(log))
+        self._wait(answered, ANSWER_LIMIT, "the supervisor does not answer", lambda: last_lines(log))
 
     def _start_supervisor(self) -> None:
         command = [sys.executable, "-m", "egse.process.supervisor", str(self.run_dir)]

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from egse.clock import Clock, system_clock
 from egse.control import ControlServer
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 COMING_UP = 30.0
 """A process that has not answered yet is called starting for so long [s], then not responding."""
+SILENCE = 3.0
+"""One that has answered may be silent for so long, e.g. on a busy machine, before it is called not responding [s]."""
 
 _STATES = {
     State.WAITING: ServerState.STARTING,
@@ -45,6 +47,14 @@ _STATES = {
     State.STOPPING: ServerState.STOPPING,
     State.STOPPED: ServerState.STOPPED,
 }
+
+
+class _Answer(NamedTuple):
+    """The last answer of a server: of which process, when (monotonic) [s], and what it said."""
+
+    pid: int | None
+    at: float
+    look: Look
 
 
 class ProcessManagerController(SetupFollower, ProgramCommands):
@@ -72,7 +82,7 @@ class ProcessManagerController(SetupFollower, ProgramCommands):
         self._control_server = control_server
         self._clock = clock or system_clock()
         self._watch = Watch()
-        self._answered: dict[str, int | None] = {}
+        self._answered: dict[str, _Answer] = {}
         self._told = threading.Lock()
 
     # -- starting and stopping -----------------------------------------------------------------------------------
@@ -177,11 +187,14 @@ class ProcessManagerController(SetupFollower, ProgramCommands):
         """Puts together what the keeper knows of a process and what the server says itself."""
         process = process or ProgramStatus(state=State.STOPPED)
         look = look or Look()
+        if look.answers:
+            self._answered[entry.name] = _Answer(process.pid, self._clock.monotonic(), look)
+        elif process.state is State.RUNNING:
+            look = self._last_words(entry.name, process.pid) or look
         state = _STATES.get(process.state, ServerState.RUNNING)
         if look.answers and state is not ServerState.STOPPING:
             by_hand = process.state is not State.RUNNING and process.pid is None
             state = ServerState.RUNNING
-            self._answered[entry.name] = process.pid
         else:
             by_hand = False
             if state is ServerState.RUNNING and entry.settings:
@@ -207,10 +220,17 @@ class ProcessManagerController(SetupFollower, ProgramCommands):
             places=self.inventory.places(entry.name),
         )
 
+    def _last_words(self, name: str, pid: int | None) -> Look | None:
+        """Returns what this process said, when that is not long ago."""
+        last = self._answered.get(name)
+        if last is None or last.pid != pid or self._clock.monotonic() - last.at > SILENCE:
+            return None
+        return last.look
+
     def _silent(self, name: str, process: ProgramStatus) -> ServerState:
         """Returns whether a process that does not answer is on its way up or has ceased to respond."""
         young = process.since > 0 and self._clock.now() - process.since < COMING_UP
-        never = name not in self._answered or self._answered[name] != process.pid
+        never = name not in self._answered or self._answered[name].pid != process.pid
         return ServerState.STARTING if young and never else ServerState.NOT_RESPONDING
 
     def _note_changes(self, statuses: dict[str, ServerStatus]) -> None:

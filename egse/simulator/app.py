@@ -55,7 +55,11 @@ class SimulatorApp:
     def command(self) -> click.Group:
         """Returns the command line."""
 
-        @click.group(name=self.name, help=f"Simulator of the {self.title}.")
+        @click.group(
+            name=self.name,
+            help=f"Simulator of the {self.title}.",
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
         def group() -> None:
             return
 

@@ -360,7 +360,7 @@ def test_soak_at_ten_times_the_nominal_rates(box: Sandbox, minutes: float, inter
     with StorageProxy() as storage, ConfigurationManagerProxy() as manager:
         while time.monotonic() < finish:
             logger.debug("soak %d", devices[0].count)
-            assert storage.get_obsid() == manager.get_obsid()
+            assert persistently(storage.get_obsid) == persistently(manager.get_obsid)
             if time.monotonic() >= following:
                 following += interval
                 for name, process in processes.items():

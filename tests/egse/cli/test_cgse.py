@@ -260,6 +260,14 @@ def test_unknown_devices_and_versions(cgse, site: SiteLayout) -> None:
     code, output = cgse("device", "ogs", "start")
     assert code == 1
     assert "did you mean 'ogse_cs'?" in output
+    code, output = cgse("device", "start")
+    assert code == 2
+    assert "which server? cgse device NAME start" in output
+    code, output = cgse("device", "ogse", "strat")
+    assert code == 2
+    assert "'strat' is none of start, stop, status" in output
+    assert cgse("device", "status") == cgse("device")
+    assert cgse("device", "status", "ogse") == cgse("device", "ogse", "status")
     code, output = cgse("version")
     assert code == 0
     assert "CGSE version in Settings" in output

@@ -187,13 +187,14 @@ def test_a_remote_that_is_away_costs_no_submission_and_is_caught_up(
     away.rename(upload.bare)
     again.start()
     try:
-        for _ in range(500):
+        for _ in range(3000):
             if again.outcome.state is State.DONE:
                 break
             again.join(0.02)
         assert upload.tip() == git(root, "rev-parse", "HEAD")
     finally:
         again.end()
+    again.join(60)
     assert not again.is_alive()
 
 
@@ -220,14 +221,15 @@ def test_a_push_that_hangs_is_ended_with_the_server(
     pusher = Pusher(repository)
     pusher.request()
     pusher.start()
-    for _ in range(500):
+    for _ in range(3000):
         if mark.exists() and mark.read_text().strip():
             break
         pusher.join(0.02)
     pid = int(mark.read_text())
     pusher.end()
+    pusher.join(60)
     assert not pusher.is_alive()
-    for _ in range(100):  # it was killed; its new parent reaps it
+    for _ in range(1000):  # it was killed; its new parent reaps it
         try:
             if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
                 break

@@ -24,7 +24,7 @@ def submit(site: PrivateSite, camera: str = "achel") -> dict[str, Any]:
 
 def wait_for_push(cm: ConfigurationManagerProxy, state: str) -> dict[str, Any]:
     pause = threading.Event()
-    for _ in range(300):
+    for _ in range(1200):
         outcome = cm.sync_setups(start=False)
         if outcome["state"] == state:
             return outcome

@@ -194,7 +194,7 @@ def test_setups_are_pushed_and_a_remote_that_is_away_only_delays_it(
     try:
         repository.submit(setup_text(), "x", "rik@lab:1")
         pusher.request()
-        deadline = 200
+        deadline = 1200
         while not pusher.problem and deadline:
             pusher.join(0.05)
             deadline -= 1
@@ -206,4 +206,5 @@ def test_setups_are_pushed_and_a_remote_that_is_away_only_delays_it(
         assert git(remote, "rev-parse", "main") == git(root, "rev-parse", "HEAD")
     finally:
         pusher.end()
+    pusher.join(60)
     assert not pusher.is_alive()

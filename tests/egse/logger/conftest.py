@@ -34,7 +34,7 @@ class Echo:
             return next((text for text in self.texts if part in text), "")
 
         with self._changed:
-            assert self._changed.wait_for(found, timeout=15.0), f"{part!r} never came: {self.texts}"
+            assert self._changed.wait_for(found, timeout=60.0), f"{part!r} never came: {self.texts}"
             return found()
 
 
@@ -66,7 +66,7 @@ class Manager:
         receiver = self.receiver
         assert receiver is not None
         receiver.end()
-        receiver.join(5.0)
+        receiver.join(60.0)
         assert not receiver.is_alive()
         receiver.close_files()
         self.receiver = None

@@ -117,7 +117,7 @@ class Viewer(threading.Thread):
 
     def wait_for(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.messages) >= count, 10)
+            assert self.changed.wait_for(lambda: len(self.messages) >= count, 60)
 
 
 def test_cutelog_gets_json_while_it_listens(
@@ -135,11 +135,12 @@ def test_cutelog_gets_json_while_it_listens(
     viewer.start()
     viewer.wait_for(1)
     while not forwarder.connected:
-        pass
+        forwarder.join(0.01)
     forwarder.put(record)
     viewer.wait_for(2)
     forwarder.end()
-    viewer.join(5)
+    viewer.join(60)
+    forwarder.join(60)
     assert not forwarder.is_alive()
     assert viewer.messages[0] == b"!!cutelog!!format=json"
     assert json.loads(viewer.messages[1]) == {

@@ -52,7 +52,7 @@ def batch(*entries: Entry, first: int = 1, session: str = "s", base: int = 1) ->
 
 def test_a_process_logs_all_levels_and_ends_without_help(manager: Any) -> None:
     manager.start()
-    subprocess.run([sys.executable, "-c", CHILD, manager.endpoint], check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", CHILD, manager.endpoint], check=True, timeout=60)
     manager.echo.wait_for("it broke")
     manager.stop()
     lines = manager.log.read_text().splitlines()

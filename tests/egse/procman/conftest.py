@@ -8,7 +8,6 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from egse.procman import ProcessManagerProxy
 from egse.settings import Settings
 from egse.setup import load_setup, submit_setup
 from egse.site.layout import merged_environment
-from egse.site.localsettings import number_of_ports
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
 
@@ -110,7 +108,7 @@ class Bench:
         return wanted
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 90.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
     deadline = system_clock().monotonic() + timeout
     while not condition():
         assert system_clock().monotonic() < deadline
@@ -158,9 +156,7 @@ def bench(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("bench") / "box"
     box = Sandbox(folder, only_core=True)
     box.create()
-    ports = count(
-        (box.profile.first_port or 0) + number_of_ports()
-    )  # the block is larger than what is needed
+    ports = iter(range((box.profile.first_port or 0) + 90, (box.profile.first_port or 0) + 96))
     with box.layout.settings.open("a") as settings:
         for unit in (1, 2):
             settings.write(f"Twin {unit} Control Server:\n  HK_DELAY: 10.0\n")

@@ -47,7 +47,7 @@ def pm_status(site: SiteLayout) -> str:
 def test_a_first_start_without_a_setup(supervision: Supervision, site: SiteLayout) -> None:
     entries = [entry for entry in core_entries() if entry.name in ("log_cs", "sm_cs", "cm_cs", "pm_cs")]
     require_all(start_programs(supervision, programs_of(entries)))
-    with ProcessManagerProxy(timeout=20.0) as pm, ConfigurationManagerProxy() as cm:
+    with ProcessManagerProxy(timeout=120.0) as pm, ConfigurationManagerProxy() as cm:
         assert pm.get_setup_id() is None
         assert pm.get_devices() == []
         assert "No Setup loaded: the devices are not known (cm_cs load-setup ID)" in pm_status(site)
@@ -81,14 +81,14 @@ def by_hand(site: SiteLayout) -> subprocess.Popen[str]:
 def test_one_that_was_started_by_hand_leaves_everything_running(
     supervision: Supervision, site: SiteLayout, signum: signal.Signals
 ) -> None:
-    with by_hand(site) as first, ProcessManagerProxy(timeout=20.0) as pm:
+    with by_hand(site) as first, ProcessManagerProxy(timeout=120.0) as pm:
         dummy = pm.start_cs("dummy_cs", sim_mode=True)
         first.send_signal(signum)
-        first.wait(timeout=10)
+        first.wait(timeout=60)
     assert list(supervision.launcher.status()) == ["dummy_cs"]
-    with by_hand(site) as second, ProcessManagerProxy(timeout=20.0) as pm:
+    with by_hand(site) as second, ProcessManagerProxy(timeout=120.0) as pm:
         found = pm.get_status("dummy_cs")
         assert (found.up, found.pid, found.simulator) == (True, dummy.pid, True)
         assert not pm.shut_down_cs("dummy_cs").up
         second.terminate()
-        assert second.wait(timeout=10) == 0
+        assert second.wait(timeout=60) == 0

@@ -36,7 +36,7 @@ def storage(in_sandbox: Sandbox) -> Iterator[StorageProxy]:
 
 
 def eventually(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen"
         time.sleep(0.02)
@@ -98,7 +98,7 @@ def test_rows_that_queue_up_travel_together_and_arrive_once(
 ) -> None:
     store = HousekeepingStore("QUEUED")
     store.save({"n": 0})
-    assert store.flush(20.0)
+    assert store.flush(60.0)
     pid = in_sandbox.kill("sm_cs", signal.SIGSTOP)
     try:
         for number in range(1, 300):
@@ -110,7 +110,7 @@ def test_rows_that_queue_up_travel_together_and_arrive_once(
     in_sandbox.kill("sm_cs")
     for number in range(300, 400):
         store.save({"n": number})
-    assert store.flush(30.0)
+    assert store.flush(60.0)
     assert in_sandbox.wait_for("sm_cs").pid != pid
     found = storage.read({"origin": "QUEUED"})
     assert [int(row["n"]) for row in found] == list(range(400))
@@ -123,13 +123,13 @@ def test_a_row_that_is_refused_does_not_hold_up_the_others(storage: StorageProxy
     store = HousekeepingStore("REFUSED")
     for number in range(20):
         store.save({"n": object() if number == 7 else number})
-    assert store.flush(20.0)
+    assert store.flush(60.0)
     assert (store.acknowledged, store.refused) == (19, 1)
     numbers = [int(row["n"]) for row in storage.read({"origin": "REFUSED"})]
     assert numbers == [number for number in range(20) if number != 7]
     storage.unregister({"origin": "REFUSED"})  # as after a lost list of producers
     store.save({"n": 20})
-    assert store.flush(20.0)
+    assert store.flush(60.0)
     assert (store.acknowledged, store.refused) == (20, 1)
     store.close()
 
@@ -143,7 +143,7 @@ def test_more_rows_than_the_queue_holds_are_counted(in_sandbox: Sandbox) -> None
         assert (store.waiting, store.dropped) == (10, 20)
     finally:
         in_sandbox.kill("sm_cs", signal.SIGCONT)
-    assert store.flush(20.0)
+    assert store.flush(60.0)
     store.close()
 
 

@@ -35,7 +35,7 @@ MODULES = {
 }
 
 
-def wait_until(condition: Callable[[], bool], limit: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], limit: float = 60.0) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"
@@ -67,7 +67,7 @@ class Lab:
     def end(self, name: str, number: int = signal.SIGTERM) -> int:
         process = self.processes.pop(name)
         process.send_signal(number)
-        code = process.wait(10)
+        code = process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
         return code
@@ -76,16 +76,16 @@ class Lab:
         return (self.site.log / f"{name}.err").read_text()
 
     def status(self) -> dict[str, Any]:
-        with services_of(SynopticsManagerProxy, 5.0) as services:
+        with services_of(SynopticsManagerProxy, 20.0) as services:
             return services.get_server_status()
 
     def status_lines(self) -> list[str]:
         command = [sys.executable, "-m", MODULES["syn_cs"], "status"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return [line.strip() for line in done.stdout.splitlines()]
 
     def listeners(self) -> list[str]:
-        with services_of(ConfigurationManagerProxy, 5.0) as services:
+        with services_of(ConfigurationManagerProxy, 20.0) as services:
             return services.get_listener_names()
 
     def rows(self) -> list[dict[str, str]]:
@@ -145,7 +145,7 @@ def test_started_without_a_setup_it_runs_says_so_and_carries_on(lab: Lab) -> Non
 def test_rows_wait_for_a_storage_manager_that_is_away(lab: Lab) -> None:
     lab.start("sm_cs", "cm_cs", "syn_cs")
     wait_until(lambda: lab.status()["setup"] == "00001")
-    with SynopticsManagerProxy(timeout=5.0) as synoptics:
+    with SynopticsManagerProxy(timeout=20.0) as synoptics:
         synoptics.store_common_synoptics({"FOV_ACT_THETA": 0})
         lab.end("sm_cs", signal.SIGKILL)
         for number in range(1, 10):

@@ -21,7 +21,7 @@ from egse.synoptics import SynopticsError, SynopticsForwarder
 from egse.synoptics.controller import SynopticsManagerController
 from egse.tmdict import template_dictionary
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 class Rows:
@@ -279,7 +279,7 @@ def forwarding(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SynopticsForwa
 
 def wait_until(condition: Callable[[], bool]) -> None:
     pause = threading.Event()
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         pause.wait(0.01)
