@@ -17,7 +17,8 @@ from camtest.core import services
 from camtest.core.dryrun import DryRun
 from camtest.core.sequence import CommandSequence
 from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE
-from egse.clock import Clock, RealClock
+from camtest.core.waiting import SessionClock
+from egse.clock import Clock
 from egse.control import site_clock
 from egse.env import EnvError
 from egse.settings import SettingsError
@@ -236,12 +237,12 @@ def _ask_for_setup() -> Setup | None:
         return None
 
 
-def _site_clock() -> RealClock:
+def _site_clock() -> SessionClock:
     try:
-        return site_clock()
+        return SessionClock(site_clock().speed)
     except (SettingsError, OSError) as exc:
         LOGGER.info("no site settings (%s): the clock runs at true speed", exc)
-        return RealClock()
+        return SessionClock()
 
 
 def _follow(setup: Setup) -> None:
