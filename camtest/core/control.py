@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -22,8 +23,9 @@ import msgspec
 
 from camtest.core import services
 from camtest.core.context import HaltAbort, OperatorAbort, OperatorStop
+from camtest.core.variables import SAFES_VARIABLE
 from egse.confman import ObservationError
-from egse.confman.desk import ENDING, RANKS, Desk, VerbRequest
+from egse.confman.desk import ENDING, RANKS, Desk, Question, VerbRequest
 
 LOGGER = logging.getLogger(__name__)
 
@@ -71,9 +73,11 @@ class RunControl:
         self.taken_over = ""
         self.reached = 0
         self.on_reached: Callable[[VerbRequest], None] = lambda request: None
+        self.on_taken_over: Callable[[str], None] = lambda holder: None
         self.on_paused: Callable[[VerbRequest | None], None] = lambda request: None
         self._on_news = on_news
         self._seen = 0
+        self._questions: list[Question] = []
         self._changed = threading.Condition()
 
     @property
@@ -86,6 +90,11 @@ class RunControl:
         if desk.holder and not self.taken_over:
             with self._changed:
                 self.taken_over = desk.holder
+                self._changed.notify_all()
+            self.on_taken_over(desk.holder)
+        if desk.questions:
+            with self._changed:
+                self._questions = desk.questions
                 self._changed.notify_all()
         for request in desk.verbs:
             if request.number <= self._seen:
@@ -161,6 +170,21 @@ class RunControl:
                 timeout=seconds,
             )
 
+    @property
+    def is_pressing(self) -> bool:
+        """True when an operator wants the building block to end now."""
+        return bool(self.taken_over) or self._is_pressing()
+
+    def wait_for_answer(self, key: str, timeout: float) -> Question | None:
+        """Returns the question with this key once it is answered, None when it is not within `timeout` [s]."""
+
+        def answered() -> Question | None:
+            return next((one for one in self._questions if one.key == key and one.answer is not None), None)
+
+        with self._changed:
+            self._changed.wait_for(lambda: answered() is not None or self.is_pressing, timeout)
+            return answered()
+
     def _is_pressing(self) -> bool:
         return self.ending is not None and self.ending.verb != "stop" and not self.obeyed
 
@@ -233,3 +257,20 @@ def tell_desk(run_id: str, state: str, detail: str = "", reached: int = 0) -> No
             manager.report_to_desk(run_id=run_id, state=state, detail=detail, reached=reached)
     except (OSError, LookupError, ObservationError) as exc:
         LOGGER.debug("the operator's desk of %s was not told %r: %s", run_id, state, exc)
+
+
+def claim_safes(run_id: str) -> bool:
+    """Returns True when the safes of an observation are for this side to run: not when a watchdog has taken that on.
+
+    Its kernel, its runner and the processes that these start are one side, they take turns.
+    """
+    by = os.environ.get(SAFES_VARIABLE) or f"client of {run_id}"
+    try:
+        with services.configuration_manager(timeout=2.0) as manager:
+            return bool(manager.claim_safes(run_id=run_id, by=by))
+    except (OSError, LookupError) as exc:
+        LOGGER.warning("safes run without the configuration manager, which does not answer: %s", exc)
+        return True
+    except ObservationError as exc:
+        LOGGER.error("no safes: %s", exc)
+        return False

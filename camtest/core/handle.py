@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from camtest.core import services
-from camtest.core.control import DeskFollower
+from camtest.core.control import DeskFollower, claim_safes
 from camtest.core.forwarding import Forwarder
 from camtest.core.lease import LeaseKeeper
 from camtest.core.safes import pending_safes, run_elsewhere
@@ -154,7 +154,7 @@ class ObservationHandle:
         self.spool.collect()
         events = read_events(self.spool.path)
         done = any(event.get("event") == "safes-done" for event in events)
-        if not pending_safes(events) and (done or not aborted):
+        if (not pending_safes(events) and (done or not aborted)) or not claim_safes(self.run_id):
             return
         environment = joining_environment(self.record, self.spool.path)
         folder = str(self.record.get("details", {}).get("folder", "")) or None

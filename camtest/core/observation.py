@@ -73,9 +73,14 @@ def current_obsid() -> str | None:
     dry_run = active_dry_run()
     if dry_run is not None:
         return dry_run.obsid if dry_run.observing else None
-    with _lock:
-        context = _running() or _join()
+    context = running_context()
     return None if context is None else context.obsid
+
+
+def running_context() -> ObservationContext | None:
+    """Returns the observation that this process takes part in, None when there is none."""
+    with _lock:
+        return _running() or _join()
 
 
 def _running() -> ObservationContext | None:
@@ -156,7 +161,11 @@ def begin_observation(function: str, description: str = "") -> str:
         _current = ObservationContext(handle.record, handle.spool, handle, finish_observation)
         _ended = ""
         set_command_context(obsid=handle.obsid, setup=f"{int(handle.record.get('setup_id') or 0):05d}")
-    _current.start()
+    try:
+        _current.start()
+    except BaseException as exc:
+        finish_observation(status_of(exc), f"{type(exc).__name__}: {exc}")
+        raise
     threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True).start()
     return handle.obsid
 

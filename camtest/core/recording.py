@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
-from camtest.core import services
 from camtest.core.blocks import BlockDefinition
 from camtest.core.conditions import SafeCall
 from camtest.core.context import ACTIVE, Abort, Call, ExecutionContext, Failure, OperatorStop
-from camtest.core.control import DeskFollower, Place, RunControl, ending_error, tell_desk
+from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
 from camtest.core.handle import Observation, ObservationHandle
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
@@ -28,7 +27,6 @@ from camtest.state import GlobalState, set_command_sequence
 from egse.confman import ObservationError
 from egse.confman.desk import VerbRequest
 from egse.context import CommandContext
-from egse.proxy import command_origin
 
 LOGGER = logging.getLogger(__name__)
 
@@ -119,6 +117,7 @@ class ObservationContext(ExecutionContext):
         self.interlocks = Interlocks.none()
         self.control = RunControl(self._obsid, self._on_verb)
         self.control.on_paused = self._on_paused
+        self.control.on_taken_over = lambda holder: self._on_over(f"it was taken over by {holder}")
         self.control.on_reached = lambda request: self._tell("ending", request.verb)
         self._follower: DeskFollower | None = None
 
@@ -150,7 +149,7 @@ class ObservationContext(ExecutionContext):
     @property
     def lost(self) -> str | None:
         """Why the observation is over, None while it runs."""
-        return self.over if self.handle is None else self.handle.lost
+        return self.over or (None if self.handle is None else self.handle.lost)
 
     # -- building blocks -----------------------------------------------------------------------------------------
 
@@ -256,6 +255,8 @@ class ObservationContext(ExecutionContext):
 
     def _on_over(self, reason: str) -> None:
         self.over = reason
+        if self.handle is not None:
+            self.handle.lost = self.handle.lost or reason
         self.attention = True
         self.control.wake()
 
@@ -373,6 +374,7 @@ class ObservationContext(ExecutionContext):
                     self.make_safe(due)
                 else:
                     self.mark("safes-done", problems=[])
+            self._pending.clear()
         finally:
             text = f"{ending.verb} by {ending.by}" + (f": {ending.reason}" if ending.reason else "")
             self._finish(STATUS_OF_VERB[ending.verb], text)
@@ -403,7 +405,7 @@ class ObservationContext(ExecutionContext):
         """
         due = list(due)
         self._pending.clear()
-        if not due or not self._claim():
+        if not due or self.lost is not None or not claim_safes(self.run_id):
             return []
         self.mark("safes-start", safes=[safe.name for safe in due])
         before, self._safing = self._safing, threading.get_ident()
@@ -415,19 +417,6 @@ class ObservationContext(ExecutionContext):
             self._safing = before
         self.mark("safes-done", problems=problems)
         return problems
-
-    def _claim(self) -> bool:
-        if self.lost is not None:
-            return False
-        try:
-            with services.configuration_manager(timeout=2.0) as manager:
-                return bool(manager.claim_safes(run_id=self.run_id, by=command_origin()))
-        except (OSError, LookupError) as exc:
-            LOGGER.warning("safes run without the configuration manager, which does not answer: %s", exc)
-            return True
-        except ObservationError as exc:
-            LOGGER.error("no safes: %s", exc)
-            return False
 
     def _tell(self, state: str, detail: str = "") -> None:
         if self.run_id and self.lost is None:

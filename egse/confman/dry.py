@@ -36,7 +36,7 @@ class DryRunConfigurationManager(DryDesk, DryControlCommands, ConfigurationManag
     ) -> dict[str, Any]:
         raise ObservationError("a dry run takes no obsid")
 
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
         raise ObservationError("a dry run has no observation")
 
     def renew_lease(self, run_id: str) -> float:

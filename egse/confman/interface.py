@@ -53,20 +53,21 @@ class ConfigurationManagerInterface(ControlInterface):
         """
 
     @dynamic_interface
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
         """Ends an observation; a repeated request returns how it ended, the first recorded status stays.
 
         Args:
             run_id: name of the run.
             status: done, failed, aborted, interrupted, kernel-lost or orphaned.
             reason: why, for people.
+            by: who has taken it over; empty for its client.
 
         Returns:
             As `start_observation`. State `closing` with a `message` means: recorded, but the storage manager is away
             and the folder is sealed later.
 
         Raises:
-            ObservationError: when the run is not known or the status is none.
+            ObservationError: when the run is not known, somebody else has taken it over, or the status is none.
         """
 
     @dynamic_interface

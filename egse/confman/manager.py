@@ -136,7 +136,10 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
             LOGGER.error("%s was changed after observation %s had started", setup.path.name, info.obsid)
         return frozen_files(setup, self.repository.root)[0]
 
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
+        holder = self.desk.holder_of(run_id)
+        if holder != by and self.life.open_run() == run_id:
+            raise ObservationError(f"run {run_id} was taken over by {holder or 'nobody'}, who ends it")
         record = self.life.end(run_id, status, reason)
         self.desk.tick()
         return self._answer(record)

@@ -40,10 +40,14 @@ class FakeCore:
     def __getattr__(self, name: str) -> Any:
         """The commands of the operator's desk, one at a time as in the real server."""
         commands = {
-            "give_verb": lambda verb, reason="", run_id="", by="tester": self.desk.give(verb, reason, by, run_id),
+            "give_verb": lambda verb, reason="", run_id="", by="tester": self.desk.give(
+                verb, reason, by, run_id
+            ),
             "get_desk": self.desk.look,
             "report_to_desk": self.desk.report,
-            "ask_operator": lambda run_id, question: self.desk.ask(run_id, msgspec.convert(question, Question)),
+            "ask_operator": lambda run_id, question: self.desk.ask(
+                run_id, msgspec.convert(question, Question)
+            ),
             "answer_question": lambda answer, key="", run_id="", by="tester": self.desk.answer(
                 key, answer, by, run_id
             ),
