@@ -221,6 +221,7 @@ def open_observation(
         "pid": os.getpid(),
         "program": Path(sys.argv[0]).name,
         "folder": os.getcwd(),
+        "spool": str(spool_path(run_id)),
         **(details or {}),
     }
 
