@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import logging
+import os
 import re
 import textwrap
 from collections.abc import Callable, Mapping
@@ -23,6 +25,8 @@ __all__ = ["BlockDefinition", "BuildingBlockError"]
 _EMPTY = inspect.Parameter.empty
 _ALLOWED_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
+
+LOGGER = logging.getLogger(__name__)
 
 _PLAIN_TYPES = (float, int, str, bool)
 """A value of exactly this type fits a parameter of this type that has no range."""
@@ -51,6 +55,7 @@ class BlockDefinition:
         self.name: str = function.__name__
         self.qualified_name = f"{function.__module__}.{function.__qualname__}"
         self.signature = inspect.signature(function)
+        self._modified = _modified(self._file)
         self._refuse_kinds()
         self._refuse_defaults()
         self.names = frozenset(self.signature.parameters)
@@ -215,8 +220,11 @@ class BlockDefinition:
         """Identity of the code: 16 hexadecimal digits that change when the code of the building block changes.
 
         Comments, layout and documentation do not count, nor do machine or Python version. "" when the source is not
-        known.
+        known, or was edited since this building block was defined: it is not what runs.
         """
+        if _modified(self._file) != self._modified:
+            LOGGER.warning("%s was edited after `%s` was imported; reload it", self._file, self.name)
+            return ""
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(self.function)))
         except (OSError, TypeError, SyntaxError):
@@ -242,6 +250,14 @@ class BlockDefinition:
                 for parameter in self.parameters
             ],
         }
+
+
+def _modified(path: str) -> int:
+    """Returns when a file was changed last [ns], 0 for what is no file (a notebook cell)."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _suggestion(given: str, candidates: list[str]) -> str:

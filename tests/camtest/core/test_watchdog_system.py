@@ -142,7 +142,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with Path(sandbox.env["PLATO_LOCAL_SETTINGS"]).open("a") as file:
         file.write("\nTRUSTED_PACKAGES: [bench_blocks]\n")
     settings = Path(sandbox.env["PLATO_LOCAL_SETTINGS"])
-    settings.write_text(settings.read_text().replace("Watchdog Control Server:", "Watchdog Control Server:\n  OBEDIENCE: 1.5"))
+    settings.write_text(
+        settings.read_text().replace("Watchdog Control Server:", "Watchdog Control Server:\n  OBEDIENCE: 1.5")
+    )
     with sandbox, sandbox.joined():
         Settings.load(force=True)
         with ConfigurationManagerProxy() as manager:
@@ -168,7 +170,10 @@ def test_abort_from_another_process(bench: Bench) -> None:
     assert bench.traced() == ["listening", "lamp off 0", "safe state"]
     _, errors = client.communicate(timeout=60)
     assert "OperatorAbort" in errors
-    assert [kind for kind in kinds(bench.closed()) if kind.startswith("safes")] == ["safes-start", "safes-done"]
+    assert [kind for kind in kinds(bench.closed()) if kind.startswith("safes")] == [
+        "safes-start",
+        "safes-done",
+    ]
 
 
 def test_pause_resume_and_halt_from_another_process(bench: Bench) -> None:
@@ -218,7 +223,9 @@ def test_whose_process_has_ended() -> None:
     now = "2999-01-01T00:00:00.000+00:00"
     alive = {"start": now, "details": {"pid": os.getpid(), "origin": f"me@{host}:{os.getpid()}"}}
     assert not process_has_ended(alive)
-    assert process_has_ended({**alive, "start": "2000-01-01T00:00:00.000+00:00"}), "that number belongs to another one"
+    assert process_has_ended({**alive, "start": "2000-01-01T00:00:00.000+00:00"}), (
+        "that number belongs to another one"
+    )
     elsewhere = {"start": now, "details": {"pid": 2**22 + 1, "origin": "me@elsewhere:1"}}
     assert not process_has_ended(elsewhere)
     assert process_has_ended({"start": now, "details": {"pid": 2**22 + 1, "origin": f"me@{host}:1"}})
