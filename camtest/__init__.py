@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         requires,
         start_observation,
     )
+    from camtest.core.prompts import ask, confirm
     from camtest.core.sequence import CommandSequence
     from camtest.state import GlobalState
     from egse.setup import get_setup, list_setups, load_setup, submit_setup
@@ -44,6 +45,7 @@ _HOMES = {
         "requires",
         "start_observation",
     ),
+    "camtest.core.prompts": ("ask", "confirm"),
     "camtest.core.sequence": ("CommandSequence",),
     "camtest.state": ("GlobalState",),
     "egse.setup": ("get_setup", "list_setups", "load_setup", "submit_setup"),
@@ -54,8 +56,10 @@ __all__ = [
     "Abort",
     "CommandSequence",
     "GlobalState",
+    "ask",
     "building_block",
     "checkpoint",
+    "confirm",
     "current_obsid",
     "decide",
     "end_observation",

@@ -198,6 +198,8 @@ class BlockDefinition:
             parts.append(f"you passed {passed}" if missing else f"has no parameter {passed}")
         text = f"`{self.name}` {'; '.join(parts)}."
         candidates = [parameter.name for parameter in missing] or list(self.signature.parameters)
+        if len(missing) == len(unknown) == 1:
+            return f"{text} Did you mean `{candidates[0]}`?"
         for key in unknown:
             text += _suggestion(key, candidates)
         if missing and not unknown:
