@@ -206,6 +206,14 @@ def setup_for_dry_run() -> Setup | None:
         return None
 
 
+def setup_at_hand() -> Setup | None:
+    """Returns the active Setup, None without a word when the configuration manager is not running."""
+    known = _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+    if known is not None or not services.is_configuration_manager_listening():
+        return known
+    return GlobalState.setup
+
+
 def _fetch_setup() -> Setup | None:
     """Asks the configuration manager, one thread at a time; nobody else has to wait for it."""
     with _shared.asking:

@@ -234,6 +234,9 @@ class DeskFollower:
             except (OSError, LookupError) as exc:
                 LOGGER.debug("the operator's desk of %s does not answer: %s", self.run_id, exc)
                 self._stopping.wait(AWAY_PAUSE)
+            except AttributeError as exc:  # a configuration manager of an older release
+                LOGGER.warning("no verbs reach this observation: %s", exc)
+                return
             except ObservationError as exc:
                 if known and not self._stopping.is_set():
                     self._on_over(str(exc))
@@ -255,7 +258,7 @@ def tell_desk(run_id: str, state: str, detail: str = "", reached: int = 0) -> No
     try:
         with services.configuration_manager(timeout=2.0) as manager:
             manager.report_to_desk(run_id=run_id, state=state, detail=detail, reached=reached)
-    except (OSError, LookupError, ObservationError) as exc:
+    except (OSError, LookupError, AttributeError, ObservationError) as exc:
         LOGGER.debug("the operator's desk of %s was not told %r: %s", run_id, state, exc)
 
 
@@ -268,7 +271,7 @@ def claim_safes(run_id: str) -> bool:
     try:
         with services.configuration_manager(timeout=2.0) as manager:
             return bool(manager.claim_safes(run_id=run_id, by=by))
-    except (OSError, LookupError) as exc:
+    except (OSError, LookupError, AttributeError) as exc:
         LOGGER.warning("safes run without the configuration manager, which does not answer: %s", exc)
         return True
     except ObservationError as exc:

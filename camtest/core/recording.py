@@ -23,7 +23,7 @@ from camtest.core.safes import SafeError, run_safes, safe_state
 from camtest.core.sequence import CommandSequence, SequenceEntry
 from camtest.core.spool import EventSpool
 from camtest.core.values import to_json_bytes
-from camtest.state import GlobalState, set_command_sequence
+from camtest.state import set_command_sequence, setup_at_hand
 from egse.confman import ObservationError
 from egse.confman.desk import VerbRequest
 from egse.context import CommandContext
@@ -123,7 +123,7 @@ class ObservationContext(ExecutionContext):
 
     def start(self) -> None:
         """Begins to look at what operators want, and reads the interlocks of the Setup."""
-        self.interlocks = Interlocks.of(GlobalState.setup)
+        self.interlocks = Interlocks.of(setup_at_hand())
         if self.handle is not None:
             self.handle.when_lost = self._on_over
             self.handle.follow(self.control.deliver)
@@ -383,7 +383,7 @@ class ObservationContext(ExecutionContext):
         """Returns what runs on `abort`: the safes of what has failed, then the safe state of the Setup."""
         due = self.pending()
         try:
-            state = safe_state(GlobalState.setup)
+            state = safe_state(setup_at_hand())
         except SafeError as exc:
             LOGGER.error("%s", exc)
             state = None

@@ -108,8 +108,7 @@ class FakeCore:
 
     def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
         record = next(record for record in self.records if record["run_id"] == run_id)
-        if record["status"] is None:
-            record.update(status=status, reason=reason)
+        record.update(status=status, reason=reason)
         with self._lock:
             self.desk.tick()
         return dict(record)
