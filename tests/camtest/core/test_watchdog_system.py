@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from camtest.core.watchdog import process_has_ended
@@ -216,6 +218,83 @@ def test_a_client_that_does_not_obey_is_taken_over(bench: Bench) -> None:
     assert "was not obeyed within 1.5 s" in record["reason"]
     assert bench.traced() == ["deaf", "lamp off 1", "safe state"]
     assert client.poll() is None, "it is still asleep, and has lost its observation"
+
+
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": f"c{number}",
+            "execution_count": None,
+            "metadata": {},
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(
+            ("import bench_blocks", "bench_blocks.listening()", "bench_blocks.idle()")
+        )
+    ],
+    "metadata": {"kernelspec": {"name": "camtest", "display_name": "camtest", "language": "python"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+def running_notebook(bench: Bench) -> subprocess.Popen[str]:
+    """Runs a notebook whose second cell waits in a building block, and returns when it does."""
+    bench.trace.unlink(missing_ok=True)
+    (bench.folder / "waiting.ipynb").write_text(json.dumps(NOTEBOOK))
+    process = subprocess.Popen(
+        [CAMTEST, "run", "waiting.ipynb"],
+        cwd=bench.folder,
+        env=bench.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    bench.clients.append(process)
+    eventually(lambda: bench.traced() or process.poll() is not None, "the cell")
+    assert bench.traced() == ["listening"], process.communicate()[0]
+    return process
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "status", "safes"),
+    [("abort", 3, "aborted", ["lamp off 0", "safe state"]), ("halt", 3, "aborted", [])],
+)
+def test_a_run_ends_as_operators_want(
+    bench: Bench, verb: str, code: int, status: str, safes: list[str]
+) -> None:
+    runner = running_notebook(bench)
+    bench.camtest(verb, "-m", "enough")
+    output, _ = runner.communicate(timeout=90)
+    assert runner.returncode == code, output
+    assert bench.traced() == ["listening", *safes]
+    record = bench.closed()
+    assert (record["status"], record["reason"].startswith(f"{verb} by")) == (status, True)
+    assert kinds(record).count("safes-done") == (1 if safes else 0)
+
+
+def test_the_kernel_of_a_run_is_killed(bench: Bench) -> None:
+    runner = running_notebook(bench)
+    (kernel,) = [p for p in psutil.Process(runner.pid).children() if "ipykernel" in " ".join(p.cmdline())]
+    kernel.kill()
+    output, _ = runner.communicate(timeout=90)
+    assert runner.returncode == 138, output
+    assert bench.traced() == ["listening", "lamp off 0"]
+    record = bench.closed()
+    assert record["status"] == "kernel-lost"
+    assert kinds(record).count("safes-done") == 1
+
+
+def test_the_runner_is_killed(bench: Bench) -> None:
+    runner = running_notebook(bench)
+    runner.kill()
+    runner.communicate()
+    record = bench.closed()
+    assert record["status"] == "interrupted"
+    assert "its process has ended" in record["reason"]
+    assert bench.traced() == ["listening", "lamp off 0"]
 
 
 def test_whose_process_has_ended() -> None:
