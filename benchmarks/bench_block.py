@@ -11,7 +11,7 @@ from camtest import building_block, load_setup, observation
 
 ROUNDS = 30
 CALLS = 200
-AIM = 20e-6
+AIM = 8e-6
 
 
 def plain(temperature: float, heater: int) -> None:

@@ -17,7 +17,8 @@ from camtest.core import services
 from camtest.core.dryrun import DryRun
 from camtest.core.sequence import CommandSequence
 from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE
-from egse.clock import Clock, RealClock
+from camtest.core.waiting import SessionClock
+from egse.clock import Clock
 from egse.control import site_clock
 from egse.env import EnvError
 from egse.settings import SettingsError
@@ -205,6 +206,14 @@ def setup_for_dry_run() -> Setup | None:
         return None
 
 
+def setup_at_hand() -> Setup | None:
+    """Returns the active Setup, None without a word when the configuration manager is not running."""
+    known = _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+    if known is not None or not services.is_configuration_manager_listening():
+        return known
+    return GlobalState.setup
+
+
 def _fetch_setup() -> Setup | None:
     """Asks the configuration manager, one thread at a time; nobody else has to wait for it."""
     with _shared.asking:
@@ -236,12 +245,12 @@ def _ask_for_setup() -> Setup | None:
         return None
 
 
-def _site_clock() -> RealClock:
+def _site_clock() -> SessionClock:
     try:
-        return site_clock()
+        return SessionClock(site_clock().speed)
     except (SettingsError, OSError) as exc:
         LOGGER.info("no site settings (%s): the clock runs at true speed", exc)
-        return RealClock()
+        return SessionClock()
 
 
 def _follow(setup: Setup) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 import msgspec
 
@@ -40,10 +40,27 @@ def command_origin() -> str:
 _context: ContextVar[CommandContext | None] = ContextVar("command_context", default=None)
 _process_context = CommandContext(command_origin())
 _setup_source: Callable[[], str] | None = None
+_guard: Callable[[], None] | None = None
+
+
+def guard_commands(guard: Callable[[], None] | None) -> None:
+    """Has `guard` called before each command of this process, in the thread that sends it; None ends that.
+
+    What it raises reaches the caller of the command, which is not sent.
+    """
+    global _guard
+    _guard = guard
 
 
 def get_command_context() -> CommandContext:
-    """Returns the context that commands are sent with now."""
+    """Returns the context that commands are sent with now, unless the guard of commands raises."""
+    if _guard is not None:
+        _guard()
+    return peek_command_context()
+
+
+def peek_command_context() -> CommandContext:
+    """Returns the context that commands are sent with now, for records of other things than commands."""
     if _setup_source is not None and (setup := _setup_source()) != _process_context.setup:
         set_command_context(setup=setup)
     context = _context.get()
@@ -75,6 +92,16 @@ def command_context(*, obsid: str = "", block: str = "", setup: str = "") -> Ite
         yield
     finally:
         _context.reset(token)
+
+
+def enter_command_context(context: CommandContext) -> Token[CommandContext | None]:
+    """Sets the context for commands of this thread or task until `leave_command_context`; see `command_context`."""
+    return _context.set(context)
+
+
+def leave_command_context(token: Token[CommandContext | None]) -> None:
+    """Sets the context back to what it was."""
+    _context.reset(token)
 
 
 def _renew_origin() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from camtest.core.devices import device
 from camtest.core.exec import Abort
+from camtest.core.waiting import Progress
 from camtest.state import GlobalState
 from egse import timing
 from egse.clock import system_clock
 from egse.device import DeviceError
 from egse.proxy import Proxy
-from egse.setup import Setup
+
+__all__ = ["check_devices", "device", "require_devices", "wait_until"]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ def wait_until(
 ) -> float:
     """Waits until `condition()` is true; in a dry run the time is virtual.
 
+    Operators can pause and abort it; interlocks are watched; what takes long is reported (`camtest.core.waiting`).
+
     Args:
         condition: asked again and again; a question to a device, for instance. When it gets no answer because a server
             is being restarted, waiting goes on.
@@ -81,51 +85,23 @@ def wait_until(
     clock = GlobalState.clock
     started = clock.monotonic()
     LOGGER.info("Waiting for %s (at most %g s)", what, timeout)
+    report = Progress(what, timeout, lambda: clock.monotonic() - started)
+
+    def ask() -> bool:
+        report.tick(progress)
+        return question.ask()
+
     seen = None if progress is None else progress()
-    while timing.wait_until(question.ask, timeout=timeout, interval=interval, clock=clock):
-        now = None if progress is None else progress()
-        if now == seen:
-            raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
-        LOGGER.warning("Still waiting for %s after %g s", what, clock.monotonic() - started)
-        seen = now
+    try:
+        while timing.wait_until(ask, timeout=timeout, interval=interval, clock=clock):
+            now = None if progress is None else progress()
+            if now == seen:
+                raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
+            LOGGER.warning("Still waiting for %s after %g s", what, clock.monotonic() - started)
+            seen = now
+    finally:
+        report.end()
     return clock.monotonic() - started
-
-
-_proxies: tuple[Setup | None, dict[str, Proxy]] = (None, {})
-"""The devices of one Setup that were asked for, each with its connection: the Setup makes a new one at each access."""
-
-
-def device(path: str) -> Proxy:
-    """Returns the device that the Setup names, `device("gse.ogse")` for `setup.gse.ogse.device`.
-
-    It is the same one, on the same connection, as long as the Setup is the same.
-
-    Raises:
-        Abort: when there is no Setup, or the Setup has no such device.
-    """
-    global _proxies
-    setup = GlobalState.setup
-    if setup is None:
-        raise Abort(
-            f"There is no Setup, so the device at {path} is not known. Is the configuration manager running and a "
-            "Setup loaded (`cm_cs load-setup ID`)?"
-        )
-    if _proxies[0] is not setup:
-        _proxies = (setup, {})
-    proxies = _proxies[1]
-    if path not in proxies:
-        proxies[path] = _find(setup, path)
-    return proxies[path]
-
-
-def _find(setup: Setup, path: str) -> Proxy:
-    node: Any = setup
-    for name in [*path.split("."), "device"]:
-        if name not in node:
-            raise Abort(f"The Setup has no `{path}.device` (nothing called `{name}`)")
-        node = getattr(node, name)
-    proxy: Proxy = node
-    return proxy
 
 
 def check_devices(paths: Iterable[str]) -> dict[str, bool]:

@@ -5,23 +5,31 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
+import logging
+import os
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
+from camtest.core.conditions import OPTIONS_ATTRIBUTE, BlockOptions
+from camtest.core.defaults import read_defaults
+from camtest.core.errors import BuildingBlockError
 from egse.advice import did_you_mean
 from egse.command import CommandError, ParameterDefinition
+
+__all__ = ["BlockDefinition", "BuildingBlockError"]
 
 _EMPTY = inspect.Parameter.empty
 _ALLOWED_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-class BuildingBlockError(CommandError, TypeError):
-    """A building block is defined or called against the rules; nothing has been executed."""
+LOGGER = logging.getLogger(__name__)
+
+_PLAIN_TYPES = (float, int, str, bool)
+"""A value of exactly this type fits a parameter of this type that has no range."""
 
 
 class BlockDefinition:
@@ -30,6 +38,12 @@ class BlockDefinition:
     Args:
         function: the decorated function.
 
+    Attributes:
+        function: the same.
+        run: the building block that people call.
+        options: what was declared beside it, None when nothing was.
+        yaml_defaults: arguments that may be left out, from a YAML file.
+
     Raises:
         BuildingBlockError: when the function cannot be a building block; the text names function, parameter, file
             and line.
@@ -37,16 +51,22 @@ class BlockDefinition:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.run: Callable[..., Any] = function
         self.name: str = function.__name__
         self.qualified_name = f"{function.__module__}.{function.__qualname__}"
         self.signature = inspect.signature(function)
+        self._modified = _modified(self._file)
         self._refuse_kinds()
         self._refuse_defaults()
         self.names = frozenset(self.signature.parameters)
         self.optional = frozenset(
             name for name, parameter in self.signature.parameters.items() if parameter.default is None
         )
-        self.yaml_defaults: dict[str, Any] = self._read_yaml_defaults()
+        self.options: BlockOptions | None = getattr(function, OPTIONS_ATTRIBUTE, None)
+        self.yaml_defaults: dict[str, Any] = read_defaults(
+            Path(self._file), function.__module__, self.name, self.names
+        )
+        self._check_hints()
 
     # Checks when the function is defined -------------------------------------------------------------------------
 
@@ -79,26 +99,34 @@ class BlockDefinition:
                     f"call ({self.location})"
                 )
 
-    def _read_yaml_defaults(self) -> dict[str, Any]:
+    @property
+    def _file(self) -> str:
         code = getattr(self.function, "__code__", None)
-        if code is None:
-            return {}
-        path = Path(code.co_filename).parent / "input" / f"{self.name}.yaml"
-        if not path.is_file():
-            return {}
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        defaults = content.get("Args") if isinstance(content, dict) else None
-        if not isinstance(defaults, dict):
-            raise BuildingBlockError(
-                f"{path} must hold the key `Args:` with the defaults of building block `{self.name}`"
-            )
-        for key in defaults:
-            if key not in self.names:
-                raise BuildingBlockError(
-                    f"{path} gives a default for `{key}`, which building block `{self.name}` does not have."
-                    f"{did_you_mean(str(key), self.names)}"
+        return str(code.co_filename) if code else ""
+
+    def _check_hints(self) -> None:
+        """Refuses type hints, units, ranges and YAML defaults that cannot work; names that come later are left alone."""
+        try:
+            parameters = self.parameters
+        except BuildingBlockError:
+            return
+        for parameter in parameters:
+            limits = parameter.limits
+            if limits is not None and limits.minimum is not None and limits.minimum not in limits:
+                self._refuse(f"{parameter.label} has the empty range {limits}")
+            if not isinstance(parameter.unit, str) or re.search(r"[\[\]`\n]", parameter.unit):
+                self._refuse(
+                    f'parameter `{parameter.name}` has the unit {parameter.unit!r}: write it as Unit("degC")'
                 )
-        return dict(defaults)
+            default = self.yaml_defaults.get(parameter.name)
+            if default is not None:
+                try:
+                    parameter.check(default, f"the YAML default of `{self.name}`")
+                except CommandError as exc:
+                    raise BuildingBlockError(f"{exc} ({self.location})") from exc
+
+    def _refuse(self, what: str) -> None:
+        raise BuildingBlockError(f"building block `{self.name}`: {what} ({self.location})")
 
     # What a call needs -------------------------------------------------------------------------------------------
 
@@ -130,15 +158,27 @@ class BlockDefinition:
         """
         if given.keys() != self.names:
             given = self._completed(given)
-        name, optional = self.name, self.optional
-        return {
-            parameter.name: (
-                value
-                if (value := given[parameter.name]) is None and parameter.name in optional
-                else parameter.check(value, name)
+        arguments = {}
+        for name, exact, optional, check in self._checks:
+            value = given[name]
+            if type(value) is exact or (value is None and optional):
+                arguments[name] = value
+            else:
+                arguments[name] = check(value, self.name)
+        return arguments
+
+    @cached_property
+    def _checks(self) -> tuple[tuple[str, type | None, bool, Callable[[Any, str], Any]], ...]:
+        """Returns, for each parameter, its name, the type that needs no check, whether it may be None, and the check."""
+        return tuple(
+            (
+                parameter.name,
+                parameter.hint if parameter.limits is None and parameter.hint in _PLAIN_TYPES else None,
+                parameter.name in self.optional,
+                parameter.check,
             )
             for parameter in self.parameters
-        }
+        )
 
     def _completed(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         complete = {**self.yaml_defaults, **given}
@@ -158,6 +198,8 @@ class BlockDefinition:
             parts.append(f"you passed {passed}" if missing else f"has no parameter {passed}")
         text = f"`{self.name}` {'; '.join(parts)}."
         candidates = [parameter.name for parameter in missing] or list(self.signature.parameters)
+        if len(missing) == len(unknown) == 1:
+            return f"{text} Did you mean `{candidates[0]}`?"
         for key in unknown:
             text += _suggestion(key, candidates)
         if missing and not unknown:
@@ -180,8 +222,11 @@ class BlockDefinition:
         """Identity of the code: 16 hexadecimal digits that change when the code of the building block changes.
 
         Comments, layout and documentation do not count, nor do machine or Python version. "" when the source is not
-        known.
+        known, or was edited since this building block was defined: it is not what runs.
         """
+        if _modified(self._file) != self._modified:
+            LOGGER.warning("%s was edited after `%s` was imported; reload it", self._file, self.name)
+            return ""
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(self.function)))
         except (OSError, TypeError, SyntaxError):
@@ -207,6 +252,14 @@ class BlockDefinition:
                 for parameter in self.parameters
             ],
         }
+
+
+def _modified(path: str) -> int:
+    """Returns when a file was changed last [ns], 0 for what is no file (a notebook cell)."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _suggestion(given: str, candidates: list[str]) -> str:

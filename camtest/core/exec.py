@@ -17,11 +17,26 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from camtest.core.blocks import BlockDefinition, BuildingBlockError
-from camtest.core.context import ACTIVE, Abort, Call, active_blocks
+from camtest.core.conditions import DEFINITION_ATTRIBUTE, ConditionError, ensures, on_abort, requires
+from camtest.core.context import (
+    ACTIVE,
+    Abort,
+    BlockRefusedError,
+    Call,
+    ExecutionContext,
+    HaltAbort,
+    InterlockAbort,
+    OperatorAbort,
+    OperatorStop,
+    PreconditionAbort,
+    active_blocks,
+)
 from camtest.core.dryrun import DryRun, DryRunError
 from camtest.core.observation import (
+    checkpoint,
     current_context,
     current_obsid,
+    decide,
     end_observation,
     observation,
     observing,
@@ -31,27 +46,38 @@ from camtest.core.sequence import CommandSequence
 from camtest.core.values import call_text
 from camtest.state import active_dry_run, install_dry_run, setup_for_dry_run
 from egse.confman import ObservationError
-from egse.proxy import command_context
+from egse.context import CommandContext, enter_command_context, leave_command_context
 
 __all__ = [
     "Abort",
+    "BlockRefusedError",
     "BuildingBlockError",
+    "ConditionError",
     "DryRunError",
+    "HaltAbort",
+    "InterlockAbort",
     "ObservationError",
+    "OperatorAbort",
+    "OperatorStop",
+    "PreconditionAbort",
     "active_blocks",
     "building_block",
+    "checkpoint",
     "current_obsid",
+    "decide",
     "end_observation",
+    "ensures",
     "execute",
     "generate_command_sequence",
     "observation",
+    "on_abort",
+    "requires",
     "start_observation",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DEFINITION_ATTRIBUTE = "__building_block__"
 _BRACKETS = (
     "@building_block is used without brackets and without arguments; write it on a line of its own above the function:"
     "\n\n    @building_block\n    def {name}(...)"
@@ -82,22 +108,54 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
             if call.block is block:
                 raise _recursion(block, stack)
         arguments = block.arguments(kwargs)
+        if context.attention:
+            context.attend(block, stack)
         call = context.begin(block, arguments, stack[-1] if stack else None)
-        token = ACTIVE.set((*stack, call))
         try:
-            with command_context(obsid=context.obsid, block=block.name):
-                result = function(**arguments)  # type: ignore[call-arg]
+            result = _call(function, context, arguments, call, stack)
         except BaseException as exc:
             context.fail(call, exc)
+            if not stack:
+                context.leave()
+                context.broke(call, arguments, exc)
             raise
-        finally:
-            ACTIVE.reset(token)
         context.end(call, result)
-        return result
+        if not stack:
+            context.leave()
+            if context.attention:
+                context.settle(call)
+        return result  # type: ignore[no-any-return]
 
     run.BUILDING_BLOCK_FUNC = True  # type: ignore[attr-defined]
     setattr(run, DEFINITION_ATTRIBUTE, block)
+    block.run = run
     return run
+
+
+def _call(
+    function: Callable[..., Any],
+    context: ExecutionContext,
+    arguments: dict[str, Any],
+    call: Call,
+    stack: tuple[Call, ...],
+) -> Any:
+    """Calls the function as an active building block, between what it requires and what it ensures."""
+    block = call.block
+    active = ACTIVE.set((*stack, call))
+    sent_with = enter_command_context(call.commands or CommandContext(obsid=context.obsid, block=block.name))
+    try:
+        options = block.options
+        if options is None:
+            return function(**arguments)
+        call.entered = False
+        options.require(block.name, arguments)
+        call.entered = True
+        result = function(**arguments)
+        options.ensure(block.name, arguments, result)
+        return result
+    finally:
+        leave_command_context(sent_with)
+        ACTIVE.reset(active)
 
 
 def _recursion(block: BlockDefinition, stack: tuple[Call, ...]) -> BuildingBlockError:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from camtest.core import services
-from camtest.core.spool import SpoolReader, abandoned_spools
+from camtest.core.spool import EventSpool, SpoolReader, abandoned_spools, collect_abandoned
 from egse.storage import StorageError, StorageProxy
 
 LOGGER = logging.getLogger(__name__)
@@ -25,11 +25,13 @@ class Forwarder:
     Args:
         run_id: the observation.
         path: its spool file.
+        spool: the same as this process writes it, for what other processes of the observation have written beside it.
     """
 
-    def __init__(self, run_id: str, path: Path) -> None:
+    def __init__(self, run_id: str, path: Path, spool: EventSpool | None = None) -> None:
         self.run_id = run_id
         self.path = path
+        self._spool = spool
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-forwarder", daemon=True)
 
@@ -53,13 +55,19 @@ class Forwarder:
         """
         self._stopping.set()
         self._thread.join()
+        self._collect()
         return services.patiently(
             lambda: forward_spool(self.run_id, self.path), f"forwarding the events of {self.run_id}", patience
         )
 
+    def _collect(self) -> None:
+        if self._spool is not None:
+            self._spool.collect()
+
     def _run(self) -> None:
         reader: SpoolReader | None = None
         while not self._stopping.wait(PERIOD):
+            self._collect()
             try:
                 with services.storage_manager() as storage:
                     reader = reader or _positioned(storage, self.run_id, self.path)
@@ -111,7 +119,7 @@ def forward_abandoned() -> list[str]:
             _settle(run_id, path)
         except (ConnectionError, TimeoutError) as exc:
             LOGGER.warning("the events left in %s wait for the storage manager: %s", path, exc)
-        except (StorageError, LookupError, OSError) as exc:
+        except (StorageError, LookupError, RuntimeError, OSError) as exc:
             LOGGER.warning("the events left in %s cannot be delivered now: %s", path, exc)
         else:
             settled.append(run_id)
@@ -119,6 +127,7 @@ def forward_abandoned() -> list[str]:
 
 
 def _settle(run_id: str, path: Path) -> None:
+    collect_abandoned(path)
     try:
         forward_spool(run_id, path)
     except StorageError:

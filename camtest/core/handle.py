@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -12,10 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from camtest.core import services
+from camtest.core.control import DeskFollower, claim_safes
 from camtest.core.forwarding import Forwarder
 from camtest.core.lease import LeaseKeeper
-from camtest.core.spool import EventSpool, spool_path
+from camtest.core.safes import pending_safes, run_elsewhere
+from camtest.core.spool import EventSpool, read_events, spool_path
+from camtest.core.values import plain
+from camtest.core.variables import OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
 from egse.confman import ObservationError
+from egse.confman.desk import ENDING, RANKS, Desk, VerbRequest
 from egse.proxy import command_origin
 from egse.storage import StorageError
 
@@ -38,6 +44,8 @@ class ObservationHandle:
         spool: where its events are written.
         lost: why the observation is over although nobody here closed it, None while all is well.
         when_lost: called with that reason when it is found out, in another thread.
+        verbs: what operators wanted, oldest first.
+        when_verb: called with each of them, in another thread.
     """
 
     def __init__(self, record: Observation, lease: float) -> None:
@@ -47,9 +55,15 @@ class ObservationHandle:
         self.when_lost: Callable[[str], None] = lambda reason: None
         self.spool = EventSpool(spool_path(self.run_id), owner=True)
         self._lease = LeaseKeeper(self.run_id, lease, self._on_lost)
-        self._forwarder = Forwarder(self.run_id, self.spool.path)
+        self._forwarder = Forwarder(self.run_id, self.spool.path, self.spool)
+        self.verbs: list[VerbRequest] = []
+        self._seen: Desk | None = None
+        self.when_verb: Callable[[VerbRequest], None] = lambda request: None
+        self._deliver: Callable[[Desk], None] = lambda desk: None
+        self._desk = DeskFollower(self.run_id, self._on_desk)
         self._lease.start()
         self._forwarder.start()
+        self._desk.start()
 
     @property
     def obsid(self) -> str:
@@ -64,6 +78,26 @@ class ObservationHandle:
     def _on_lost(self, reason: str) -> None:
         self.lost = reason
         self.when_lost(reason)
+
+    def follow(self, deliver: Callable[[Desk], None]) -> None:
+        """Has everything that is new on the operator's desk delivered, in another thread; what is there already too."""
+        self._deliver = deliver
+        if self._seen is not None:
+            deliver(self._seen)
+
+    def _on_desk(self, desk: Desk) -> None:
+        self._seen = desk
+        for request in desk.verbs[len(self.verbs) :]:
+            self.verbs.append(request)
+            self.mark("verb", number=request.number, verb=request.verb, by=request.by, reason=request.reason)
+            self.when_verb(request)
+        self._deliver(desk)
+
+    @property
+    def ending(self) -> VerbRequest | None:
+        """The verb that ends the observation, None when no operator ends it."""
+        found = [request for request in self.verbs if RANKS[request.verb] >= ENDING]
+        return max(found, key=lambda request: RANKS[request.verb]) if found else None
 
     def mark(self, event: str, **fields: Any) -> None:
         """Writes a marker into the events."""
@@ -97,17 +131,35 @@ class ObservationHandle:
             ConnectionError: when the configuration manager stays away; the observation is still open then and
                 `close` can be called again.
         """
+        self._make_safe(status)
         self.mark("observation-end", status=status, reason=reason)
         delivered = self._deliver_events(patience)
         self.record = services.patiently(
             lambda: self._end(status, reason), f"closing observation {self.obsid}", patience
         )
+        self._desk.stop()
         self._lease.stop()
         self.spool.close()
         if delivered:
             self.spool.path.unlink(missing_ok=True)
         LOGGER.info("Observation %s ended with status %s", self.obsid, self.record.get("status", status))
         return self.record
+
+    def _make_safe(self, status: str) -> None:
+        """Runs in a fresh process what is due and was not run: the kernel is gone, or not asked any more."""
+        ending = self.ending
+        aborted = ending is not None and ending.verb == "abort"
+        if self.lost is not None or (status == "done" and not aborted):
+            return
+        self.spool.collect()
+        events = read_events(self.spool.path)
+        done = any(event.get("event") == "safes-done" for event in events)
+        if (not pending_safes(events) and (done or not aborted)) or not claim_safes(self.run_id):
+            return
+        environment = joining_environment(self.record, self.spool.path)
+        folder = str(self.record.get("details", {}).get("folder", "")) or None
+        for problem in run_elsewhere(environment, folder, with_state=aborted and not done):
+            LOGGER.error("making safe: %s", problem)
 
     def _deliver_events(self, patience: float) -> bool:
         try:
@@ -119,7 +171,27 @@ class ObservationHandle:
 
     def _end(self, status: str, reason: str) -> Observation:
         with services.configuration_manager() as manager:
-            return dict(manager.end_observation(run_id=self.run_id, status=status, reason=reason))
+            try:
+                return dict(manager.end_observation(run_id=self.run_id, status=status, reason=reason))
+            except ObservationError:
+                found = manager.find_observation(run_id=self.run_id)
+                if self.lost is None or found is None:
+                    raise
+                return dict(found)
+
+
+def joining_environment(record: Observation, spool: Path) -> dict[str, str]:
+    """Returns the variables by which another process joins an observation.
+
+    Args:
+        record: the configuration manager's record of it.
+        spool: its spool file.
+    """
+    return {
+        RUN_ID_VARIABLE: str(record["run_id"]),
+        OBSERVATION_VARIABLE: json.dumps(plain(record)),
+        SPOOL_VARIABLE: str(spool),
+    }
 
 
 def open_observation(
@@ -148,6 +220,8 @@ def open_observation(
         "origin": command_origin(),
         "pid": os.getpid(),
         "program": Path(sys.argv[0]).name,
+        "folder": os.getcwd(),
+        "spool": str(spool_path(run_id)),
         **(details or {}),
     }
 

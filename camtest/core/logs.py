@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from camtest.state import active_dry_run
+from egse.context import peek_command_context
 from egse.logger import LogContext, set_context_source, setup_logging
 from egse.logger.records import DRY_RUN
-from egse.proxy import get_command_context
 
 
 def log_as(process: str) -> None:
@@ -25,5 +25,5 @@ def log_as(process: str) -> None:
 
 
 def _context() -> LogContext:
-    context = get_command_context()
+    context = peek_command_context()
     return LogContext(context.obsid, context.block, DRY_RUN if active_dry_run() is not None else "")

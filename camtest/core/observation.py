@@ -7,169 +7,42 @@ holds the observation; `start_observation` then joins it and `end_observation` l
 from __future__ import annotations
 
 import atexit
-import itertools
 import json
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from camtest.core.blocks import BlockDefinition
-from camtest.core.context import Abort, Call, ExecutionContext
+from camtest.core.context import ACTIVE, ExecutionContext
+from camtest.core.control import Place
 from camtest.core.forwarding import forward_abandoned
-from camtest.core.handle import Observation, ObservationHandle, open_observation
+from camtest.core.handle import open_observation
 from camtest.core.lease import INTERACTIVE_LEASE
-from camtest.core.sequence import CommandSequence, SequenceEntry
+from camtest.core.recording import ObservationContext, status_of
 from camtest.core.services import PATIENCE
 from camtest.core.spool import EventSpool
-from camtest.core.values import to_json_bytes
 from camtest.core.variables import OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
-from camtest.state import active_dry_run, set_command_sequence
+from camtest.core.waiting import Waiting, watch_waits
+from camtest.state import active_dry_run
+from egse.clock import system_clock
 from egse.confman import ObservationError
-from egse.proxy import set_command_context
+from egse.confman.desk import VerbRequest
+from egse.context import guard_commands
+from egse.proxy import command_origin, set_command_context
+from egse.system import format_datetime
 
 LOGGER = logging.getLogger(__name__)
 
 UNKNOWN_FUNCTION = "unknown_function()"
-LONGEST_SEQUENCE = 10_000
-"""How many building blocks the command sequence of a session shows; all of them are in the events."""
 EXIT_PATIENCE = 3.0
 """How long a session that ends waits for core services that are away [s]."""
 
-
-class _StartEvent(msgspec.Struct, tag_field="event", tag="start"):
-    t: float
-    pid: int
-    call: int
-    parent: int
-    block: str
-    bbid: str
-    bbcount: int
-    args: dict[str, Any]
-
-
-class _EndEvent(msgspec.Struct, tag_field="event", tag="end"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-
-
-class _FailedEvent(msgspec.Struct, tag_field="event", tag="failed"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-    error: str
-    aborted: bool
-
-
-class ObservationContext(ExecutionContext):
-    """Registers building blocks in the events of the running observation.
-
-    Args:
-        record: the configuration manager's record of the observation.
-        spool: where the events are written.
-        handle: the observation, when this process holds it; None when a runner does.
-    """
-
-    def __init__(self, record: Observation, spool: EventSpool, handle: ObservationHandle | None) -> None:
-        self.record = record
-        self.handle = handle
-        self.nested: str | None = None
-        self._spool = spool
-        self._obsid = str(record["obsid"])
-        self.pid = os.getpid()
-        self._numbers = itertools.count(1)
-        self._bbcount = itertools.count(1)
-        self._entries = 0
-        self._began = time.monotonic()
-        details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode="operations", details=details)
-        set_command_sequence(self.sequence)
-
-    @property
-    def obsid(self) -> str:
-        return self._obsid
-
-    @property
-    def joined(self) -> bool:
-        """True when a runner holds the observation."""
-        return self.handle is None
-
-    @property
-    def lost(self) -> str | None:
-        """Why the observation is over, None while it runs."""
-        return None if self.handle is None else self.handle.lost
-
-    def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
-        number = next(self._numbers)
-        event = _StartEvent(
-            time.time(),
-            self.pid,
-            number,
-            0 if parent is None else parent.number,
-            block.qualified_name,
-            block.bbid,
-            next(self._bbcount),
-            arguments,
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
-        return Call(block, number, self._noted(block, arguments, parent))
-
-    def _noted(
-        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
-    ) -> SequenceEntry | None:
-        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
-        if self._entries >= LONGEST_SEQUENCE:
-            self.sequence.details["incomplete"] = (
-                f"only the first {LONGEST_SEQUENCE} building blocks are here"
-            )
-            return None
-        self._entries += 1
-        above = None if parent is None else parent.token
-        entry = above if isinstance(above, SequenceEntry) else None
-        start = time.monotonic() - self._began
-        return self.sequence.add(entry, "block", block.name, start=start, arguments=arguments)
-
-    def _done(self, call: Call, error: str = "") -> None:
-        if isinstance(call.token, SequenceEntry):
-            call.token.end = time.monotonic() - self._began
-            call.token.error = error
-
-    def end(self, call: Call, result: Any) -> None:
-        self._done(call)
-        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
-        self._spool.write(to_json_bytes(event) + b"\n")
-
-    def fail(self, call: Call, error: BaseException) -> None:
-        self._done(call, f"{type(error).__name__}: {error}")
-        event = _FailedEvent(
-            time.time(),
-            self.pid,
-            call.number,
-            call.block.qualified_name,
-            next(self._bbcount),
-            f"{type(error).__name__}: {error}",
-            isinstance(error, Abort),
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
-
-    def mark(self, event: str, **fields: Any) -> None:
-        """Writes a marker into the events."""
-        self._spool.write_event({"t": time.time(), "event": event, "pid": self.pid, **fields})
-
-
 _lock = threading.RLock()
 _current: ObservationContext | None = None
+_ended = ""
 
 
 def current_context() -> ExecutionContext:
@@ -181,7 +54,7 @@ def current_context() -> ExecutionContext:
     dry_run = active_dry_run()
     if dry_run is None:
         current = _current
-        if current is not None and current.lost is None:
+        if current is not None and (not current.attention or current.lost is None):
             return current
         with _lock:
             current = _running() or _join()
@@ -191,7 +64,7 @@ def current_context() -> ExecutionContext:
         return dry_run
     raise ObservationError(
         "building blocks run inside an observation only: call start_observation(description) first, or use "
-        "execute(building_block, name=value, ...)"
+        f"execute(building_block, name=value, ...){_ended}"
     )
 
 
@@ -200,9 +73,14 @@ def current_obsid() -> str | None:
     dry_run = active_dry_run()
     if dry_run is not None:
         return dry_run.obsid if dry_run.observing else None
-    with _lock:
-        context = _running() or _join()
+    context = running_context()
     return None if context is None else context.obsid
+
+
+def running_context() -> ObservationContext | None:
+    """Returns the observation that this process takes part in, None when there is none."""
+    with _lock:
+        return _running() or _join()
 
 
 def _running() -> ObservationContext | None:
@@ -223,7 +101,21 @@ def _join() -> ObservationContext | None:
     spool = EventSpool(Path(os.environ[SPOOL_VARIABLE]), owner=False)
     _current = ObservationContext(record, spool, None)
     set_command_context(obsid=_current.obsid)
+    _current.start()
     return _current
+
+
+def joined_context() -> ObservationContext:
+    """Returns the observation that this process joins by its variables.
+
+    Raises:
+        ObservationError: when it joins none.
+    """
+    with _lock:
+        context = _running() or _join()
+    if context is None:
+        raise ObservationError(f"{RUN_ID_VARIABLE} is not set: this process takes part in no observation")
+    return context
 
 
 def start_observation(description: str = "") -> str:
@@ -251,7 +143,7 @@ def begin_observation(function: str, description: str = "") -> str:
         function: what is executed: `name(arg="value", ...)`.
         description: free text for the obsid table.
     """
-    global _current
+    global _current, _ended
     dry_run = active_dry_run()
     if dry_run is not None:
         return dry_run.begin_observation(function)
@@ -266,8 +158,14 @@ def begin_observation(function: str, description: str = "") -> str:
             lease=INTERACTIVE_LEASE,
             details={"session": "interactive", "mode": "operations"},
         )
-        _current = ObservationContext(handle.record, handle.spool, handle)
+        _current = ObservationContext(handle.record, handle.spool, handle, finish_observation)
+        _ended = ""
         set_command_context(obsid=handle.obsid, setup=f"{int(handle.record.get('setup_id') or 0):05d}")
+    try:
+        _current.start()
+    except BaseException as exc:
+        finish_observation(status_of(exc), f"{type(exc).__name__}: {exc}")
+        raise
     threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True).start()
     return handle.obsid
 
@@ -303,14 +201,20 @@ def finish_observation(status: str, reason: str = "", patience: float = PATIENCE
         reason: why, in a few words.
         patience: how long it is tried while a core service is away [s].
     """
-    global _current
+    global _current, _ended
     dry_run = active_dry_run()
     if dry_run is not None:
+        dry_run.failure = None
         dry_run.end_observation()
         return
+    context = _current
+    if context is None:
+        return
+    status, reason = context.true_end(status, reason)
+    if context.handle is not None and status != "done":
+        context.make_safe(context.pending())
     with _lock:
-        context = _current
-        if context is None:
+        if _current is not context:
             return
         if context.handle is None:
             if context.nested is not None:
@@ -318,15 +222,10 @@ def finish_observation(status: str, reason: str = "", patience: float = PATIENCE
                 context.nested = None
             return
         context.handle.close(status, reason, patience)
+        context.close()
+        _ended = f" (the last one, {context.obsid}, has ended: {reason})" if reason else ""
         _current = None
         set_command_context(obsid="")
-
-
-def status_of(error: BaseException) -> str:
-    """Returns the status with which an observation ends that `error` ended."""
-    if isinstance(error, Abort):
-        return "aborted"
-    return "failed" if isinstance(error, Exception) else "interrupted"
 
 
 @contextmanager
@@ -347,12 +246,107 @@ def observation(description: str = "") -> Iterator[str]:
 def observing(function: str, description: str = "") -> Iterator[str]:
     """Runs the `with` block as an observation on behalf of `function`; see `observation`."""
     obsid = begin_observation(function, description)
+    context = _current
+    if context is not None:
+        context.managed = True
     try:
         yield obsid
     except BaseException as exc:
         finish_observation(status_of(exc), f"{type(exc).__name__}: {exc}")
         raise
     finish_observation("done")
+
+
+def decide(decision: str, reason: str = "") -> Any:
+    """Says what becomes of the observation after a building block has failed.
+
+    Args:
+        decision: "continue" (go on as if it had not), "retry" (call it again with the same arguments), or "abort" (make
+            safe and end the observation).
+        reason: why, for the record.
+
+    Returns:
+        What the building block returns when it is repeated, None otherwise.
+
+    Raises:
+        ObservationError: when no building block has failed.
+        ValueError: when it is no decision.
+    """
+    if decision not in ("continue", "retry", "abort"):
+        raise ValueError(f'{decision!r} is no decision; use "continue", "retry" or "abort"')
+    context = current_context()
+    failure = context.failure
+    if failure is None:
+        raise ObservationError("nothing is to be decided: no building block has failed")
+    if not isinstance(context, ObservationContext):
+        context.failure = None
+    elif decision == "abort":
+        context.mark("verb", number=0, verb="abort", by=command_origin(), reason=reason)
+        request = VerbRequest(
+            number=0, verb="abort", reason=reason, by=command_origin(), at=format_datetime(), reached=True
+        )
+        context.control.ending, context.control.obeyed = request, True
+        context.end_by_operator(request)
+        return None
+    else:
+        context.decide(decision, reason, command_origin())
+    return failure.block.run(**failure.arguments) if decision == "retry" else None
+
+
+def checkpoint() -> None:
+    """A place where an operator's `pause` or `stop` may take effect, inside a long building block for instance.
+
+    Raises:
+        OperatorStop, OperatorAbort, HaltAbort: when an operator wants the observation to end.
+    """
+    context = _current
+    if active_dry_run() is None and context is not None and context.attention:
+        context.pass_by(Place.CHECKPOINT)
+
+
+def _guard_command() -> None:
+    """Asked before each command of this process: those of an active building block are where a verb reaches it."""
+    context = _current
+    if context is not None and context.attention and ACTIVE.get():
+        context.pass_by(Place.COMMAND)
+
+
+class _Watch:
+    """Lets the waits of a building block of this observation be paused and ended, and records long ones."""
+
+    def __init__(self, context: ObservationContext) -> None:
+        self._context = context
+
+    def pass_by(self) -> float:
+        context = self._context
+        if not context.attention:
+            return 0.0
+        started = system_clock().monotonic()
+        context.pass_by(Place.WAIT)
+        spent = system_clock().monotonic() - started
+        context.watch_interlocks()
+        return spent
+
+    def sleep(self, seconds: float) -> bool:
+        return self._context.control.sleep(seconds)
+
+    def report(self, waiting: Waiting) -> None:
+        self._context.mark(
+            "waited" if waiting.over else "waiting",
+            what=waiting.what,
+            elapsed=round(waiting.elapsed, 1),
+            timeout=waiting.timeout,
+            figure=waiting.figure,
+        )
+
+
+def _find_watch() -> _Watch | None:
+    context = _current
+    return _Watch(context) if context is not None and ACTIVE.get() and active_dry_run() is None else None
+
+
+guard_commands(_guard_command)
+watch_waits(_find_watch)
 
 
 def _close_at_exit() -> None:

@@ -1,9 +1,9 @@
 """Events of an observation, on local disk first.
 
-Each process that takes part in an observation appends its events to one spool file of that observation: one line of
-JSON per event, written by a single `write` to a file opened for appending. A line's position in the file is its
-sequence number. Such a line survives the death of the process at once; getting it to the storage manager is the work
-of `camtest.core.forwarding`, later and in batches.
+The process that owns an observation appends its events to the spool file of that observation: one line of JSON per
+event. Other processes that take part (the kernel of a runner) write a file of their own beside it, whose lines the owner
+takes over. A line's position in the owner's file is its sequence number. A line survives the death of the process at
+once; getting it to the storage manager is the work of `camtest.core.forwarding`, later and in batches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import mmap
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from egse.env import EnvError, get_log_file_location
 LOGGER = logging.getLogger(__name__)
 
 SPOOL_SUFFIX = ".events.jsonl"
+_STEP = 1 << 18
+"""Room that is reserved at a time [bytes]."""
 
 
 def spool_location() -> Path:
@@ -58,35 +63,132 @@ def _candidates() -> list[Path]:
 class EventSpool:
     """Appends events to the spool file of an observation.
 
+    The file is mapped into memory, so that an event costs no system call; the operating system has it from then on,
+    and it survives the death of this process. Room is reserved in steps, so that a full disk is an OSError and nothing
+    worse; what follows the last event is filled with zero bytes until the file is closed.
+
     Args:
-        path: the file; it is made when it does not exist.
+        path: the spool file of the observation; it is made when it does not exist.
         owner: this process forwards the events. The owner holds a lock on the file, by which others see that it is
-            alive; the lock goes with the process.
+            alive; the lock goes with the process. Any other process writes a file of its own beside it, which the owner
+            collects.
     """
 
     def __init__(self, path: Path, *, owner: bool) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self.own_path = path if owner else path.with_name(f"{path.name}.{os.getpid()}")
+        self._owner = owner
+        self._lock = threading.RLock()
+        self._beside: dict[Path, _Collected] = {}
+        self._descriptor = os.open(self.own_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if owner:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(self._descriptor)
                 raise RuntimeError(f"another process already forwards the events in {path}") from None
+        self._end = _written(self._descriptor)
+        self._map: mmap.mmap | None = None
+        self._room = 0
 
     def write(self, line: bytes) -> None:
-        """Appends one line, its line end included."""
-        os.write(self._descriptor, line)
+        """Appends one line, its line end included.
+
+        Raises:
+            OSError: when the disk is full.
+            ValueError: when the spool is closed.
+        """
+        with self._lock:
+            start = self._end
+            end = start + len(line)
+            if end >= self._room:
+                self._reserve(end)
+            # The first byte comes last: a line is there as a whole or not at all, whenever this process is killed.
+            self._map[start + 1 : end] = line[1:]  # type: ignore[index]
+            self._map[start] = line[0]  # type: ignore[index]
+            self._end = end
+
+    def _reserve(self, end: int) -> None:
+        if self._descriptor < 0:
+            raise ValueError(f"the spool {self.own_path} is closed")
+        room = (end // _STEP + 1) * _STEP
+        os.posix_fallocate(self._descriptor, 0, room)
+        self._map = mmap.mmap(self._descriptor, room)
+        self._room = room
 
     def write_event(self, event: dict[str, Any]) -> None:
-        """Appends one event."""
-        os.write(self._descriptor, to_json_bytes(event) + b"\n")
+        """Appends one event, after what other processes have written by now."""
+        with self._lock:
+            self.collect()
+            self.write(to_json_bytes(event) + b"\n")
+
+    def collect(self, *, after_death: bool = False) -> None:
+        """Takes over what other processes of this observation have written; only the owner does.
+
+        Args:
+            after_death: an earlier owner may have taken over some of it already.
+        """
+        if not self._owner:
+            return
+        with self._lock:
+            paths = sorted(self.path.parent.glob(f"{self.path.name}.[0-9]*"))
+            known = set(self.path.read_bytes().split(b"\n")) if after_death and paths else set()
+            for path in paths:
+                collected = self._beside.setdefault(path, _Collected(path))
+                for line in collected.new_lines():
+                    if line[:-1] not in known:
+                        self.write(line)
 
     def close(self) -> None:
         """Closes the file and gives the ownership up; may be called twice."""
-        if self._descriptor >= 0:
+        with self._lock:
+            if self._descriptor < 0:
+                return
+            self.collect()
+            for path in self._beside:
+                path.unlink(missing_ok=True)
+            if self._map is not None:
+                self._map.close()
+                self._map, self._room = None, 0
+            os.ftruncate(self._descriptor, self._end)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _written(descriptor: int) -> int:
+    """Returns where the last event of a spool file ends."""
+    size = os.fstat(descriptor).st_size
+    content = os.pread(descriptor, size, 0) if size else b""
+    end = content.find(b"\0")
+    return size if end < 0 else end
+
+
+@dataclass
+class _Collected:
+    """How much of another process's file has been taken over."""
+
+    path: Path
+    offset: int = 0
+
+    def new_lines(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for line in file:
+                if line.startswith(b"\0") or not line.endswith(b"\n"):
+                    return
+                self.offset += len(line)
+                yield line
+
+
+def collect_abandoned(path: Path) -> None:
+    """Brings the events of all processes of an observation together whose owner is dead.
+
+    Raises:
+        RuntimeError: when the owner is alive.
+    """
+    spool = EventSpool(path, owner=True)
+    spool.collect(after_death=True)
+    spool.close()
 
 
 def spool_path(run_id: str) -> Path:
@@ -114,7 +216,7 @@ class SpoolReader:
             file.seek(self._offset)
             while len(events) < limit:
                 line = file.readline()
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") or line.startswith(b"\0"):
                     break
                 self._offset += len(line)
                 self.position += 1
@@ -127,7 +229,7 @@ class SpoolReader:
         with self.path.open("rb") as file:
             while self.position < position:
                 line = file.readline()
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") or line.startswith(b"\0"):
                     break
                 self._offset += len(line)
                 self.position += 1
@@ -145,8 +247,14 @@ def _decoded(line: bytes, path: Path) -> dict[str, Any]:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Returns all complete events of a spool file."""
-    return SpoolReader(path).read(limit=2**31)
+    """Returns all complete events of an observation: those of its spool file, then what waits beside it."""
+    known = path.read_bytes() if path.exists() else b""
+    events = SpoolReader(path).read(limit=2**31) if known else []
+    lines = set(known.split(b"\n"))
+    for other in sorted(path.parent.glob(f"{path.name}.[0-9]*")):
+        waiting = [line for line in _Collected(other).new_lines() if line[:-1] not in lines]
+        events += [_decoded(line, other) for line in waiting]
+    return events
 
 
 def abandoned_spools() -> list[tuple[str, Path]]:

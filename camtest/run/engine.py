@@ -34,6 +34,7 @@ from camtest.run.manager import Reporter, RunManager
 from camtest.run.notebooks import function_name, has_error_output, where_papermill_means
 from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
+from camtest.run.verbs import as_operator_wanted, obey_verbs
 from egse.confman import ObservationError
 from egse.proxy import command_origin
 from egse.settings import SettingsError
@@ -154,6 +155,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         manager: RunManager | None = None
         with Interrupts() as interrupts:
             run.handle.when_lost = lambda reason: interrupts.stop(f"the observation is over: {reason}")
+            obey_verbs(run.handle, interrupts)
             try:
                 manager = RunManager(
                     nb,
@@ -165,7 +167,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                 )
                 manager.notebook_start()
                 client = RunClient(manager, interrupts, **_client_options(kernel_name, log_output, options))
-                outcome = client.run(run.environment())
+                outcome = as_operator_wanted(run.handle, client.run(run.environment()))
             except BaseException as exc:
                 outcome = Outcome(
                     "failed" if isinstance(exc, Exception) else "interrupted", f"{type(exc).__name__}: {exc}"

@@ -45,6 +45,7 @@ class ConfigurationManagerProtocol(Protocol):
     def _tick(self) -> None:
         self.control_server.schedule_task(self._tick, after=TICK)
         self.controller.life.tick()
+        self.controller.desk.tick()
 
     def _announce(self, setup: SetupFile) -> None:
         stamp = SetupStamp.of(Setup.from_yaml_string(setup.text, setup.path))

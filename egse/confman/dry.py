@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from egse.confman.control_token import DryControlCommands
+from egse.confman.desk import DryDesk
 from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.observations import ObservationError
 from egse.confman.repository import SetupFile, SetupRepository
@@ -12,7 +13,7 @@ from egse.setup import SetupError
 from egse.setup.conf import last_setup_id
 
 
-class DryRunConfigurationManager(DryControlCommands, ConfigurationManagerInterface):
+class DryRunConfigurationManager(DryDesk, DryControlCommands, ConfigurationManagerInterface):
     """Answers as the configuration manager of this site would, from the same files.
 
     Args:
@@ -35,7 +36,7 @@ class DryRunConfigurationManager(DryControlCommands, ConfigurationManagerInterfa
     ) -> dict[str, Any]:
         raise ObservationError("a dry run takes no obsid")
 
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
         raise ObservationError("a dry run has no observation")
 
     def renew_lease(self, run_id: str) -> float:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from egse.authority import ControlInterface
 from egse.command import Range, Unit, dynamic_interface
+from egse.deferral import deferred
 from egse.proxy import DynamicProxy, command_origin
 from egse.response import register_error
-from egse.security.roles import needs_control, observe
+from egse.security.roles import always_allowed, needs_control, observe
 from egse.setup import SetupError
 
 register_error(SetupError)  # clients get it as itself
@@ -52,20 +53,21 @@ class ConfigurationManagerInterface(ControlInterface):
         """
 
     @dynamic_interface
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
         """Ends an observation; a repeated request returns how it ended, the first recorded status stays.
 
         Args:
             run_id: name of the run.
             status: done, failed, aborted, interrupted, kernel-lost or orphaned.
             reason: why, for people.
+            by: who has taken it over; empty for its client.
 
         Returns:
             As `start_observation`. State `closing` with a `message` means: recorded, but the storage manager is away
             and the folder is sealed later.
 
         Raises:
-            ObservationError: when the run is not known or the status is none.
+            ObservationError: when the run is not known, somebody else has taken it over, or the status is none.
         """
 
     @dynamic_interface
@@ -95,6 +97,95 @@ class ConfigurationManagerInterface(ControlInterface):
     @dynamic_interface
     def list_observations(self, last: int | None = None) -> list[dict[str, Any]]:
         """Returns the last observations, oldest first; all of them for None."""
+
+    # -- operators ---------------------------------------------------------------------------------------------------
+
+    @always_allowed
+    @dynamic_interface
+    def give_verb(self, verb: str, reason: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        """Tells the running observation what an operator wants; the same verb again changes nothing.
+
+        Args:
+            verb: pause, resume, stop (good end), abort (bad end, safes run), halt (bad end, no safes); and, after a
+                building block that failed, continue or retry.
+            reason: why, for the record.
+            run_id: the observation; the running one by default.
+            by: who, `user@host:pid`; filled in by the proxy.
+
+        Returns:
+            As `get_desk`.
+
+        Raises:
+            ObservationError: when nothing is running, or it is ending already.
+        """
+
+    @observe
+    @dynamic_interface
+    def get_desk(self, run_id: str = "") -> dict[str, Any]:
+        """Returns what operators want of the running observation, and what it asks them.
+
+        Returns:
+            `run_id`, `version`, `state` (running, paused, failed, ending, over) and `detail`, `verbs`, `questions`, `holder`
+            (who took it over), `safes_by`.
+
+        Raises:
+            ObservationError: when it is not running.
+        """
+
+    @deferred
+    @observe
+    @dynamic_interface
+    def follow_desk(
+        self, run_id: str, seen: int, timeout: Annotated[float, Range(0.0, 30.0), Unit("s")]
+    ) -> dict[str, Any]:
+        """Returns the desk as soon as its version is not `seen` any more, at the latest after `timeout`.
+
+        Raises:
+            ObservationError: when the observation is not running.
+        """
+
+    @dynamic_interface
+    def report_to_desk(self, run_id: str, state: str, detail: str = "", reached: int = 0) -> dict[str, Any]:
+        """Says how the run is: running, paused, failed or ending; and the number of the last verb that it obeyed."""
+
+    @dynamic_interface
+    def ask_operator(self, run_id: str, question: dict[str, Any]) -> dict[str, Any]:
+        """Puts a question on the desk.
+
+        Args:
+            run_id: the observation.
+            question: `key`, `text`, `choices`, `default`, `timeout` [s].
+        """
+
+    @always_allowed
+    @dynamic_interface
+    def answer_question(self, answer: str, key: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        """Answers a question of the running observation; the first answer counts.
+
+        Raises:
+            ObservationError: when there is no such question, or this is no answer to it.
+        """
+
+    @always_allowed
+    @dynamic_interface
+    def claim_safes(self, run_id: str, by: str) -> bool:
+        """Returns True when `by` is the one who runs the safes of this observation: whoever asks first."""
+
+    @dynamic_interface
+    def watch_observation(self, by: str) -> dict[str, Any] | None:
+        """Returns the open observation as `get_observation` does, with `lease_left` [s] and `desk`; None when there is none.
+
+        Whoever calls this is a watchdog: a lapsed observation is left open for it for some seconds.
+        """
+
+    @always_allowed
+    @dynamic_interface
+    def safe_take_over(self, run_id: str, by: str, reason: str) -> dict[str, Any]:
+        """Takes the observation over from a client that is gone: its lease is renewed once, the client is fenced.
+
+        Raises:
+            ObservationError: when it is not open.
+        """
 
     # -- Setups --------------------------------------------------------------------------------------------------
 
@@ -195,6 +286,14 @@ class ConfigurationManagerProxy(DynamicProxy, ConfigurationManagerInterface):
         return super().start_observation(
             run_id, function, description, supervised, lease, details, origin or command_origin()
         )
+
+    def give_verb(self, verb: str, reason: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        """See `ConfigurationManagerInterface.give_verb`; says who asks."""
+        return super().give_verb(verb, reason, run_id, by or command_origin())
+
+    def answer_question(self, answer: str, key: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        """See `ConfigurationManagerInterface.answer_question`; says who answers."""
+        return super().answer_question(answer, key, run_id, by or command_origin())
 
     def submit_setup(self, yaml: str, description: str, author: str = "") -> dict[str, Any]:
         """See `ConfigurationManagerInterface.submit_setup`; says who asks."""

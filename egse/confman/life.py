@@ -40,6 +40,10 @@ REFUSED = (StorageError, OSError, RemoteError)
 """The storage manager cannot do it."""
 RETRY = 0.1
 """Pause between two attempts while a client waits [s]."""
+WATCHED = 5.0
+"""A watchdog that was not heard for so long is not there [s]."""
+TAKE_OVER = 5.0
+"""How long a lapsed observation is left open for a watchdog [s]."""
 MAX_BACKOFF = 10.0
 """Longest pause between two attempts in the background [s]."""
 
@@ -78,6 +82,8 @@ class ObservationLife:
         self._backoff = 0.0
         self._next_attempt = float("-inf")
         self._never = threading.Event()
+        self._watched = float("-inf")
+        self.holder_of: Callable[[str], str] = lambda run_id: ""
         current = book.current
         # Whoever held the lease could not renew it while this process was down: it starts anew.
         self._lease_ends = float("-inf") if current is None else clock.monotonic() + current.info.lease
@@ -163,22 +169,52 @@ class ObservationLife:
 
     # -- lease ---------------------------------------------------------------------------------------------------
 
-    def renew_lease(self, run_id: str) -> float:
+    def open_run(self) -> str | None:
+        """Returns the run id of the observation that is open, None when there is none."""
+        current = self.book.current
+        return current.info.run_id if current is not None and current.state == OPEN else None
+
+    def watched(self) -> None:
+        """A watchdog is there: it gets some time to take a lapsed observation over before that is closed."""
+        self._watched = self._clock.monotonic()
+
+    def lease_left(self) -> float | None:
+        """Returns how long the lease of the open observation lasts [s], negative when it has lapsed; None for ever."""
+        current = self.book.current
+        if current is None or current.info.lease <= 0:
+            return None
+        return self._lease_ends - self._clock.monotonic()
+
+    def renew_lease(self, run_id: str, by: str = "") -> float:
         """Gives the running observation another lease and returns its length [s].
 
+        Args:
+            run_id: the observation.
+            by: who has taken it over; empty for its client.
+
         Raises:
-            ObservationError: when this run is not open any more.
+            ObservationError: when this run is not open any more, or somebody else has taken it over.
         """
         record = self.book.find(run_id)
         if record is None or record.state != OPEN:
             said = "is not known" if record is None else f"has ended: {record.status} ({record.reason})"
             raise ObservationError(f"the lease of run {run_id} cannot be renewed, it {said}")
+        holder = self.holder_of(run_id)
+        if holder != by:
+            raise ObservationError(f"observation {record.info.obsid} was taken over by {holder or 'nobody'}")
         self._lease_ends = self._clock.monotonic() + record.info.lease
         return record.info.lease
 
     def _check_lease(self, record: ObservationRecord) -> None:
         lease = record.info.lease
-        if lease <= 0 or self._clock.monotonic() < self._lease_ends:
+        now = self._clock.monotonic()
+        if lease <= 0 or now < self._lease_ends:
+            return
+        if (
+            now - self._watched < WATCHED
+            and now < self._lease_ends + TAKE_OVER
+            and not self.holder_of(record.info.run_id)
+        ):
             return
         status = "interrupted" if record.info.supervised else "orphaned"
         who = record.info.origin or "whoever started it"

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from egse.clock import Clock
 from egse.confman.active_setup import ActiveSetup, frozen_files
 from egse.confman.checkout import Finding
 from egse.confman.control_token import ControlCommands, ControlToken
+from egse.confman.desk import OperatorDesk, Question
 from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.life import ObservationLife
 from egse.confman.observations import ObservationBook, ObservationError, ObservationRecord
@@ -18,6 +21,7 @@ from egse.confman.pusher import Pusher
 from egse.confman.remote import State
 from egse.confman.repository import SetupFile, SetupRepository, navigate
 from egse.confman.watch import RepositoryWatch
+from egse.security.roles import current_caller
 from egse.setup import SetupError
 from egse.storage.files import FolderLock
 from egse.storage.interface import StorageInterface, StorageProxy
@@ -66,6 +70,8 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
         self.setups.on_change(lambda _: self.pusher.request())
         book = ObservationBook(site_folder)
         self.life = ObservationLife(book, storage, clock, self._files_of, is_storage_there, patience)
+        self.desk = OperatorDesk(site_folder, clock, self.life.open_run)
+        self.life.holder_of = self.desk.holder_of
 
     def start(self) -> None:
         """Starts the background work; what was not pushed before the last end is pushed now."""
@@ -77,6 +83,7 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
         """Ends the background work; an observation that is running stays open for the next start."""
         self.pusher.end()
         self._watch.close()
+        self.desk.close()
         if isinstance(self._storage, StorageProxy):
             self._storage.disconnect_cs()
         self._folder_lock.release()
@@ -131,8 +138,13 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
             LOGGER.error("%s was changed after observation %s had started", setup.path.name, info.obsid)
         return frozen_files(setup, self.repository.root)[0]
 
-    def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
-        return self._answer(self.life.end(run_id, status, reason))
+    def end_observation(self, run_id: str, status: str, reason: str = "", by: str = "") -> dict[str, Any]:
+        holder = self.desk.holder_of(run_id)
+        if holder != by and self.life.open_run() == run_id:
+            raise ObservationError(f"run {run_id} was taken over by {holder or 'nobody'}, who ends it")
+        record = self.life.end(run_id, status, reason)
+        self.desk.tick()
+        return self._answer(record)
 
     def renew_lease(self, run_id: str) -> float:
         return self.life.renew_lease(run_id)
@@ -155,6 +167,42 @@ class ConfigurationManager(ControlCommands, ConfigurationManagerInterface):
 
     def _maybe(self, record: ObservationRecord | None) -> dict[str, Any] | None:
         return None if record is None else self._answer(record)
+
+    # -- operators ---------------------------------------------------------------------------------------------------
+
+    def give_verb(self, verb: str, reason: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        return self.desk.give(verb, reason, current_caller().origin(by or "unknown"), run_id)
+
+    def get_desk(self, run_id: str = "") -> dict[str, Any]:
+        return self.desk.look(run_id)
+
+    def follow_desk(self, run_id: str, seen: int, timeout: float) -> dict[str, Any]:
+        return self.desk.follow(run_id, seen, timeout)  # type: ignore[return-value]  # a future: it is deferred
+
+    def report_to_desk(self, run_id: str, state: str, detail: str = "", reached: int = 0) -> dict[str, Any]:
+        return self.desk.report(run_id, state, detail, reached)
+
+    def ask_operator(self, run_id: str, question: dict[str, Any]) -> dict[str, Any]:
+        return self.desk.ask(run_id, msgspec.convert(question, Question))
+
+    def answer_question(self, answer: str, key: str = "", run_id: str = "", by: str = "") -> dict[str, Any]:
+        return self.desk.answer(key, answer, current_caller().origin(by or "unknown"), run_id)
+
+    def claim_safes(self, run_id: str, by: str) -> bool:
+        return self.desk.claim_safes(run_id, by)
+
+    def watch_observation(self, by: str) -> dict[str, Any] | None:
+        self.life.watched()
+        run_id = self.life.open_run()
+        if run_id is None:
+            return None
+        left = self.life.lease_left()
+        return {**self._maybe(self.life.book.current), "lease_left": left, "desk": self.desk.look(run_id)}  # type: ignore[dict-item]
+
+    def safe_take_over(self, run_id: str, by: str, reason: str) -> dict[str, Any]:
+        desk = self.desk.take_over(run_id, by, reason)
+        self.life.renew_lease(run_id, by)
+        return desk
 
     # -- Setups --------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("cm_cs", Kind.CORE, "configuration manager", "Configuration Manager Control Server", stage=2),
     Entry("pm_cs", Kind.CORE, "process manager", "Process Manager Control Server", stage=3),
     Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
+    Entry("wd_cs", Kind.CORE, "watchdog of observations", "Watchdog Control Server", stage=4),  # in camtest
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=SIMULATED),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),

@@ -53,6 +53,7 @@ _AFTER = {
     "cm_cs": ("log_cs", "sm_cs"),
     "pm_cs": ("log_cs", "sm_cs", "cm_cs"),
     "syn_cs": ("log_cs", "sm_cs", "cm_cs"),
+    "wd_cs": ("log_cs", "sm_cs", "cm_cs"),
 }
 """Order of the start; nobody requires the others: each waits for those that are away, for as long as it takes."""
 

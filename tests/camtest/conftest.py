@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from camtest.core import observation, services
 from camtest.state import GlobalState
+from egse.clock import system_clock
 from egse.confman import ObservationError
+from egse.confman.desk import OperatorDesk, Question
 from egse.storage import StorageError
 
 
@@ -25,6 +30,48 @@ class FakeCore:
         self.supplements: dict[str, bytes] = {}
         self.renewed = 0
         self.away = False
+        self.desk = OperatorDesk(folder, system_clock(), self._open_run)
+        self._lock = threading.RLock()
+
+    def _open_run(self) -> str | None:
+        running = self.running
+        return None if running is None else str(running["run_id"])
+
+    def __getattr__(self, name: str) -> Any:
+        """The commands of the operator's desk, one at a time as in the real server."""
+        commands = {
+            "give_verb": lambda verb, reason="", run_id="", by="tester": self.desk.give(
+                verb, reason, by, run_id
+            ),
+            "get_desk": self.desk.look,
+            "report_to_desk": self.desk.report,
+            "ask_operator": lambda run_id, question: self.desk.ask(
+                run_id, msgspec.convert(question, Question)
+            ),
+            "answer_question": lambda answer, key="", run_id="", by="tester": self.desk.answer(
+                key, answer, by, run_id
+            ),
+            "claim_safes": self.desk.claim_safes,
+        }
+        if name not in commands:
+            raise AttributeError(name)
+        command = commands[name]
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._lock:
+                return command(*args, **kwargs)
+
+        return call
+
+    def follow_desk(self, run_id: str, seen: int, timeout: float) -> dict[str, Any]:
+        with self._lock:
+            answer = self.desk.follow(run_id, seen, timeout)
+        if not isinstance(answer, Future):
+            return answer
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            return self.desk.look(run_id)
 
     def __enter__(self) -> FakeCore:
         if self.away:
@@ -62,6 +109,8 @@ class FakeCore:
     def end_observation(self, run_id: str, status: str, reason: str = "") -> dict[str, Any]:
         record = next(record for record in self.records if record["run_id"] == run_id)
         record.update(status=status, reason=reason)
+        with self._lock:
+            self.desk.tick()
         return dict(record)
 
     def find_observation(self, run_id: str) -> dict[str, Any] | None:

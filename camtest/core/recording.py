@@ -1,0 +1,423 @@
+"""Where building blocks register during an observation: its events, its failures, and how it ends on an operator's word."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from camtest.core.blocks import BlockDefinition
+from camtest.core.conditions import SafeCall
+from camtest.core.context import ACTIVE, Abort, Call, ExecutionContext, Failure, OperatorStop
+from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
+from camtest.core.handle import Observation, ObservationHandle
+from camtest.core.interlocks import Interlocks
+from camtest.core.safes import SafeError, run_safes, safe_state
+from camtest.core.sequence import CommandSequence, SequenceEntry
+from camtest.core.spool import EventSpool
+from camtest.core.values import to_json_bytes
+from camtest.state import set_command_sequence, setup_at_hand
+from egse.confman import ObservationError
+from egse.confman.desk import VerbRequest
+from egse.context import CommandContext
+
+LOGGER = logging.getLogger(__name__)
+
+LONGEST_SEQUENCE = 10_000
+"""How many building blocks the command sequence of a session shows; all of them are in the events."""
+STATUS_OF_VERB = {"stop": "done", "abort": "aborted", "halt": "aborted"}
+
+
+class _StartEvent(msgspec.Struct, tag_field="event", tag="start", omit_defaults=True):
+    t: float
+    pid: int
+    call: int
+    parent: int
+    block: str
+    bbid: str
+    bbcount: int
+    args: dict[str, Any]
+    safe: dict[str, Any] | None = None
+
+
+class _EndEvent(msgspec.Struct, tag_field="event", tag="end"):
+    t: float
+    pid: int
+    call: int
+    block: str
+    bbcount: int
+
+
+class _FailedEvent(msgspec.Struct, tag_field="event", tag="failed"):
+    t: float
+    pid: int
+    call: int
+    block: str
+    bbcount: int
+    error: str
+    aborted: bool
+
+
+def status_of(error: BaseException) -> str:
+    """Returns the status with which an observation ends that `error` ended."""
+    if isinstance(error, Abort):
+        return "aborted"
+    if isinstance(error, OperatorStop):
+        return "done"
+    return "failed" if isinstance(error, Exception) else "interrupted"
+
+
+class ObservationContext(ExecutionContext):
+    """Registers building blocks in the events of the running observation.
+
+    Args:
+        record: the configuration manager's record of the observation.
+        spool: where the events are written.
+        handle: the observation, when this process holds it; None when a runner does.
+        finish: ends the observation of this process: status and reason.
+    """
+
+    def __init__(
+        self,
+        record: Observation,
+        spool: EventSpool,
+        handle: ObservationHandle | None,
+        finish: Callable[[str, str], None] = lambda status, reason: None,
+    ) -> None:
+        self.record = record
+        self.handle = handle
+        self.nested: str | None = None
+        self.managed = False
+        self.over: str | None = None
+        self._spool = spool
+        self._obsid = str(record["obsid"])
+        self.run_id = str(record.get("run_id", ""))
+        self.pid = os.getpid()
+        self._numbers = itertools.count(1)
+        self._bbcount = itertools.count(1)
+        self._entries = 0
+        self._began = time.monotonic()
+        details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
+        self.sequence = CommandSequence(str(record.get("function", "")), mode="operations", details=details)
+        set_command_sequence(self.sequence)
+        self._finish = finish
+        self._contexts: dict[BlockDefinition, CommandContext] = {}
+        self._gate = threading.Lock()
+        self._outermost: set[int] = set()  # threads in which a building block is active
+        self._closing = False
+        self._safing = 0
+        self._pending: list[tuple[int, SafeCall]] = []
+        self.interlocks = Interlocks.none()
+        self.control = RunControl(self._obsid, self._on_verb)
+        self.control.on_paused = self._on_paused
+        self.control.on_taken_over = lambda holder: self._on_over(f"it was taken over by {holder}")
+        self.control.on_reached = lambda request: self._tell("ending", request.verb)
+        self._follower: DeskFollower | None = None
+
+    def start(self) -> None:
+        """Begins to look at what operators want, and reads the interlocks of the Setup."""
+        self.interlocks = Interlocks.of(setup_at_hand())
+        if self.handle is not None:
+            self.handle.when_lost = self._on_over
+            self.handle.follow(self.control.deliver)
+        elif self.run_id:
+            self._follower = DeskFollower(self.run_id, self.control.deliver, self._on_over)
+            self._follower.start()
+        self._look()
+
+    def close(self) -> None:
+        """Ends looking at what operators want."""
+        if self._follower is not None:
+            self._follower.stop()
+
+    @property
+    def obsid(self) -> str:
+        return self._obsid
+
+    @property
+    def joined(self) -> bool:
+        """True when a runner holds the observation."""
+        return self.handle is None
+
+    @property
+    def lost(self) -> str | None:
+        """Why the observation is over, None while it runs."""
+        return self.over or (None if self.handle is None else self.handle.lost)
+
+    # -- building blocks -----------------------------------------------------------------------------------------
+
+    def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
+        if parent is None:
+            self._outermost.add(threading.get_ident())
+            if self._closing:
+                self._refuse_entry()
+        number = next(self._numbers)
+        safe = block.options.safe if block.options is not None else None
+        event = _StartEvent(
+            time.time(),
+            self.pid,
+            number,
+            0 if parent is None else parent.number,
+            block.qualified_name,
+            block.bbid,
+            next(self._bbcount),
+            arguments,
+            None if safe is None else {"name": safe.name, "arguments": dict(safe.arguments)},
+        )
+        self._spool.write(to_json_bytes(event) + b"\n")
+        commands = self._contexts.get(block)
+        if commands is None:
+            commands = self._contexts[block] = CommandContext("", "", self._obsid, block.name)
+        return Call(block, number, self._noted(block, arguments, parent), commands)
+
+    def _refuse_entry(self) -> None:
+        if self._safing == threading.get_ident():
+            return
+        self.leave()
+        ending = self.control.ending
+        if ending is not None:
+            raise ending_error(ending, self._obsid)
+        raise ObservationError(f"observation {self._obsid} is ending")
+
+    def _noted(
+        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
+    ) -> SequenceEntry | None:
+        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
+        if self._entries >= LONGEST_SEQUENCE:
+            self.sequence.details["incomplete"] = (
+                f"only the first {LONGEST_SEQUENCE} building blocks are here"
+            )
+            return None
+        self._entries += 1
+        above = None if parent is None else parent.token
+        entry = above if isinstance(above, SequenceEntry) else None
+        start = time.monotonic() - self._began
+        return self.sequence.add(entry, "block", block.name, start=start, arguments=arguments)
+
+    def _done(self, call: Call, error: str = "") -> None:
+        if isinstance(call.token, SequenceEntry):
+            call.token.end = time.monotonic() - self._began
+            call.token.error = error
+
+    def end(self, call: Call, result: Any) -> None:
+        self._done(call)
+        if self._pending:
+            # What failed inside it was dealt with by it.
+            self._pending = [one for one in self._pending if one[0] < call.number]
+        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
+        self._spool.write(to_json_bytes(event) + b"\n")
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        text = f"{type(error).__name__}: {error}"
+        self._done(call, text)
+        options = call.block.options
+        if options is not None and options.safe is not None:
+            if call.entered:
+                self._pending.append((call.number, options.safe))
+            else:
+                self.mark("refused", call=call.number, block=call.block.qualified_name)
+        event = _FailedEvent(
+            time.time(),
+            self.pid,
+            call.number,
+            call.block.qualified_name,
+            next(self._bbcount),
+            text,
+            isinstance(error, Abort),
+        )
+        self._spool.write(to_json_bytes(event) + b"\n")
+
+    def leave(self) -> None:
+        """Called when an outermost building block has ended, however."""
+        self._outermost.discard(threading.get_ident())
+
+    def mark(self, event: str, **fields: Any) -> None:
+        """Writes a marker into the events."""
+        self._spool.write_event({"t": time.time(), "event": event, "pid": self.pid, **fields})
+
+    # -- looking around ------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self.attention = (
+            self.control.wants_attention
+            or bool(self.control.taken_over)
+            or self.failure is not None
+            or self.lost is not None
+            or bool(self.interlocks)
+        )
+
+    def _on_over(self, reason: str) -> None:
+        self.over = reason
+        if self.handle is not None:
+            self.handle.lost = self.handle.lost or reason
+        self.attention = True
+        self.control.wake()
+
+    def pass_by(self, place: Place) -> None:
+        """Returns when the active building block may go on; see `RunControl.pass_by`.
+
+        Raises:
+            ObservationError: when the observation is over.
+        """
+        if self._safing == threading.get_ident():
+            return
+        if self.lost is not None:
+            raise ObservationError(f"observation {self._obsid} is over: {self.lost}")
+        self.control.pass_by(place)
+
+    def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
+        if self._safing == threading.get_ident():
+            return
+        self.pass_by(Place.CHECKPOINT)
+        super().attend(block, stack)
+        if self.interlocks:
+            self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
+        self._look()
+
+    def watch_interlocks(self) -> None:
+        """Checks the interlocks while a building block waits, not more often than they allow."""
+        if self.interlocks and self._safing != threading.get_ident():
+            self.interlocks.check_again([call.block.qualified_name for call in ACTIVE.get()])
+
+    # -- failures and decisions ----------------------------------------------------------------------------------
+
+    def broke(self, call: Call, arguments: dict[str, Any], error: BaseException) -> None:
+        if self._safing == threading.get_ident():
+            return
+        ending = self.control.ending
+        if ending is not None and self.control.obeyed:
+            self.end_by_operator(ending)
+            return
+        failure = self.failure = Failure(call.block, arguments, error)
+        self.attention = True
+        self._tell("failed", f"{call.block.name}: {failure.text}")
+
+    def settle(self, call: Call) -> None:
+        """A verb came too late to be seen inside the building block: it acts now.
+
+        Raises:
+            OperatorAbort, HaltAbort: so that nothing that stands behind it is executed.
+        """
+        ending = self.control.ending
+        if ending is None or self._safing == threading.get_ident():
+            return
+        if ending.verb == "stop" and (self.managed or self.joined):
+            return  # the next checkpoint, or the end, is near
+        self.control.obeyed = True
+        self.end_by_operator(ending)
+        if ending.verb != "stop":
+            raise ending_error(ending, self._obsid)
+
+    def decide(self, decision: str, reason: str, by: str) -> None:
+        """Takes an operator's decision about the building block that failed: continue or retry."""
+        failure = self.failure
+        if failure is None:
+            return
+        self.mark("decided", decision=decision, block=failure.block.qualified_name, reason=reason, by=by)
+        self.failure = replace(failure, retry=True) if decision == "retry" else None
+        self._pending.clear()
+        self._look()
+        self._tell("running", f"{decision} after {failure.block.name} by {by}")
+
+    def true_end(self, status: str, reason: str) -> tuple[str, str]:
+        """Returns status and reason of an end: not `done` when nobody has decided about a failure."""
+        if status != "done" or self.failure is None:
+            return status, reason
+        failure = self.failure
+        return status_of(failure.error), f"{failure.block.name}: {failure.text}"
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def _on_verb(self, request: VerbRequest) -> None:
+        """Called in the thread that follows the desk."""
+        if request.verb in ("continue", "retry"):
+            self.decide(request.verb, request.reason, request.by)
+            return
+        self._look()
+        ending = self.control.ending
+        if ending is None or self.joined:
+            return
+        if not (ending.verb == "stop" and self.managed):
+            self.end_by_operator(ending, only_if_idle=True)
+
+    def _on_paused(self, request: VerbRequest | None) -> None:
+        self._look()
+        self._tell("running" if request is None else "paused", "" if request is None else request.by)
+
+    def end_by_operator(self, ending: VerbRequest, *, only_if_idle: bool = False) -> None:
+        """Ends the observation as the verb says; the safes run on `abort`. A runner closes its observation itself.
+
+        Args:
+            ending: the verb.
+            only_if_idle: not while a building block is active: that one does it when it has been left.
+        """
+        with self._gate:
+            if self._closing:
+                return
+            # First closed, then looked: a building block first enters, then looks whether it is closed.
+            self._closing = True
+            if only_if_idle and self._outermost:
+                self._closing = False
+                return
+        self._tell("ending", ending.verb)
+        try:
+            if ending.verb == "abort":
+                due = self.safes_on_abort()
+                if due:
+                    self.make_safe(due)
+                else:
+                    self.mark("safes-done", problems=[])
+            self._pending.clear()
+        finally:
+            text = f"{ending.verb} by {ending.by}" + (f": {ending.reason}" if ending.reason else "")
+            self._finish(STATUS_OF_VERB[ending.verb], text)
+
+    def safes_on_abort(self) -> list[SafeCall]:
+        """Returns what runs on `abort`: the safes of what has failed, then the safe state of the Setup."""
+        due = self.pending()
+        try:
+            state = safe_state(setup_at_hand())
+        except SafeError as exc:
+            LOGGER.error("%s", exc)
+            state = None
+        if state is None:
+            LOGGER.warning(
+                "The Setup names no safe state (camtest.safe_state): only what failed is made safe"
+            )
+        return [*due, state] if state else due
+
+    def pending(self) -> list[SafeCall]:
+        """Returns the safes of building blocks that ended badly and were not decided about, innermost first."""
+        return [safe for _, safe in self._pending]
+
+    def make_safe(self, due: Iterable[SafeCall]) -> list[str]:
+        """Runs safes as part of this observation, unless another process has taken that on.
+
+        Returns:
+            What went wrong, one line each.
+        """
+        due = list(due)
+        self._pending.clear()
+        if not due or self.lost is not None or not claim_safes(self.run_id):
+            return []
+        self.mark("safes-start", safes=[safe.name for safe in due])
+        before, self._safing = self._safing, threading.get_ident()
+        token = ACTIVE.set(())
+        try:
+            problems = run_safes(due)
+        finally:
+            ACTIVE.reset(token)
+            self._safing = before
+        self.mark("safes-done", problems=problems)
+        return problems
+
+    def _tell(self, state: str, detail: str = "") -> None:
+        if self.run_id and self.lost is None:
+            tell_desk(self.run_id, state, detail, self.control.reached)
