@@ -121,7 +121,8 @@ def plan_cubes(paths: Iterable[Path], max_cycles: int = MAX_CYCLES) -> list[Cube
             LOGGER.error("%s is left out of the FITS files: %s", path, exc)
             continue
         if not exposures:
-            current = None
+            if not _holds_unknown_images(path):
+                current = None
             continue
         limit = min(max_cycles, slicing) if slicing > 0 else max_cycles
         same = current is not None and current.first.crucial == exposures[0].crucial
@@ -153,6 +154,16 @@ def read_exposures(path: Path) -> tuple[list[Exposure], int]:
         slicing = int(get_attribute_value(file["dpu"], "slicing_num_cycles")) if "dpu" in file else 0
         found = [_exposure(file, path, frame) for frame in frame_numbers(file)]
     return [exposure for exposure in found if exposure is not None], slicing
+
+
+def _holds_unknown_images(path: Path) -> bool:
+    """Returns True for a cycle with images of which nobody knows the registers: a DPU Processor had just been started. Its readouts are
+    lost for a cube, but do not end it as a cycle without images does."""
+    with get_file(path) as file:
+        return any(
+            packet_count(file, frame) and not set(CRUCIAL) <= set(get_attributes(file, frame))
+            for frame in frame_numbers(file)
+        )
 
 
 def _exposure(file: h5py.File, path: Path, frame: int) -> Exposure | None:

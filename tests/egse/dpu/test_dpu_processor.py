@@ -21,6 +21,8 @@ from egse.dpu.handle import ProcessorHandle
 from egse.dpu.monitoring import DPUMonitoring
 from egse.dpu.processor import ProcessorConfig
 from egse.fee import n_fee_mode
+from egse.fits.headers import lost_cycles
+from egse.fits.plan import plan_cubes
 from egse.h5 import DATA_ATTRIBUTES, get_attributes, get_file, packets, read_images
 from egse.zmq import MessageIdentifier
 
@@ -243,6 +245,12 @@ def test_killed_in_the_middle_of_a_cycle(dpu: DPU) -> None:
     numbers = sorted(int(path.stem[-5:]) for path in dpu.root.glob("daily/*/*.hdf5"))
     assert numbers == list(range(1, numbers[-1] + 1))
     dpu.command("n_fee_set_dump_mode")
+    (plan,) = plan_cubes(
+        path for path in sorted(dpu.root.glob("daily/*/*.hdf5")) if path.name <= partial.name
+    )
+    readouts = (plan.exposures[-1].counter - plan.first.counter) % 0x10000 + 1
+    assert 4 * (plan.cycles + lost_cycles(plan)) == readouts  # what is missing is marked in the cube
+    assert len(plan.exposures) + plan.lost_frames == 4 * plan.cycles
 
 
 def test_ends_cleanly_in_the_middle_of_a_cycle(

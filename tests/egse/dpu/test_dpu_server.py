@@ -146,32 +146,6 @@ def test_killed_processor_is_started_again_and_goes_on_counting(camera: Camera) 
     camera.wait(lambda: dpu.get_status_summary()["known"] and dpu.n_fee_is_dump_mode())
 
 
-def test_the_gap_of_a_killed_processor_is_marked_in_the_cube(
-    camera: Camera, observation: dict[str, Any]
-) -> None:
-    dpu = camera.dpu
-    dpu.n_fee_set_full_image_mode(num_cycles=14, **FEW_ROWS)
-    camera.wait(lambda: dpu.get_num_cycles() == 13)
-    before = dpu.get_status_summary()
-    os.kill(before["processor_pid"], signal.SIGKILL)
-    camera.wait(lambda: answers(dpu, before["processor_restarts"]))
-    camera.wait(lambda: dpu.get_status_summary()["known"] and dpu.n_fee_is_dump_mode())
-    camera.wait(lambda: dpu.get_unfinished_files() == 0)
-    with FITSGenProxy() as generator:
-        cubes = generator.make_cubes(observation["obsid"])
-    headers = [fits.getheader(cube) for cube in cubes]
-    exposures = 0
-    for cube in cubes:
-        with fits.open(cube) as hdus:
-            hdus.verify("exception")
-            exposures += sum(
-                len(hdu.data) for hdu in hdus if hdu.name.startswith("WCS-TAB") and hdu.name.endswith("E")
-            )
-    lost = sum(header["LOSTFRM"] + 4 * header["LOSTCYC"] for header in headers)
-    assert exposures + lost == 4 * 14  # images come again before the last cycle
-    assert lost < 4 * 12
-
-
 def test_killed_configuration_manager_costs_no_obsid(
     camera: Camera, observation: dict[str, Any], in_sandbox: Any
 ) -> None:
