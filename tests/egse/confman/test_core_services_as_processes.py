@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PUNA = {"origin": "PUNA", "persistence_class": "CSV", "prep": {"column_names": ["timestamp", "x"]}}
 
 
-def begin(cm: ConfigurationManagerProxy, run_id: str = "r1", lease: float = 30.0) -> dict[str, Any]:
+def begin(cm: ConfigurationManagerProxy, run_id: str = "r1", lease: float = 600.0) -> dict[str, Any]:
     return cm.start_observation(run_id, 'acquire(n="3")', "a test", True, lease, {"notebook": "sft.ipynb"})
 
 
