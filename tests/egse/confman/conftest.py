@@ -63,7 +63,7 @@ class PrivateSite:
                 "  HK_DELAY: 0.2",
                 "  HK_MARGIN: 0.01",
                 "  FSYNC_INTERVAL: 0.1",
-                "  STORAGE_PATIENCE: 3.0",
+                "  STORAGE_PATIENCE: 40.0",
                 "  LISTENER_DELAY: 0.2",
             ]
         (self.root / "settings.yaml").write_text("\n".join(lines) + "\n")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PUNA = {"origin": "PUNA", "persistence_class": "CSV", "prep": {"column_names": ["timestamp", "x"]}}
 
 
-def begin(cm: ConfigurationManagerProxy, run_id: str = "r1", lease: float = 30.0) -> dict[str, Any]:
+def begin(cm: ConfigurationManagerProxy, run_id: str = "r1", lease: float = 600.0) -> dict[str, Any]:
     return cm.start_observation(run_id, 'acquire(n="3")', "a test", True, lease, {"notebook": "sft.ipynb"})
 
 
@@ -257,8 +257,6 @@ def test_all_three_end_cleanly_and_log_to_one_file(private_site: PrivateSite) ->
 
 def test_a_storage_manager_that_starts_late_is_waited_for(private_site: PrivateSite) -> None:
     site = private_site
-    settings = site.root / "settings.yaml"
-    settings.write_text(settings.read_text().replace("STORAGE_PATIENCE: 3.0", "STORAGE_PATIENCE: 50.0"))
     site.start("cm_cs")
     with site.cm() as cm:
         cm.load_setup(84)

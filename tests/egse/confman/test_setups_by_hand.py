@@ -150,7 +150,7 @@ def test_no_repository(repository: SetupRepository, root: Path) -> None:
     git_folder = (root / ".git").rename(root.parent / "saved")
     assert "not a git repository" in only(repository, "no-repository").text
     assert repository.read(84).setup_id == 84
-    with pytest.raises(SetupError, match=r"is no git repository.*put its \.git back"):
+    with pytest.raises(SetupError, match=r"(?s)is no git repository.*put its \.git back"):
         repository.submit(setup_text(), "x", "rik@lab:1")
     git_folder.rename(root / ".git")
     assert repository.submit(setup_text(), "x", "rik@lab:1").setup_id == 85
