@@ -15,15 +15,15 @@ _COMMANDS = {
     "dry-run": ("camtest.cli.dry_run", "dry_run"),
     "params": ("camtest.cli.params", "params"),
     "obs": ("camtest.cli.obs", "obs"),
-    "verify": ("camtest.cli.obs", "verify"),
+    "verify": ("camtest.cli.verify", "verify"),
     "demo": ("camtest.cli.demo", "demo"),
 }
 _HELP = {
     "run": "Run a procedure notebook as one observation.",
     "dry-run": "Execute a notebook without touching a device; show its command sequence.",
     "params": "Show the parameters of a notebook.",
-    "obs": "List and show observations.",
-    "verify": "Check that nothing in an observation was altered.",
+    "obs": "List, show and report observations; notes on them.",
+    "verify": "Check that nothing that was recorded was altered or removed.",
     "demo": "Run the whole system in a sandbox.",
 }
 

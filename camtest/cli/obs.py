@@ -1,4 +1,4 @@
-"""`camtest obs list|show` and `camtest verify`: observations, from the files of the archive alone."""
+"""`camtest obs list|show|report|note|sequence`: observations, from the files of the archive alone."""
 
 from __future__ import annotations
 
@@ -92,13 +92,14 @@ def _ask(query: Query, location: Path | None) -> tuple[list[dict[str, Any]], int
     """Returns the observations that fit, and how many there are in all."""
     from egse.archive import ArchiveIndex
 
-    site = _site(location)
+    site = site_of(location)
     with ArchiveIndex(site) as index:
         index.refresh()
         return [_entry_row(entry, site) for entry in query.run(index)], index.count()
 
 
-def _site(location: Path | None) -> Path:
+def site_of(location: Path | None) -> Path:
+    """Returns the data folder that is meant; ends the command with a message when there is none."""
     from egse.archive import site_folder
     from egse.env import EnvError
 
@@ -216,65 +217,3 @@ def find(obsid: str, location: Path | None) -> Observation:
         raise click.ClickException(f"{exc}; or name an archive: --data-dir PATH") from exc
     except (LookupError, ValueError) as exc:
         raise click.ClickException(str(exc.args[0]) if exc.args else str(exc)) from exc
-
-
-@click.command()
-@click.argument("obsid", required=False)
-@click.option("--all", "everything", is_flag=True, help="Check all observations of the site.")
-@LOCATION
-def verify(obsid: str | None, everything: bool, location: Path | None) -> None:
-    """Check every file of an observation against its manifest, raw files in daily/ included.
-
-    Names each file that was altered, removed or added; exit code 1 when there is one.
-    """
-    if everything == (obsid is not None):
-        raise click.UsageError("give an OBSID, or --all")
-    problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
-    texts = list(dict.fromkeys(text for kind, text in problems if kind != "pruned"))
-    pruned = sum(kind == "pruned" for kind, _ in problems)
-    for text in texts:
-        click.secho(text, fg="red", err=True)
-    if pruned:
-        click.secho(
-            f"{pruned} files were removed here by `cgse archive prune`; verified copies are elsewhere.",
-            fg="yellow",
-        )
-    if texts:
-        raise SystemExit(1)
-    click.echo(f"{'All observations are' if everything else f'{obsid} is'} as recorded.")
-
-
-def _verify_one(obsid: str, location: Path | None) -> list[tuple[str, str]]:
-    from egse.archive import verify as check
-
-    return [(problem.kind, str(problem)) for problem in check(find(obsid, location))]
-
-
-def _verify_all(location: Path | None) -> list[tuple[str, str]]:
-    """Returns kind and text of whatever is wrong, removed observations included."""
-    from egse.archive import list_observations
-    from egse.archive import verify as check
-
-    site = _site(location)
-    observations = list_observations(site) if site.is_dir() else []
-    problems: list[tuple[str, str]] = []
-    for observation in observations:
-        found = check(observation)
-        if _row(observation)["state"] in ("open", "closing"):
-            click.echo(f"{observation.obsid}: not closed yet, cannot be checked")
-            found = [problem for problem in found if problem.kind != "unsealed"]
-        problems += [(problem.kind, str(problem)) for problem in found]
-    return problems + [("missing", text) for text in _removed(observations, site)]
-
-
-def _removed(observations: list[Observation], site: Path) -> list[str]:
-    """Returns the recorded observations whose folder is not there."""
-    from egse.confman import RECORD_FILE, read_records
-
-    records, _ = read_records(site / RECORD_FILE)
-    present = {observation.folder.name for observation in observations}
-    return [
-        f"obs/{record.info.prefix}: the whole observation {record.info.obsid} is missing"
-        for record in records.values()
-        if record.info.prefix not in present and record.state == "closed"
-    ]
