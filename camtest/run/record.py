@@ -9,15 +9,24 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from camtest.core.handle import ObservationHandle
+from camtest.core.handle import VERSIONS_FILE, ObservationHandle, software
 from camtest.core.values import plain
 from camtest.run.notebooks import notebook_bytes, where_papermill_means
-from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
 
 PARAMETERS_FILE = "parameters.json"
-VERSIONS_FILE = "versions.json"
+
+
+def kernel_of(notebook: NotebookNode) -> dict[str, Any]:
+    """Returns what an executed notebook says about its kernel: name, language and version."""
+    spec, language = notebook.metadata.get("kernelspec", {}), notebook.metadata.get("language_info", {})
+    return {
+        "name": spec.get("name", ""),
+        "title": spec.get("display_name", ""),
+        "language": language.get("name", spec.get("language", "")),
+        "version": language.get("version", ""),
+    }
 
 
 def store_record(
@@ -46,7 +55,7 @@ def store_record(
         f"{name}_input.ipynb": source,
         f"{name}.ipynb": notebook_bytes(executed),
         PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
-        VERSIONS_FILE: _json(get_version_info()),
+        VERSIONS_FILE: _json(software() | {"kernel": kernel_of(executed)}),
     }
     problems = []
     for file_name, data in files.items():

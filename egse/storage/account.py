@@ -85,7 +85,7 @@ def describe(folder: Path, info: ObservationInfo) -> dict[str, Any]:
             "sha256": info.setup_sha256,
             "files": details.get("setup_files") or {},
         },
-        "software": {"client": details.get("software") or {}, "server": server_software()},
+        "software": {"client": _client_software(folder, info.prefix), "server": server_software()},
         "records": _records(folder, info.prefix),
         "events": dict(counts),
         **said,
@@ -113,6 +113,16 @@ def _records(folder: Path, prefix: str) -> dict[str, str]:
     for path in sorted(folder.glob(f"{prefix}_*.ipynb")):
         found["notebook_before" if path.name.endswith(_INPUT) else "notebook_after"] = path.name
     return found
+
+
+def _client_software(folder: Path, prefix: str) -> dict[str, Any]:
+    """Returns what the client said that it ran, without the packages."""
+    try:
+        known = msgspec.json.decode((folder / f"{prefix}_versions.json").read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError) as exc:
+        LOGGER.debug("%s: nothing is known of the software of the client: %s", prefix, exc)
+        return {}
+    return {name: value for name, value in known.items() if name != "packages"}
 
 
 _looking: list[Future[dict[str, Any]]] = []
