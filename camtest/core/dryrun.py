@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, partial
-from importlib.metadata import entry_points
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_origin
 
 from camtest.core.context import Call, ExecutionContext
 from camtest.core.sequence import CommandSequence, EntryKind, SequenceEntry
+from camtest.core.servers import DryRunError as DryRunError
+from camtest.core.servers import find_app
 from camtest.core.values import plain
 from egse.clock import VirtualClock
 from egse.command import CommandDefinition
@@ -31,12 +32,7 @@ if TYPE_CHECKING:
 
 COMMAND_TIME = 0.01
 """Virtual time that one device command takes [s]; a loop that polls without waiting ends as well."""
-APP_GROUP = "egse.control_server"
 HARDWARE_REASON = "this is a dry run, nothing may reach hardware"
-
-
-class DryRunError(RuntimeError):
-    """Something was asked of a dry run that it cannot answer."""
 
 
 _parent: ContextVar[SequenceEntry | None] = ContextVar("dry_run_entry", default=None)
@@ -229,22 +225,6 @@ class DryRun(ExecutionContext):
                 controller.connect()
             self._controllers[app.name] = controller
         return controller
-
-
-@cache
-def find_app(server: str) -> ControlServerApp:
-    """Returns the declaration of a control server by its name; looked up once, for each command asks for it.
-
-    Raises:
-        DryRunError: when no installed package declares it.
-    """
-    for entry in entry_points(group=APP_GROUP, name=server):
-        app: ControlServerApp = entry.load()
-        return app
-    raise DryRunError(
-        f"no installed package declares the control server `{server}` (entry point group {APP_GROUP}), so a dry run "
-        "has no model for it"
-    )
 
 
 def _blank(definition: CommandDefinition, **_: Any) -> Any:

@@ -25,6 +25,8 @@ class CommandEntry(msgspec.Struct, kw_only=True):
         error: type and text of the exception of a failed command.
         ended: when it ended (UTC), empty when unknown.
         id: id of the command.
+        t: when it was begun, Unix time [s].
+        mode: operations, or simulator when that answered in the place of the device.
     """
 
     time: str
@@ -37,6 +39,8 @@ class CommandEntry(msgspec.Struct, kw_only=True):
     error: str = ""
     ended: str = ""
     id: str = ""
+    t: float = 0.0
+    mode: str = ""
 
 
 def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
@@ -74,4 +78,5 @@ def _entry(record: BeginRecord) -> CommandEntry:
         block=record.block,
         origin=record.origin,
         id=record.id,
+        t=record.time,
     )
