@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from egse.context import CommandContext
+from egse.mode import current_mode
 
 
 class JournalSource(msgspec.Struct, frozen=True):
@@ -29,10 +30,12 @@ class JournalSource(msgspec.Struct, frozen=True):
     Attributes:
         server: name of the control server.
         incarnation: which life of the server.
+        mode: operations, or simulator when that answers in the place of the device.
     """
 
     server: str = ""
     incarnation: str = ""
+    mode: str = ""
 
 
 class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True):
@@ -122,11 +125,12 @@ class Journal:
         folder: where the day files go; made with mode 0700 when missing.
         server: name of the control server.
         incarnation: which life of the server writes.
+        mode: of the commands, see `egse.mode`; that of this process by default.
     """
 
-    def __init__(self, folder: Path, server: str, incarnation: str) -> None:
+    def __init__(self, folder: Path, server: str, incarnation: str, mode: str = "") -> None:
         self.folder = folder
-        self.source = JournalSource(server, incarnation)
+        self.source = JournalSource(server, incarnation, mode or current_mode())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._fd = -1
         self._day_ends = 0.0

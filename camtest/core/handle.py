@@ -19,6 +19,7 @@ from camtest.core.forwarding import Forwarder
 from camtest.core.lease import LeaseKeeper
 from camtest.core.spool import EventSpool, spool_path
 from egse.confman import ObservationError
+from egse.mode import current_mode
 from egse.proxy import command_origin
 from egse.settings import SettingsError
 from egse.storage import StorageError
@@ -177,6 +178,7 @@ def open_observation(
         "pid": os.getpid(),
         "program": Path(sys.argv[0]).name,
         **(details or {}),
+        "mode": current_mode(),
     }
 
     def start() -> Observation:

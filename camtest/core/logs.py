@@ -7,6 +7,7 @@ import logging
 from camtest.state import active_dry_run
 from egse.logger import LogContext, set_context_source, setup_logging
 from egse.logger.records import DRY_RUN
+from egse.mode import current_mode
 from egse.proxy import get_command_context
 
 
@@ -20,7 +21,7 @@ def log_as(process: str) -> None:
     """
     if active_dry_run() is not None:
         return
-    setup_logging(process, console=logging.WARNING)
+    setup_logging(process, console=logging.WARNING, mode=current_mode())
     set_context_source(_context)
 
 

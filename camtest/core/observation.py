@@ -32,6 +32,7 @@ from camtest.core.values import to_json_bytes
 from camtest.core.variables import OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
 from camtest.state import active_dry_run, set_command_sequence
 from egse.confman import ObservationError
+from egse.mode import current_mode
 from egse.proxy import set_command_context
 
 LOGGER = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class ObservationContext(ExecutionContext):
         self._entries = 0
         self._began = time.monotonic()
         details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode="operations", details=details)
+        self.sequence = CommandSequence(str(record.get("function", "")), mode=current_mode(), details=details)
         set_command_sequence(self.sequence)
 
     @property

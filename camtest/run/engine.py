@@ -35,6 +35,7 @@ from camtest.run.notebooks import function_name, has_error_output, where_papermi
 from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
 from egse.confman import ObservationError
+from egse.mode import current_mode
 from egse.proxy import command_origin
 from egse.settings import SettingsError
 
@@ -257,7 +258,7 @@ class _Run:
         notebook.metadata["camtest"] = {
             "obsid": handle.obsid,
             "run_id": handle.run_id,
-            "mode": "operations",
+            "mode": current_mode(),
             "status": "running",
             "reason": "",
         }

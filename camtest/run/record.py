@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
 from camtest.core.handle import VERSIONS_FILE, ObservationHandle, software
 from camtest.core.values import plain
@@ -16,6 +17,22 @@ from camtest.run.notebooks import notebook_bytes, where_papermill_means
 LOGGER = logging.getLogger(__name__)
 
 PARAMETERS_FILE = "parameters.json"
+
+
+BANNER = "camtest-banner"
+"""Tag of the cell that says which observation a notebook shows, and in which mode."""
+
+
+def with_banner(notebook: NotebookNode) -> NotebookNode:
+    """Returns a notebook whose first cell says mode, obsid and how the run ended; an earlier banner is replaced."""
+    known = notebook.metadata.get("camtest", {})
+    facts = [str(known.get("mode", "")).upper(), known.get("obsid", ""), known.get("status", "")]
+    text = "> **" + " · ".join(str(fact) for fact in facts if fact) + "**"
+    cell = new_markdown_cell(text, metadata={"tags": [BANNER]})  # type: ignore[no-untyped-call]
+    others = [each for each in notebook.cells if BANNER not in each.metadata.get("tags", ())]
+    copy = NotebookNode(notebook)  # type: ignore[no-untyped-call]
+    copy.cells = [cell, *others]
+    return copy
 
 
 def kernel_of(notebook: NotebookNode) -> dict[str, Any]:
@@ -53,7 +70,7 @@ def store_record(
     """
     files = {
         f"{name}_input.ipynb": source,
-        f"{name}.ipynb": notebook_bytes(executed),
+        f"{name}.ipynb": notebook_bytes(with_banner(executed)),
         PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
         VERSIONS_FILE: _json(software() | {"kernel": kernel_of(executed)}),
     }

@@ -79,4 +79,5 @@ def _entry(record: BeginRecord) -> CommandEntry:
         origin=record.origin,
         id=record.id,
         t=record.time,
+        mode=record.source.mode,
     )
