@@ -89,12 +89,14 @@ class EndRecord(msgspec.Struct, tag_field="event", tag="end", frozen=True, omit_
         time: UTC as Unix time [s].
         status: done or failed.
         error: type and text of the exception of a failed command.
+        result: what a query answered; None for other commands and for what is too long to keep.
     """
 
     id: str
     time: float
     status: str
     error: str = ""
+    result: Any = None
 
     event: ClassVar[str] = "end"
 
@@ -103,6 +105,8 @@ JournalRecord = BeginRecord | EndRecord
 
 
 _LONGEST_TEXT = 2000
+_LONGEST_END = 8000
+"""A longer record of an end is written without the result [bytes]."""
 
 
 def _abridge(value: Any) -> Any:
@@ -145,10 +149,20 @@ class Journal:
         """
         self._append(_encode(BeginRecord(command_id, now, self.source, command, args, context)), now)
 
-    def end(self, command_id: str, status: str, error: str = "") -> None:
-        """Records how a command ended: `done` or `failed`."""
+    def end(self, command_id: str, status: str, error: str = "", result: Any = None) -> None:
+        """Records how a command ended: `done` or `failed`.
+
+        Args:
+            command_id: id of the command.
+            status: done or failed.
+            error: type and text of the exception.
+            result: what a query answered, which a dry run against this record answers, too.
+        """
         now = time.time()
-        self._append(_encode(EndRecord(command_id, now, status, error)), now)
+        data = _encode(EndRecord(command_id, now, status, error, result))
+        if len(data) > _LONGEST_END:
+            data = _encode(EndRecord(command_id, now, status, error))
+        self._append(data, now)
 
     def close(self) -> None:
         """Closes the file; more records open it again."""

@@ -27,6 +27,7 @@ class CommandEntry(msgspec.Struct, kw_only=True):
         id: id of the command.
         t: when it was begun, Unix time [s].
         mode: operations, or simulator when that answered in the place of the device.
+        result: what a query answered; null for other commands.
     """
 
     time: str
@@ -41,6 +42,7 @@ class CommandEntry(msgspec.Struct, kw_only=True):
     id: str = ""
     t: float = 0.0
     mode: str = ""
+    result: object = None
 
 
 def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
@@ -59,6 +61,7 @@ def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
         elif record.id in begun:
             entry = begun[record.id][1]
             entry.status, entry.error, entry.ended = record.status, record.error, utc_text(record.time)
+            entry.result = record.result
     entries = [entry for _, entry in sorted(begun.values(), key=lambda item: item[0])]
     return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
 

@@ -11,10 +11,11 @@ print(plan.diff(CommandSequence.of_observation(1151)))
 from camtest.core.sequence.difference import Difference, SequenceDiff
 from camtest.core.sequence.entries import EntryKind, SequenceEntry
 from camtest.core.sequence.exports import CSV_COLUMNS
-from camtest.core.sequence.sequence import SCHEMA, CommandSequence
+from camtest.core.sequence.sequence import NOBODY, SCHEMA, CommandSequence
 
 __all__ = [
     "CSV_COLUMNS",
+    "NOBODY",
     "SCHEMA",
     "CommandSequence",
     "Difference",

@@ -31,6 +31,7 @@ class _Node:
     device: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    result: Any = None
     red_line: str = ""
     parent: _Node | None = None
     children: list[_Node] = field(default_factory=list)
@@ -81,7 +82,7 @@ class AsRun:
                 red_line=node.red_line,
             )
             entry.end = None if node.end is None else node.end - self.began
-            entry.error = node.error
+            entry.error, entry.result = node.error, node.result
             self._fill(add, entry, node.children)
 
 
@@ -171,6 +172,7 @@ def _command(command: Mapping[str, Any], number: int) -> _Node:
         device=str(command["server"]),
         arguments=dict(command.get("args") or {}),
         error=str(command.get("error") or status) if status != "done" else "",
+        result=command.get("result"),
     )
 
 
