@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         observation,
         start_observation,
     )
+    from camtest.core.redline import red_line
     from camtest.core.sequence import CommandSequence
     from camtest.state import GlobalState
     from egse.setup import get_setup, list_setups, load_setup, submit_setup
@@ -34,6 +35,7 @@ _HOMES = {
         "observation",
         "start_observation",
     ),
+    "camtest.core.redline": ("red_line",),
     "camtest.core.sequence": ("CommandSequence",),
     "camtest.state": ("GlobalState",),
     "egse.setup": ("get_setup", "list_setups", "load_setup", "submit_setup"),
@@ -53,6 +55,7 @@ __all__ = [
     "list_setups",
     "load_setup",
     "observation",
+    "red_line",
     "start_observation",
     "submit_setup",
 ]

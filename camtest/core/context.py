@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from camtest.core.blocks import BlockDefinition
+    from camtest.core.sequence import CommandSequence
 
 
 class Abort(Exception):
@@ -36,6 +37,12 @@ class Call:
 class ExecutionContext(Protocol):
     """Where building blocks register: the running observation, or a dry run."""
 
+    sequence: CommandSequence
+
+    @property
+    def elapsed(self) -> float:
+        """Time since the start of the sequence [s]."""
+
     @property
     def obsid(self) -> str:
         """Full obsid, SITE_SETUP_TEST."""
@@ -52,6 +59,10 @@ class ExecutionContext(Protocol):
 
 ACTIVE: ContextVar[tuple[Call, ...]] = ContextVar("active_building_blocks", default=())
 """The active building blocks of this thread or task, outermost first."""
+
+
+RED_LINE: ContextVar[str] = ContextVar("active_red_line", default="")
+"""Number and kind of the red line whose `with` block is active, empty outside; see `camtest.core.redline`."""
 
 
 def active_blocks() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_origin
 
 from camtest.core.answers import Answers, DryRunOptions
-from camtest.core.context import Call, ExecutionContext
+from camtest.core.context import RED_LINE, Call, ExecutionContext
 from camtest.core.sequence import NOBODY, CommandSequence, EntryKind, SequenceEntry
 from camtest.core.servers import DryRunError as DryRunError
 from camtest.core.servers import find_app
@@ -140,6 +140,7 @@ class DryRun(ExecutionContext):
             arguments=arguments,
             device=device,
             source=source,
+            red_line=RED_LINE.get(),
         )
 
     # Commands ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from camtest.core.blocks import BlockDefinition
-from camtest.core.context import Abort, Call, ExecutionContext
+from camtest.core.context import RED_LINE, Abort, Call, ExecutionContext
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import Observation, ObservationHandle, open_observation
 from camtest.core.lease import INTERACTIVE_LEASE
@@ -139,7 +139,13 @@ class ObservationContext(ExecutionContext):
         above = None if parent is None else parent.token
         entry = above if isinstance(above, SequenceEntry) else None
         start = time.monotonic() - self._began
-        return self.sequence.add(entry, "block", block.name, start=start, arguments=arguments)
+        return self.sequence.add(
+            entry, "block", block.name, start=start, arguments=arguments, red_line=RED_LINE.get()
+        )
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._began
 
     def _done(self, call: Call, error: str = "") -> None:
         if isinstance(call.token, SequenceEntry):

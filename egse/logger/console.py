@@ -15,8 +15,8 @@ from typing import IO
 
 import msgspec
 
-from egse.mode import OPERATIONS
 from egse.logger.records import LogMessage
+from egse.mode import OPERATIONS
 from egse.system import unix_time
 
 BACKLOG = 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_library_that_knows_nothing_of_this_package() -> None:
 @pytest.mark.parametrize("name", ["/dev/ttyUSB0", "/dev/ttyS0", "/dev/usbtmc0", "/dev/hidraw1"])
 def test_device_files(name: str) -> None:
     with pytest.raises(HardwareLockedError, match=name):
-        open(name, "rb")
+        Path(name).read_bytes()
 
 
 @pytest.mark.usefixtures("_locked")
@@ -49,13 +50,14 @@ def test_links_that_the_interpreter_does_not_see() -> None:
 
 @pytest.mark.usefixtures("_locked")
 def test_simulators_of_this_process_and_files_stay_in_reach() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as own:
-        with socket.create_connection(own.getsockname(), timeout=1.0):
-            own.accept()[0].close()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as own,
+        socket.create_connection(own.getsockname(), timeout=1.0),
+    ):
+        own.accept()[0].close()
     left, right = socket.socketpair()
     left.close(), right.close()
-    with open("/dev/null", "rb") as file:
-        assert file.read() == b""
+    assert Path("/dev/null").read_bytes() == b""
 
 
 def test_nothing_is_refused_afterwards() -> None:
