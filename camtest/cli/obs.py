@@ -217,3 +217,103 @@ def find(obsid: str, location: Path | None) -> Observation:
         raise click.ClickException(f"{exc}; or name an archive: --data-dir PATH") from exc
     except (LookupError, ValueError) as exc:
         raise click.ClickException(str(exc.args[0]) if exc.args else str(exc)) from exc
+
+
+@obs.command()
+@click.argument("obsid")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file; <prefix>_report.html here by default.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Exported sequence of a dry run (.json, .yaml): the report shows what was done otherwise.",
+)
+@LOCATION
+def report(obsid: str, output: Path | None, plan: Path | None, location: Path | None) -> None:
+    """Make the as-run report of an observation: one HTML page that stands alone.
+
+    Example: camtest obs report 1151 --plan plan.json -o report.html
+    """
+    from camtest.core.report import write_report
+    from camtest.core.sequence import CommandSequence
+    from egse.archive.siteverification import verify_observation
+
+    observation = find(obsid, location)
+    try:
+        wanted = None if plan is None else CommandSequence.read(plan)
+        path = output or Path(f"{observation.prefix}_report.html")
+        write_report(observation, path, problems=verify_observation(observation), plan=wanted)
+    except (ValueError, OSError) as exc:
+        raise click.ClickException(f"no report of {obsid}: {exc}") from exc
+    click.echo(f"Written: {path}")
+
+
+@obs.command()
+@click.argument("obsid")
+@click.argument("text")
+@click.option("--quality", type=click.Choice(["good", "suspect", "bad"]), help="What it says about the data.")
+@click.option("--by", default="", help="Who says it; the name of this account by default.")
+def note(obsid: str, text: str, quality: str | None, by: str) -> None:
+    """Add a note to an observation, also long after it was closed.
+
+    Example: camtest obs note 1151 "lamp drifted after cycle 3" --quality suspect
+    """
+    from camtest.core.notes import add_note
+    from egse.storage import StorageError
+
+    try:
+        path = add_note(obsid, text, quality=quality or "", by=by)  # type: ignore[arg-type]
+    except (ValueError, OSError, StorageError) as exc:
+        raise click.ClickException(f"the note was not taken: {exc}") from exc
+    click.echo(f"Written: {path}")
+
+
+@obs.command()
+@click.argument("obsid")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to a .json, .yaml, .csv, .md, .html or .txt file.",
+)
+@click.option(
+    "--diff", metavar="FILE|OBSID", help="Show what is different from a plan or another observation."
+)
+@click.option("--queries", is_flag=True, help="Compare queries as well.")
+@LOCATION
+def sequence(
+    obsid: str, exports: tuple[Path, ...], diff: str | None, queries: bool, location: Path | None
+) -> None:
+    """Show the as-run sequence of an observation: building blocks and device commands.
+
+    With --diff exit code 1 when something was done otherwise that no red line accounts for. Example:
+    camtest obs sequence 1151 --diff plan.json
+    """
+    from rich.console import Console
+
+    from camtest.core.sequence import CommandSequence
+
+    console = Console() if sys.stdout.isatty() else Console(width=240)
+    try:
+        as_run = CommandSequence.of_observation(find(obsid, location).folder)
+        for path in exports:
+            click.echo(f"Written: {as_run.export(path)}")
+        if diff is None:
+            if not exports:
+                console.print(as_run.tree())
+            return
+        if Path(diff).is_file():
+            other = CommandSequence.read(diff)
+        else:
+            other = CommandSequence.of_observation(find(diff, location).folder)
+        found = other.diff(as_run, queries=queries)
+    except (ValueError, LookupError, OSError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    console.print(found)
+    if found.unexplained:
+        raise SystemExit(1)
