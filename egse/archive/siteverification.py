@@ -19,6 +19,9 @@ from egse.confman.obsid_table import LINE, table_line
 from egse.storage.manifest import MANIFEST, Link, read_manifest
 from egse.storage.naming import OBSID_TABLE
 
+_RESERVED = " reserved() "
+"""Function of the line that keeps the numbers of observations that a restoration could not bring back."""
+
 
 def verify_site(site: Path) -> list[Problem]:
     """Checks all observations of a site, and that none was removed or replaced.
@@ -154,9 +157,7 @@ def _check_table(records: Sequence[ObservationRecord], site: Path, present: set[
     lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
     listed = {int(match["test"]): line for line in lines if (match := LINE.match(line))}
     known = {record.info.test_id: record for record in records}
-    for line in lines:
-        if line.strip() and not LINE.match(line):
-            yield Problem("altered", OBSID_TABLE, f"this is no line of the table: {line[:80]!r}")
+    yield from _strange_lines(lines, known)
     for number, record in known.items():
         obsid = record.info.obsid
         if number not in listed:
@@ -164,13 +165,23 @@ def _check_table(records: Sequence[ObservationRecord], site: Path, present: set[
                 yield Problem("altered", OBSID_TABLE, f"the line of {obsid} is missing")
         elif listed[number] != table_line(record.info):
             yield Problem("altered", OBSID_TABLE, f"the line of {obsid} was altered")
-    first = min(known, default=None)
+    first = min(known, default=0)  # numbers before it are of an older system
     folders = {int(name[:5]) for name in present if name[:5].isdigit()}
     for number, line in listed.items():
-        if number in known:
+        if number in known or number < first or _RESERVED in line:
             continue
         if number not in folders:
             text = f"lists observation {number:05d}, of which there is neither a record nor a folder: {line[:60]}"
             yield Problem("missing", OBSID_TABLE, text)
-        elif first is not None and number > first:
+        elif first:
             yield Problem("record", OBSID_TABLE, f"lists observation {number:05d}, which the record denies")
+
+
+def _strange_lines(lines: Sequence[str], known: Mapping[int, ObservationRecord]) -> Iterator[Problem]:
+    """Finds what is no line of the table; before the first observation of this software anything may stand there."""
+    ours = False
+    for line in lines:
+        match = LINE.match(line)
+        ours = ours or (match is not None and int(match["test"]) in known)
+        if ours and match is None and line.strip():
+            yield Problem("altered", OBSID_TABLE, f"this is no line of the table: {line[:80]!r}")

@@ -179,6 +179,14 @@ def test_the_obsid_table(site: Path, change: Callable[[Path], None], text: str) 
     assert text in problem
 
 
+def test_numbers_that_a_restoration_reserved_and_lines_of_older_systems(site: Path) -> None:
+    table = site / "obsid-table.txt"
+    before = "something else\n00000 CSL1 00001 2019-01-01T00:00:00.000+0000 old()\n"
+    reserved = "00900 CSL1 00000 2026-01-01T00:00:00.000+0000 reserved() [numbers up to this one]\n"
+    table.write_text(before + table.read_text() + reserved)
+    assert found(site) == []
+
+
 def test_the_record_of_the_site_is_gone(site: Path) -> None:
     (site / "observations.jsonl").unlink()
     assert any("observations.jsonl: the record of the site is missing" in text for text in found(site))
