@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         start_observation,
     )
     from camtest.core.prompts import ask, confirm
+    from camtest.core.redline import red_line
     from camtest.core.sequence import CommandSequence
     from camtest.state import GlobalState
     from egse.setup import get_setup, list_setups, load_setup, submit_setup
@@ -46,6 +47,7 @@ _HOMES = {
         "start_observation",
     ),
     "camtest.core.prompts": ("ask", "confirm"),
+    "camtest.core.redline": ("red_line",),
     "camtest.core.sequence": ("CommandSequence",),
     "camtest.state": ("GlobalState",),
     "egse.setup": ("get_setup", "list_setups", "load_setup", "submit_setup"),
@@ -72,6 +74,7 @@ __all__ = [
     "observation",
     "on_abort",
     "requires",
+    "red_line",
     "start_observation",
     "submit_setup",
 ]

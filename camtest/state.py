@@ -14,9 +14,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from camtest.core import services
+from camtest.core.answers import DryRunOptions
 from camtest.core.dryrun import DryRun
 from camtest.core.sequence import CommandSequence
-from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE
+from camtest.core.variables import (
+    DRY_RUN_OPTIONS_VARIABLE,
+    DRY_RUN_VARIABLE,
+    RUN_ID_VARIABLE,
+    SETUP_FILE_VARIABLE,
+)
 from camtest.core.waiting import SessionClock
 from egse.clock import Clock
 from egse.control import site_clock
@@ -106,7 +112,10 @@ class _GlobalStateType(type):
         if enabled == (_shared.dry_run is not None):
             return
         supervised = bool(os.environ.get(RUN_ID_VARIABLE))
-        install_dry_run(DryRun(setup_for_dry_run(), supervised=supervised) if enabled else None)
+        options = _dry_run_options() if enabled else None
+        install_dry_run(
+            DryRun(setup_for_dry_run(), supervised=supervised, options=options) if enabled else None
+        )
 
     @property
     def command_sequence(cls) -> CommandSequence:
@@ -182,6 +191,12 @@ class GlobalState(metaclass=_GlobalStateType):
 
 
 _SHARED_NAMES = ("setup", "dry_run", "command_sequence", "clock")
+
+
+def _dry_run_options() -> DryRunOptions | None:
+    """Returns the options that a runner has set for this kernel."""
+    text = os.environ.get(DRY_RUN_OPTIONS_VARIABLE)
+    return DryRunOptions.from_json(text) if text else None
 
 
 def setup_for_dry_run() -> Setup | None:

@@ -125,7 +125,8 @@ def commands_of(sequence: CommandSequence, *, queries: bool = False) -> list[str
 
 
 def _is_query(server: str, name: str) -> bool:
-    from camtest.core.dryrun import DryRunError, find_app
+    from camtest.core.dryrun import DryRunError
+    from camtest.core.servers import find_app
     from egse.command import commands_of as commands_of_interface
     from egse.security.roles import Role, role_of
 

@@ -12,7 +12,8 @@ from egse.clock import system_clock
 from egse.declaration import ServerDeclaration
 from egse.env import EnvError
 from egse.logger.handler import close_all_zmq_handlers, set_context_source, setup_logging
-from egse.logger.records import OPERATIONS, SIMULATOR, LogContext
+from egse.logger.records import LogContext
+from egse.mode import SIMULATOR, current_mode, set_mode
 from egse.ports import PortInUseError
 from egse.proxy import OutcomeUnknownError, ServiceProxy, get_command_context
 from egse.security.curve import act_as
@@ -46,7 +47,8 @@ def _start(app: ServerDeclaration) -> click.Command:
     @click.command("start", help=f"Starts {app.name} in the foreground. Example: {app.name} start")
     def start(simulator: bool = False) -> None:
         act_as(SERVER)
-        setup_logging(app.name, mode=SIMULATOR if simulator else OPERATIONS)
+        set_mode(SIMULATOR if simulator else "")
+        setup_logging(app.name, mode=current_mode())
         set_context_source(_log_context)
         raise_open_files_limit()
         try:

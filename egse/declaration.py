@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from egse.server import ControlServer
 
 
+SEED = "seed"
+"""Key of the seed among what the Controllers of a dry run share."""
+
+
 @dataclass
 class ServerContext:
     """What the maker of a Controller gets to know.
@@ -39,6 +43,11 @@ class ServerContext:
     control_server: ControlServer | None = None
     shared: dict[str, Any] = field(default_factory=dict)
     device_args: tuple[Any, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """Seed of noise and durations of models in this process; a dry run shares it as `shared["seed"]`."""
+        return int(self.shared.get(SEED, 0))
 
 
 @dataclass(frozen=True)

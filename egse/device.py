@@ -15,6 +15,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from egse.command import dynamic_interface
+from egse.hardwarelock import lock_hardware as lock_hardware
+from egse.hardwarelock import locked_reason
 from egse.response import register_error
 from egse.security.roles import observe
 
@@ -145,18 +147,6 @@ class DeviceTransport(ABC):
         return self.trans(command)
 
 
-_hardware_locked: str | None = None
-
-
-def lock_hardware(reason: str | None) -> None:
-    """Forbids (or with None allows again) every connection to hardware from this process.
-
-    A dry run calls this, so that nothing can reach an instrument whatever path the code takes.
-    """
-    global _hardware_locked
-    _hardware_locked = reason
-
-
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Pause between two attempts to find a lost device again [s]; it doubles from the first to the longest."""
 
@@ -209,8 +199,8 @@ class TCPTransport(DeviceTransport):
         return f"{self.hostname}:{self.port}"
 
     def connect(self) -> None:
-        if _hardware_locked is not None:
-            raise DeviceConnectionError(f"connection to {self.address} refused: {_hardware_locked}")
+        if (reason := locked_reason()) is not None:
+            raise DeviceConnectionError(f"connection to {self.address} refused: {reason}")
         with self.lock:
             if self._socket is not None:
                 return

@@ -18,7 +18,7 @@ from egse.deferral import Deferred, is_deferred
 from egse.journal import Journal
 from egse.outcomes import Outcomes
 from egse.response import Failure, Message, Response, Success, describe_error, register_error
-from egse.security.roles import ANYBODY, Caller
+from egse.security.roles import ANYBODY, Caller, Role, role_of
 from egse.wire import Reply, Request, encode
 
 logger = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class CommandExecutor:
             journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}")
             raise
         if not isinstance(value, Future):
-            journal.end(request.id, "done")
+            journal.end(request.id, "done", "", value if role_of(definition) is Role.OBSERVE else None)
         return value
 
 

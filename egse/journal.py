@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from egse.context import CommandContext
+from egse.mode import current_mode
 
 
 class JournalSource(msgspec.Struct, frozen=True):
@@ -29,10 +30,12 @@ class JournalSource(msgspec.Struct, frozen=True):
     Attributes:
         server: name of the control server.
         incarnation: which life of the server.
+        mode: operations, or simulator when that answers in the place of the device.
     """
 
     server: str = ""
     incarnation: str = ""
+    mode: str = ""
 
 
 class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True):
@@ -86,12 +89,14 @@ class EndRecord(msgspec.Struct, tag_field="event", tag="end", frozen=True, omit_
         time: UTC as Unix time [s].
         status: done or failed.
         error: type and text of the exception of a failed command.
+        result: what a query answered; None for other commands and for what is too long to keep.
     """
 
     id: str
     time: float
     status: str
     error: str = ""
+    result: Any = None
 
     event: ClassVar[str] = "end"
 
@@ -100,6 +105,8 @@ JournalRecord = BeginRecord | EndRecord
 
 
 _LONGEST_TEXT = 2000
+_LONGEST_END = 8000
+"""A longer record of an end is written without the result [bytes]."""
 
 
 def _abridge(value: Any) -> Any:
@@ -122,11 +129,12 @@ class Journal:
         folder: where the day files go; made with mode 0700 when missing.
         server: name of the control server.
         incarnation: which life of the server writes.
+        mode: of the commands, see `egse.mode`; that of this process by default.
     """
 
-    def __init__(self, folder: Path, server: str, incarnation: str) -> None:
+    def __init__(self, folder: Path, server: str, incarnation: str, mode: str = "") -> None:
         self.folder = folder
-        self.source = JournalSource(server, incarnation)
+        self.source = JournalSource(server, incarnation, mode or current_mode())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._fd = -1
         self._day_ends = 0.0
@@ -141,10 +149,20 @@ class Journal:
         """
         self._append(_encode(BeginRecord(command_id, now, self.source, command, args, context)), now)
 
-    def end(self, command_id: str, status: str, error: str = "") -> None:
-        """Records how a command ended: `done` or `failed`."""
+    def end(self, command_id: str, status: str, error: str = "", result: Any = None) -> None:
+        """Records how a command ended: `done` or `failed`.
+
+        Args:
+            command_id: id of the command.
+            status: done or failed.
+            error: type and text of the exception.
+            result: what a query answered, which a dry run against this record answers, too.
+        """
         now = time.time()
-        self._append(_encode(EndRecord(command_id, now, status, error)), now)
+        data = _encode(EndRecord(command_id, now, status, error, result))
+        if len(data) > _LONGEST_END:
+            data = _encode(EndRecord(command_id, now, status, error))
+        self._append(data, now)
 
     def close(self) -> None:
         """Closes the file; more records open it again."""

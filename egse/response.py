@@ -67,6 +67,14 @@ def _find_type(name: str) -> type[BaseException] | None:
     return None
 
 
+def find_error_type(name: str) -> type[Exception] | None:
+    """Returns the exception type of a name as it stands in a journal, `DeviceTimeoutError`; None for an unknown one."""
+    kind = _find_type(name) or next(
+        (known for full, known in _REGISTERED.items() if full.rpartition(".")[2] == name), None
+    )
+    return kind if kind is not None and issubclass(kind, Exception) else None
+
+
 def restore_error(info: ErrorInfo) -> BaseException:
     """Returns the exception that `info` describes, with the server's traceback as a note.
 

@@ -36,6 +36,7 @@ from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
 from egse.localsocket import local_path, sweep
+from egse.mode import SIMULATOR
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
 from egse.protocol import hook_device_methods
@@ -189,7 +190,7 @@ class ControlServer(EventParticipant):
 
     def _open_journal(self) -> Journal:
         folder = Path(get_data_storage_location()) / "journal" / self.name
-        return Journal(folder, self.name, self.incarnation)
+        return Journal(folder, self.name, self.incarnation, SIMULATOR if self.simulator else "")
 
     def _make_lanes(self) -> None:
         margin = float(self.settings.get("HK_MARGIN", DEFAULT_MARGIN))

@@ -101,8 +101,17 @@ def get_version_info() -> dict[str, Any]:
     """Returns what a manifest says about the software that made it.
 
     Returns:
+        What `get_software_state` says, and `packages` (name to version of everything installed in this environment).
+    """
+    return {**get_software_state(), "packages": dict(_packages())}
+
+
+def get_software_state() -> dict[str, Any]:
+    """Returns versions and the state of the checkout, without the packages.
+
+    Returns:
         `cgse`, `ts` and `installed` (versions), `python`, `platform`, `git` (hash, dirty, describe; None outside a
-        checkout) and `packages` (name to version of everything installed in this environment).
+        checkout).
     """
     info = git_info(__file__, "+CGSE")
     return {
@@ -112,7 +121,6 @@ def get_version_info() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "git": {"hash": info.hash, "dirty": info.dirty, "describe": info.describe} if info else None,
-        "packages": dict(_packages()),
     }
 
 

@@ -23,7 +23,7 @@ _COMMANDS = {
     "answer": ("camtest.cli.verbs", "answer"),
     "desk": ("camtest.cli.verbs", "desk"),
     "obs": ("camtest.cli.obs", "obs"),
-    "verify": ("camtest.cli.obs", "verify"),
+    "verify": ("camtest.cli.verify", "verify"),
     "demo": ("camtest.cli.demo", "demo"),
 }
 _HELP = {
@@ -38,8 +38,8 @@ _HELP = {
     "decide": "Decide after a building block has failed.",
     "answer": "Answer a question of the running procedure.",
     "desk": "Show what operators want, and are asked.",
-    "obs": "List and show observations.",
-    "verify": "Check that nothing in an observation was altered.",
+    "obs": "List, show and report observations; notes on them.",
+    "verify": "Check that nothing that was recorded was altered or removed.",
     "demo": "Run the whole system in a sandbox.",
 }
 

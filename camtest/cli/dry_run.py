@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +26,7 @@ PIPE_WIDTH = 240
     "exports",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the sequence to a .json, .csv, .md or .txt file.",
+    help="Write the sequence to a .json, .yaml, .csv, .md, .html or .txt file.",
 )
 @click.option(
     "--setup",
@@ -32,6 +34,21 @@ PIPE_WIDTH = 240
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Setup to work with instead of the active one.",
 )
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of noise and durations of the simulators."
+)
+@click.option("--against", metavar="OBSID", help="Answer queries as they were answered in this observation.")
+@click.option(
+    "--location", type=click.Path(file_okay=False), help="Data folder of the site of that observation."
+)
+@click.option(
+    "--response",
+    "responses",
+    multiple=True,
+    metavar="COMMAND=JSON",
+    help="Declared answer: --response lsci336_cs.get_temperature='[17.0, 19.9]'; may be repeated.",
+)
+@click.option("--no-times", is_flag=True, help="Export without times: for git, or to compare procedures.")
 @click.option("--table", is_flag=True, help="Show a table instead of a tree.")
 @click.option("--unfold", is_flag=True, help="Show every repetition of a polled query in the tree.")
 @click.option("-k", "--kernel", help="Kernel to run in instead of the notebook's own.")
@@ -43,6 +60,11 @@ def dry_run(
     parameters_file: tuple[Path, ...],
     exports: tuple[Path, ...],
     setup_file: Path | None,
+    seed: int,
+    against: str | None,
+    location: str | None,
+    responses: tuple[str, ...],
+    no_times: bool,
     table: bool,
     unfold: bool,
     kernel: str | None,
@@ -54,21 +76,41 @@ def dry_run(
     """
     from rich.console import Console
 
+    from camtest.core.answers import DryRunOptions
     from camtest.run.dryrun import DryRunFailedError, dry_run_notebook
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     values = gather_parameters(notebook, parameters, parameters_raw, parameters_yaml, parameters_file)
+    options = DryRunOptions(seed, against, location, _declared(responses))
     failure: DryRunFailedError | None = None
     try:
-        sequence = dry_run_notebook(notebook, values, setup_file=setup_file, kernel_name=kernel)
+        sequence = dry_run_notebook(
+            notebook, values, setup_file=setup_file, kernel_name=kernel, options=options
+        )
     except DryRunFailedError as exc:
         failure, sequence = exc, exc.sequence
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     console.print(sequence.table() if table else sequence.tree(folded=not unfold))
+    if "cycles" in sequence.details:
+        click.echo(f"Estimate: {sequence.duration:.0f} s, {sequence.details['cycles']} readout cycles")
     for path in exports:
         try:
-            click.echo(f"Written: {sequence.export(path)}")
+            click.echo(f"Written: {sequence.export(path, times=not no_times)}")
         except ValueError as exc:
             raise click.ClickException(str(exc)) from exc
     if failure is not None:
         raise failure
+
+
+def _declared(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the answers that were declared on the command line."""
+    found = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError as exc:
+            raise click.UsageError(f"--response {text!r} is not of the form COMMAND=JSON: {exc}") from exc
+        if not separator or not name.strip():
+            raise click.UsageError(f"--response {text!r} is not of the form COMMAND=JSON")
+    return found

@@ -1,4 +1,4 @@
-"""`camtest obs list|show` and `camtest verify`: observations, from the files of the archive alone."""
+"""`camtest obs list|show|report|note|sequence`: observations, from the files of the archive alone."""
 
 from __future__ import annotations
 
@@ -93,13 +93,14 @@ def _ask(query: Query, location: Path | None) -> tuple[list[dict[str, Any]], int
     """Returns the observations that fit, and how many there are in all."""
     from egse.archive import ArchiveIndex
 
-    site = _site(location)
+    site = site_of(location)
     with ArchiveIndex(site) as index:
         index.refresh()
         return [_entry_row(entry, site) for entry in query.run(index)], index.count()
 
 
-def _site(location: Path | None) -> Path:
+def site_of(location: Path | None) -> Path:
+    """Returns the data folder that is meant; ends the command with a message when there is none."""
     from egse.archive import site_folder
     from egse.env import EnvError
 
@@ -243,63 +244,101 @@ def find(obsid: str, location: Path | None) -> Observation:
         raise click.ClickException(str(exc.args[0]) if exc.args else str(exc)) from exc
 
 
-@click.command()
-@click.argument("obsid", required=False)
-@click.option("--all", "everything", is_flag=True, help="Check all observations of the site.")
+@obs.command()
+@click.argument("obsid")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file; <prefix>_report.html here by default.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Exported sequence of a dry run (.json, .yaml): the report shows what was done otherwise.",
+)
 @LOCATION
-def verify(obsid: str | None, everything: bool, location: Path | None) -> None:
-    """Check every file of an observation against its manifest, raw files in daily/ included.
+def report(obsid: str, output: Path | None, plan: Path | None, location: Path | None) -> None:
+    """Make the as-run report of an observation: one HTML page that stands alone.
 
-    Names each file that was altered, removed or added; exit code 1 when there is one.
+    Example: camtest obs report 1151 --plan plan.json -o report.html
     """
-    if everything == (obsid is not None):
-        raise click.UsageError("give an OBSID, or --all")
-    problems = _verify_all(location) if everything else _verify_one(str(obsid), location)
-    texts = list(dict.fromkeys(text for kind, text in problems if kind != "pruned"))
-    pruned = sum(kind == "pruned" for kind, _ in problems)
-    for text in texts:
-        click.secho(text, fg="red", err=True)
-    if pruned:
-        click.secho(
-            f"{pruned} files were removed here by `cgse archive prune`; verified copies are elsewhere.",
-            fg="yellow",
-        )
-    if texts:
+    from camtest.core.report import write_report
+    from camtest.core.sequence import CommandSequence
+    from egse.archive.siteverification import verify_observation
+
+    observation = find(obsid, location)
+    try:
+        wanted = None if plan is None else CommandSequence.read(plan)
+        path = output or Path(f"{observation.prefix}_report.html")
+        write_report(observation, path, problems=verify_observation(observation), plan=wanted)
+    except (ValueError, OSError) as exc:
+        raise click.ClickException(f"no report of {obsid}: {exc}") from exc
+    click.echo(f"Written: {path}")
+
+
+@obs.command()
+@click.argument("obsid")
+@click.argument("text")
+@click.option("--quality", type=click.Choice(["good", "suspect", "bad"]), help="What it says about the data.")
+@click.option("--by", default="", help="Who says it; the name of this account by default.")
+def note(obsid: str, text: str, quality: str | None, by: str) -> None:
+    """Add a note to an observation, also long after it was closed.
+
+    Example: camtest obs note 1151 "lamp drifted after cycle 3" --quality suspect
+    """
+    from camtest.core.notes import add_note
+    from egse.storage import StorageError
+
+    try:
+        path = add_note(obsid, text, quality=quality or "", by=by)  # type: ignore[arg-type]
+    except (ValueError, OSError, StorageError) as exc:
+        raise click.ClickException(f"the note was not taken: {exc}") from exc
+    click.echo(f"Written: {path}")
+
+
+@obs.command()
+@click.argument("obsid")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to a .json, .yaml, .csv, .md, .html or .txt file.",
+)
+@click.option(
+    "--diff", metavar="FILE|OBSID", help="Show what is different from a plan or another observation."
+)
+@click.option("--queries", is_flag=True, help="Compare queries as well.")
+@LOCATION
+def sequence(
+    obsid: str, exports: tuple[Path, ...], diff: str | None, queries: bool, location: Path | None
+) -> None:
+    """Show the as-run sequence of an observation: building blocks and device commands.
+
+    With --diff exit code 1 when something was done otherwise that no red line accounts for. Example:
+    camtest obs sequence 1151 --diff plan.json
+    """
+    from rich.console import Console
+
+    from camtest.core.sequence import CommandSequence
+
+    console = Console() if sys.stdout.isatty() else Console(width=240)
+    try:
+        as_run = CommandSequence.of_observation(find(obsid, location).folder)
+        for path in exports:
+            click.echo(f"Written: {as_run.export(path)}")
+        if diff is None:
+            if not exports:
+                console.print(as_run.tree())
+            return
+        if Path(diff).is_file():
+            other = CommandSequence.read(diff)
+        else:
+            other = CommandSequence.of_observation(find(diff, location).folder)
+        found = other.diff(as_run, queries=queries)
+    except (ValueError, LookupError, OSError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    console.print(found)
+    if found.unexplained:
         raise SystemExit(1)
-    click.echo(f"{'All observations are' if everything else f'{obsid} is'} as recorded.")
-
-
-def _verify_one(obsid: str, location: Path | None) -> list[tuple[str, str]]:
-    from egse.archive import verify as check
-
-    return [(problem.kind, str(problem)) for problem in check(find(obsid, location))]
-
-
-def _verify_all(location: Path | None) -> list[tuple[str, str]]:
-    """Returns kind and text of whatever is wrong, removed observations included."""
-    from egse.archive import list_observations
-    from egse.archive import verify as check
-
-    site = _site(location)
-    observations = list_observations(site) if site.is_dir() else []
-    problems: list[tuple[str, str]] = []
-    for observation in observations:
-        found = check(observation)
-        if _row(observation)["state"] in ("open", "closing"):
-            click.echo(f"{observation.obsid}: not closed yet, cannot be checked")
-            found = [problem for problem in found if problem.kind != "unsealed"]
-        problems += [(problem.kind, str(problem)) for problem in found]
-    return problems + [("missing", text) for text in _removed(observations, site)]
-
-
-def _removed(observations: list[Observation], site: Path) -> list[str]:
-    """Returns the recorded observations whose folder is not there."""
-    from egse.confman import RECORD_FILE, read_records
-
-    records, _ = read_records(site / RECORD_FILE)
-    present = {observation.folder.name for observation in observations}
-    return [
-        f"obs/{record.info.prefix}: the whole observation {record.info.obsid} is missing"
-        for record in records.values()
-        if record.info.prefix not in present and record.state == "closed"
-    ]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from camtest.core.blocks import BlockDefinition
+    from camtest.core.sequence import CommandSequence
     from egse.context import CommandContext
 
 
@@ -104,6 +105,13 @@ class ExecutionContext:
     failure: Failure | None = None
     attention: bool = False
 
+    sequence: CommandSequence
+
+    @property
+    def elapsed(self) -> float:
+        """Time since the start of the sequence [s]."""
+        raise NotImplementedError
+
     @property
     def obsid(self) -> str:
         """Full obsid, SITE_SETUP_TEST."""
@@ -164,6 +172,10 @@ class BlockRefusedError(RuntimeError):
 
 ACTIVE: ContextVar[tuple[Call, ...]] = ContextVar("active_building_blocks", default=())
 """The active building blocks of this thread or task, outermost first."""
+
+
+RED_LINE: ContextVar[str] = ContextVar("active_red_line", default="")
+"""Number and kind of the red line whose `with` block is active, empty outside; see `camtest.core.redline`."""
 
 
 def active_blocks() -> tuple[str, ...]:

@@ -10,33 +10,38 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache, partial
-from importlib.metadata import entry_points
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_origin
 
-from camtest.core.context import Call, ExecutionContext
-from camtest.core.sequence import CommandSequence, EntryKind, SequenceEntry
+from camtest.core.answers import Answers, DryRunOptions
+from camtest.core.context import RED_LINE, Call, ExecutionContext
+from camtest.core.sequence import NOBODY, CommandSequence, EntryKind, SequenceEntry
+from camtest.core.servers import DryRunError as DryRunError
+from camtest.core.servers import find_app
 from camtest.core.values import plain
 from egse.clock import VirtualClock
 from egse.command import CommandDefinition
 from egse.confman import ObservationError
+from egse.declaration import SEED
 from egse.device import lock_hardware
 from egse.env import EnvError, get_site_id
+from egse.mode import DRY_RUN
 from egse.proxy import Proxy, ServiceProxy, route_commands
+from egse.security.roles import Role, role_of
 from egse.setup import Setup
 
 if TYPE_CHECKING:
     from camtest.core.blocks import BlockDefinition
     from egse.control import ControlServerApp
 
+LOCAL = "local"
+"""Source of answers for core services, which a dry run gives itself."""
+FEE_MODEL = "n_fee_model"
+"""Key of the camera's model among what the Controllers share (`egse.dpu.dpu_cs`, which takes long to import)."""
+FRAMES_IN_CYCLE = 4
 COMMAND_TIME = 0.01
 """Virtual time that one device command takes [s]; a loop that polls without waiting ends as well."""
-APP_GROUP = "egse.control_server"
 HARDWARE_REASON = "this is a dry run, nothing may reach hardware"
-
-
-class DryRunError(RuntimeError):
-    """Something was asked of a dry run that it cannot answer."""
 
 
 _parent: ContextVar[SequenceEntry | None] = ContextVar("dry_run_entry", default=None)
@@ -49,19 +54,35 @@ class DryRun(ExecutionContext):
         setup: the Setup it works with; None when there is none.
         title: title of the command sequence.
         supervised: a runner stands for the observation; building blocks need no `start_observation`.
+        options: seed of the models, other sources of answers.
+
+    Raises:
+        LookupError: when the observation to answer from is not there.
     """
 
-    def __init__(self, setup: Setup | None = None, title: str = "", *, supervised: bool = False) -> None:
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        title: str = "",
+        *,
+        supervised: bool = False,
+        options: DryRunOptions | None = None,
+    ) -> None:
         self.setup = setup
+        chosen = options or DryRunOptions()
+        self._declared_answers = Answers(chosen)
         self.supervised = supervised
         self.clock = VirtualClock()
         self._obsid = _dry_obsid(setup)
-        details = {"site": self._obsid.split("_")[0], "setup_id": self._obsid.split("_")[1]}
-        self.sequence = CommandSequence(title, mode="dry-run", details=details)
+        details: dict[str, Any] = {"site": self._obsid.split("_")[0], "setup_id": self._obsid.split("_")[1]}
+        details["seed"] = chosen.seed
+        if self._declared_answers.obsid:
+            details["against"] = self._declared_answers.obsid
+        self.sequence = CommandSequence(title, mode=DRY_RUN, details=details)
         self._started = self.clock.monotonic()
         self._numbers = itertools.count(1)
         self._controllers: dict[str, Any] = {}
-        self._shared: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {SEED: chosen.seed}
         self._observing: str | None = None
 
     # Observation and building blocks -----------------------------------------------------------------------------
@@ -119,6 +140,7 @@ class DryRun(ExecutionContext):
             arguments=arguments,
             device=device,
             source=source,
+            red_line=RED_LINE.get(),
         )
 
     # Commands ----------------------------------------------------------------------------------------------------
@@ -145,16 +167,27 @@ class DryRun(ExecutionContext):
         server = proxy.server_name
         if isinstance(proxy, ServiceProxy):
             return self._serve(server, definition, arguments)
-        app = find_app(server)
-        if not app.device:
-            return self._serve(server, definition, arguments, app)
-        method = getattr(self._controller(app), definition.name)
+        source, method = self._source(server, definition, arguments)
+        if method is None:
+            return self._serve(server, definition, arguments, find_app(server))
 
         def execute(**values: Any) -> Any:
             self.clock.advance(COMMAND_TIME)
             return method(**values)
 
-        return self._record("command", server, f"model of {server}", definition, arguments, execute)
+        return self._record("command", server, source, definition, arguments, execute)
+
+    def _source(
+        self, server: str, definition: CommandDefinition, arguments: dict[str, Any]
+    ) -> tuple[str, Callable[..., Any] | None]:
+        """Returns who answers a command, and how; without a method it is a core service, answered here."""
+        other = self._declared_answers.find(server, definition, arguments)
+        if other is not None:
+            return other
+        app = find_app(server)
+        if not app.device:
+            return LOCAL, None
+        return f"model of {server}", getattr(self._controller(app), definition.name)
 
     def _serve(
         self,
@@ -164,12 +197,13 @@ class DryRun(ExecutionContext):
         app: ControlServerApp | None = None,
     ) -> Any:
         """Answers for a core service (`app`) or for the service port of any server."""
-        answer = self._answers().get(definition.name)
+        source, answer = LOCAL, self._answers().get(definition.name)
         if answer is None and app is not None:
             answer = getattr(self._controller(app), definition.name)
         if answer is None:
             answer = partial(_blank, definition)
-        return self._record("service", server, "local", definition, arguments, answer)
+            source = NOBODY if role_of(definition) is Role.OBSERVE else LOCAL
+        return self._record("service", server, source, definition, arguments, answer)
 
     def _answers(self) -> dict[str, Callable[..., Any]]:
         """Returns what core services and the service port of a server answer in a dry run."""
@@ -208,6 +242,7 @@ class DryRun(ExecutionContext):
         action: Callable[..., Any],
     ) -> Any:
         entry = self._add(kind, definition.name, arguments, server, source)
+        entry.query = role_of(definition) is Role.OBSERVE
         token = _parent.set(entry)
         try:
             result = action(**arguments)
@@ -220,6 +255,14 @@ class DryRun(ExecutionContext):
         finally:
             entry.end = self.elapsed
             _parent.reset(token)
+            self._count_cycles()
+
+    def _count_cycles(self) -> None:
+        """Notes how many readout cycles of the camera have begun, once something asked for the camera."""
+        counter = getattr(self._shared.get(FEE_MODEL), "frame_counter", None)
+        if counter is not None:
+            frames = (counter + 1) & 0xFFFF
+            self.sequence.details["cycles"] = -(-frames // FRAMES_IN_CYCLE)
 
     def _controller(self, app: ControlServerApp) -> Any:
         controller = self._controllers.get(app.name)
@@ -229,22 +272,6 @@ class DryRun(ExecutionContext):
                 controller.connect()
             self._controllers[app.name] = controller
         return controller
-
-
-@cache
-def find_app(server: str) -> ControlServerApp:
-    """Returns the declaration of a control server by its name; looked up once, for each command asks for it.
-
-    Raises:
-        DryRunError: when no installed package declares it.
-    """
-    for entry in entry_points(group=APP_GROUP, name=server):
-        app: ControlServerApp = entry.load()
-        return app
-    raise DryRunError(
-        f"no installed package declares the control server `{server}` (entry point group {APP_GROUP}), so a dry run "
-        "has no model for it"
-    )
 
 
 def _blank(definition: CommandDefinition, **_: Any) -> Any:

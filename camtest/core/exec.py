@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from camtest.core.answers import split_options
 from camtest.core.blocks import BlockDefinition, BuildingBlockError
 from camtest.core.conditions import DEFINITION_ATTRIBUTE, ConditionError, ensures, on_abort, requires
 from camtest.core.context import (
@@ -231,16 +232,19 @@ def generate_command_sequence(building_block: Callable[..., Any], /, **kwargs: A
 
     Args:
         building_block: the function itself, without parentheses.
-        kwargs: all arguments of the building block, by name.
+        kwargs: all arguments of the building block, by name. Besides, unless they are names of arguments: `seed` of the
+            simulators, `responses` and `against` (see `camtest.core.answers`), `setup` (a Setup or a file).
 
     Raises:
         BuildingBlockError: as `execute` does.
+        LookupError: when there is no observation `against`.
         Exception: what the building block raises.
     """
+    kwargs, options, setup = split_options(definition_of(building_block).names, kwargs)
     block, arguments = _prepared(building_block, kwargs, None, "generate_command_sequence")
     title = call_text(block.name, arguments)
     outer = active_dry_run()
-    dry_run = DryRun(setup_for_dry_run(), title, supervised=True)
+    dry_run = DryRun(setup or setup_for_dry_run(), title, supervised=True, options=options)
     install_dry_run(dry_run)
     try:
         building_block(**arguments)

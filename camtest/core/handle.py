@@ -7,8 +7,10 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,21 @@ from camtest.core.values import plain
 from camtest.core.variables import OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
 from egse.confman import ObservationError
 from egse.confman.desk import ENDING, RANKS, Desk, VerbRequest
+from egse.mode import current_mode
 from egse.proxy import command_origin
+from egse.settings import SettingsError
 from egse.storage import StorageError
+from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
+
+VERSIONS_FILE = "versions.json"
+"""Versions of software, Python and packages, and the state of the checkout."""
+SOFTWARE_PATIENCE = 5.0
+"""How long the end of an observation waits for git and the list of packages [s]."""
+
+software = cache(get_version_info)
+"""What this process runs, as found when it is first asked for."""
 
 Observation = dict[str, Any]
 """The configuration manager's record: run_id, obsid, test_id, setup_id, prefix, folder, start, status, ..."""
@@ -64,6 +77,8 @@ class ObservationHandle:
         self._lease.start()
         self._forwarder.start()
         self._desk.start()
+        self._software = threading.Thread(target=self._store_software, name="software-record", daemon=True)
+        self._software.start()
 
     @property
     def obsid(self) -> str:
@@ -110,11 +125,23 @@ class ObservationHandle:
             The path of the file, as the storage manager sees it.
         """
 
+        if name == VERSIONS_FILE:  # the early one must not come after it
+            self._software.join(SOFTWARE_PATIENCE)
+
         def send() -> str:
             with services.storage_manager(timeout=30.0) as storage:
                 return str(storage.add_file(run_id=self.run_id, name=name, data=data))
 
         return services.patiently(send, f"storing {name}")
+
+    def _store_software(self) -> None:
+        """Puts versions and the state of the checkout into the folder, early: this process may be killed later."""
+        try:
+            data = json.dumps(software(), indent=1, ensure_ascii=False).encode() + b"\n"
+            with services.storage_manager(timeout=30.0) as storage:
+                storage.add_file(run_id=self.run_id, name=VERSIONS_FILE, data=data)
+        except (OSError, StorageError, SettingsError) as exc:
+            LOGGER.warning("the versions of the software are not recorded in %s: %s", self.obsid, exc)
 
     def close(self, status: str, reason: str = "", patience: float = services.PATIENCE) -> Observation:
         """Forwards the events that are left and closes the observation, which seals it.
@@ -132,6 +159,7 @@ class ObservationHandle:
                 `close` can be called again.
         """
         self._make_safe(status)
+        self._software.join(SOFTWARE_PATIENCE)
         self.mark("observation-end", status=status, reason=reason)
         delivered = self._deliver_events(patience)
         self.record = services.patiently(
@@ -223,6 +251,7 @@ def open_observation(
         "folder": os.getcwd(),
         "spool": str(spool_path(run_id)),
         **(details or {}),
+        "mode": current_mode(),
     }
 
     def start() -> Observation:

@@ -8,6 +8,7 @@ from camtest.state import active_dry_run
 from egse.context import peek_command_context
 from egse.logger import LogContext, set_context_source, setup_logging
 from egse.logger.records import DRY_RUN
+from egse.mode import current_mode
 
 
 def log_as(process: str) -> None:
@@ -20,7 +21,7 @@ def log_as(process: str) -> None:
     """
     if active_dry_run() is not None:
         return
-    setup_logging(process, console=logging.WARNING)
+    setup_logging(process, console=logging.WARNING, mode=current_mode())
     set_context_source(_context)
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from camtest.core.blocks import BlockDefinition
 from camtest.core.conditions import SafeCall
-from camtest.core.context import ACTIVE, Abort, Call, ExecutionContext, Failure, OperatorStop
+from camtest.core.context import ACTIVE, RED_LINE, Abort, Call, ExecutionContext, Failure, OperatorStop
 from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
 from camtest.core.handle import Observation, ObservationHandle
 from camtest.core.interlocks import Interlocks
@@ -27,6 +27,7 @@ from camtest.state import set_command_sequence, setup_at_hand
 from egse.confman import ObservationError
 from egse.confman.desk import VerbRequest
 from egse.context import CommandContext
+from egse.mode import current_mode
 
 LOGGER = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class ObservationContext(ExecutionContext):
         self._entries = 0
         self._began = time.monotonic()
         details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode="operations", details=details)
+        self.sequence = CommandSequence(str(record.get("function", "")), mode=current_mode(), details=details)
         set_command_sequence(self.sequence)
         self._finish = finish
         self._contexts: dict[BlockDefinition, CommandContext] = {}
@@ -199,7 +200,13 @@ class ObservationContext(ExecutionContext):
         above = None if parent is None else parent.token
         entry = above if isinstance(above, SequenceEntry) else None
         start = time.monotonic() - self._began
-        return self.sequence.add(entry, "block", block.name, start=start, arguments=arguments)
+        return self.sequence.add(
+            entry, "block", block.name, start=start, arguments=arguments, red_line=RED_LINE.get()
+        )
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self._began
 
     def _done(self, call: Call, error: str = "") -> None:
         if isinstance(call.token, SequenceEntry):

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from camtest.core.exec import ObservationError, current_obsid
 from camtest.state import GlobalState
+from egse import mode
 from egse.env import EnvError, get_site_id
+from egse.mode import current_mode
 from egse.setup import Setup
 
 DRY_RUN = "DRY RUN: nothing reaches a device"
 OPERATIONS = "operations: commands go to the devices"
+SIMULATOR = "simulator: commands go to simulated devices"
+_COLOURS = {DRY_RUN: "#b36b00", SIMULATOR: "#2b5fa8"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class SessionStatus:
         site: id of the site, or what is missing.
         setup: id of the active Setup and its camera, or why there is none.
         obsid: the running observation, or "no observation".
-        mode: dry run or operations.
+        mode: dry run, simulator or operations.
     """
 
     site: str
@@ -38,7 +42,7 @@ class SessionStatus:
             f'<span style="margin-right:1.5em"><b>{title}</b> {html.escape(text)}</span>'
             for title, text in (("Site", self.site), ("Setup", self.setup), ("Observation", self.obsid))
         )
-        colour = "#b36b00" if self.mode == DRY_RUN else "#1a6e3c"
+        colour = _COLOURS.get(self.mode, "#1a6e3c")
         return {
             "text/plain": str(self),
             "text/html": (
@@ -54,8 +58,14 @@ def session_status() -> SessionStatus:
         site=_site(),
         setup=_describe_setup(GlobalState.setup),
         obsid=_observation(),
-        mode=DRY_RUN if GlobalState.dry_run else OPERATIONS,
+        mode=_mode(),
     )
+
+
+def _mode() -> str:
+    if GlobalState.dry_run:
+        return DRY_RUN
+    return SIMULATOR if current_mode() == mode.SIMULATOR else OPERATIONS
 
 
 def _site() -> str:

@@ -10,9 +10,16 @@ from typing import Any
 
 import click
 
+from camtest.core.answers import DryRunOptions
 from camtest.core.sequence import CommandSequence
 from camtest.core.values import call_text, plain
-from camtest.core.variables import DRY_RUN_VARIABLE, RUN_ID_VARIABLE, SETUP_FILE_VARIABLE, SPOOL_VARIABLE
+from camtest.core.variables import (
+    DRY_RUN_OPTIONS_VARIABLE,
+    DRY_RUN_VARIABLE,
+    RUN_ID_VARIABLE,
+    SETUP_FILE_VARIABLE,
+    SPOOL_VARIABLE,
+)
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
 from camtest.run.manager import Reporter, RunManager
@@ -49,6 +56,7 @@ def dry_run_notebook(
     setup_file: str | Path | None = None,
     kernel_name: str | None = None,
     report: Reporter | None = None,
+    options: DryRunOptions | None = None,
 ) -> CommandSequence:
     """Executes a notebook without touching a device and returns its command sequence.
 
@@ -61,6 +69,7 @@ def dry_run_notebook(
         setup_file: Setup to work with; None: the active one, or the newest in the configuration folder.
         kernel_name: None for the notebook's own kernel.
         report: told about the progress.
+        options: seed of the simulators and other sources of answers.
 
     Raises:
         ParameterError: when parameters do not fit.
@@ -83,16 +92,18 @@ def dry_run_notebook(
         title = call_text(function_name(source), values)
         client.before_cells = lambda c: c.ask(_ENTER.format(title=title, parameters=plain(values)))
         client.after_cells = lambda c: c.ask(_LEAVE.format(path=str(export)))
-        outcome = client.run(_environment(setup_file))
+        outcome = client.run(_environment(setup_file, options))
         text = export.read_bytes() if export.exists() else b""
     manager.notebook_complete()
     return _sequence(source.name, outcome, text)
 
 
-def _environment(setup_file: str | Path | None) -> dict[str, str]:
+def _environment(setup_file: str | Path | None, options: DryRunOptions | None) -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop(SPOOL_VARIABLE, None)
     environment |= {DRY_RUN_VARIABLE: "1", RUN_ID_VARIABLE: DRY_RUN_ID}
+    if options is not None:
+        environment[DRY_RUN_OPTIONS_VARIABLE] = options.to_json()
     if setup_file is not None:
         environment[SETUP_FILE_VARIABLE] = str(Path(setup_file).resolve())
     return environment

@@ -36,6 +36,7 @@ from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
 from camtest.run.verbs import as_operator_wanted, obey_verbs
 from egse.confman import ObservationError
+from egse.mode import current_mode
 from egse.proxy import command_origin
 from egse.settings import SettingsError
 
@@ -259,7 +260,7 @@ class _Run:
         notebook.metadata["camtest"] = {
             "obsid": handle.obsid,
             "run_id": handle.run_id,
-            "mode": "operations",
+            "mode": current_mode(),
             "status": "running",
             "reason": "",
         }

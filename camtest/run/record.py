@@ -8,16 +8,42 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
-from camtest.core.handle import ObservationHandle
+from camtest.core.handle import VERSIONS_FILE, ObservationHandle, software
 from camtest.core.values import plain
 from camtest.run.notebooks import notebook_bytes, where_papermill_means
-from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
 
 PARAMETERS_FILE = "parameters.json"
-VERSIONS_FILE = "versions.json"
+
+
+BANNER = "camtest-banner"
+"""Tag of the cell that says which observation a notebook shows, and in which mode."""
+
+
+def with_banner(notebook: NotebookNode) -> NotebookNode:
+    """Returns a notebook whose first cell says mode, obsid and how the run ended; an earlier banner is replaced."""
+    known = notebook.metadata.get("camtest", {})
+    facts = [str(known.get("mode", "")).upper(), known.get("obsid", ""), known.get("status", "")]
+    text = "> **" + " · ".join(str(fact) for fact in facts if fact) + "**"
+    cell = new_markdown_cell(text, metadata={"tags": [BANNER]})  # type: ignore[no-untyped-call]
+    others = [each for each in notebook.cells if BANNER not in each.metadata.get("tags", ())]
+    copy = NotebookNode(notebook)  # type: ignore[no-untyped-call]
+    copy.cells = [cell, *others]
+    return copy
+
+
+def kernel_of(notebook: NotebookNode) -> dict[str, Any]:
+    """Returns what an executed notebook says about its kernel: name, language and version."""
+    spec, language = notebook.metadata.get("kernelspec", {}), notebook.metadata.get("language_info", {})
+    return {
+        "name": spec.get("name", ""),
+        "title": spec.get("display_name", ""),
+        "language": language.get("name", spec.get("language", "")),
+        "version": language.get("version", ""),
+    }
 
 
 def store_record(
@@ -44,9 +70,9 @@ def store_record(
     """
     files = {
         f"{name}_input.ipynb": source,
-        f"{name}.ipynb": notebook_bytes(executed),
+        f"{name}.ipynb": notebook_bytes(with_banner(executed)),
         PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
-        VERSIONS_FILE: _json(get_version_info()),
+        VERSIONS_FILE: _json(software() | {"kernel": kernel_of(executed)}),
     }
     problems = []
     for file_name, data in files.items():

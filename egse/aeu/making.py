@@ -72,7 +72,7 @@ def _feeder(context: ServerContext) -> Callable[[CameraFeed], None]:
         fee = shared.get(FEE_MODEL)
         now = clock.monotonic()
         if not isinstance(fee, NFEEModel):
-            fee = shared[FEE_MODEL] = NFEEModel(camera_model(), start=now, pixels=False)
+            fee = shared[FEE_MODEL] = NFEEModel(camera_model(), start=now, pixels=False, seed=context.seed)
         fee.feed(feed, now)
 
     return give

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import msgspec
 
+from egse.archive.anchors import anchors, drop_anchor
 from egse.archive.index_file import open_index, remove_index, transaction
 from egse.archive.locate import read_table
 from egse.confman.observations import CLOSED, RECORD_FILE, ObservationRecord, apply_line
@@ -126,11 +127,13 @@ class ArchiveIndex:
         self.connection.close()
 
     def rebuild(self) -> None:
-        """Forgets everything; the next `refresh` reads all files of the archive again."""
+        """Forgets everything but the anchors of closed observations; the next `refresh` reads all files of the archive again."""
         if self.path is not None:
+            known = anchors(self.connection)
             self.connection.close()
             remove_index(self.path)
             self.connection, self.path = open_index(self.site)
+            self.connection.executemany("INSERT OR IGNORE INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)", known)
 
     def refresh(self) -> None:
         """Brings the observations up to date: new lines of the record, folders that have come or gone.
@@ -227,6 +230,7 @@ class ArchiveIndex:
             except (DamagedRecordError, msgspec.MsgspecError, KeyError) as exc:
                 LOGGER.warning("a line of %s is left out of the index: %s", RECORD_FILE, exc)
         present = self._folders()
+        drop_anchor(self.connection, self.site, changed.values())
         self.connection.executemany(
             _insert(), [_row_of_record(r, r.info.prefix in present) for r in changed.values()]
         )

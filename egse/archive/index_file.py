@@ -21,7 +21,7 @@ LOGGER = logging.getLogger(__name__)
 
 INDEX_FILE = "archive-index.sqlite"
 """Name of the index in the data folder of the site."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT = 5.0
 """How long to wait for another process that is writing [s]."""
 _NETWORK = frozenset(
@@ -49,6 +49,10 @@ CREATE TABLE files (
 CREATE INDEX files_by_folder ON files (folder);
 CREATE INDEX files_by_prefix ON files (prefix);
 CREATE INDEX files_by_mnemonic ON files (mnemonic, start_time);
+CREATE TABLE IF NOT EXISTS anchors (
+    run_id TEXT PRIMARY KEY, prefix TEXT NOT NULL, obsid TEXT NOT NULL, origin TEXT NOT NULL, sha256 TEXT NOT NULL,
+    supplements INTEGER NOT NULL DEFAULT 0, last TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
 CREATE TABLE folders (path TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sums (path TEXT PRIMARY KEY, prefix TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -162,7 +166,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         if version == SCHEMA_VERSION:  # another process was faster
             return
         names = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name != 'anchors'"
         ).fetchall()
         for (name,) in names:
             connection.execute(f'DROP TABLE "{name}"')

@@ -1,7 +1,9 @@
 """Compares an observation with what was recorded of it when it was closed.
 
 The chain: the record of the site (each line bound to the one before) holds the checksum of the manifest, the manifest
-holds those of all files, raw files included, and the supplements form a chain that begins at the manifest.
+holds those of all files, raw files included, and that of the manifest before it; the supplements form a chain that
+begins at the manifest. The obsid table and the index of the archive know the observations too: see
+`egse.archive.siteverification`.
 """
 
 from __future__ import annotations
@@ -39,27 +41,32 @@ class Problem:
         return f"{self.path}: {self.text}"
 
 
-def verify(observation: Observation) -> list[Problem]:
+def verify(observation: Observation, *, record: bool = True) -> list[Problem]:
     """Checks every file of a closed observation, its raw files in `daily/` and the record of the site.
 
     Args:
         observation: the observation, freshly made (a long-lived one remembers what it has read).
+        record: check the record of the site as well.
 
     Returns:
         What is wrong, each with the name of the file; empty when everything is as recorded.
     """
-    return list(_verify(observation))
+    problems = list(check_record(observation.site_folder)) if record else []
+    return [*problems, *_verify(observation)]
+
+
+def check_record(site: Path) -> Iterator[Problem]:
+    """Checks that no line of the record of a site was altered, removed or inserted."""
+    for text in check_chain(site / RECORD_FILE):
+        yield Problem("record", RECORD_FILE, f"the record of the site was altered ({text})")
 
 
 def _verify(observation: Observation) -> Iterator[Problem]:
     site = observation.site_folder
-    for text in check_chain(site / RECORD_FILE):
-        yield Problem("record", RECORD_FILE, f"the record of the site was altered ({text})")
     manifest_path = observation.folder / MANIFEST
     name = _relative(manifest_path, site)
     try:
         manifest = observation.manifest
-        supplements = observation.supplements
     except ValueError as exc:
         yield Problem("altered", name, f"cannot be read: {exc}")
         return
@@ -71,6 +78,11 @@ def _verify(observation: Observation) -> Iterator[Problem]:
         yield from _check_file(observation.folder / entry.path, entry, site)
     for entry in manifest.external:
         yield from _check_file(site / entry.path, entry, site)
+    try:
+        supplements = observation.supplements
+    except ValueError as exc:
+        yield Problem("altered", _relative(observation.folder / SUPPLEMENTS, site), f"cannot be read: {exc}")
+        return
     yield from _check_supplements(observation, supplements)
     yield from _check_extra(observation, manifest, supplements)
 
@@ -98,6 +110,9 @@ def _check_manifest(observation: Observation, manifest: Manifest, name: str) -> 
         record.status,
     ):
         yield Problem("altered", name, f"does not fit the record ({record.info.obsid}, {record.status})")
+    if manifest.previous != record.info.previous:
+        before = manifest.previous.obsid if manifest.previous else "none"
+        yield Problem("altered", name, f"names another observation before it than the record ({before})")
 
 
 def _check_file(path: Path, entry: FileEntry | Supplement, site: Path) -> Iterator[Problem]:
@@ -137,6 +152,8 @@ def _check_supplements(observation: Observation, supplements: list[Supplement]) 
         if supplement.prev != previous:
             text = f"line {number}: what comes before it was altered, removed or inserted"
             yield Problem("altered", _relative(listing, site), text)
+        if not supplement.is_line(line):
+            yield Problem("altered", _relative(listing, site), f"line {number} was altered")
         previous = hashlib.sha256(line).hexdigest()
         yield from _check_file((site if supplement.external else folder) / supplement.path, supplement, site)
 

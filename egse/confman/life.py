@@ -106,8 +106,9 @@ class ObservationLife:
         if record is None:
             self.refuse_while_running()
             start = utc_text(self._clock.now())
+            number, previous = self.book.next_test_id(), self.book.last_link()
             record = self.book.open(
-                msgspec.structs.replace(info, test_id=self.book.next_test_id(), start=start)
+                msgspec.structs.replace(info, test_id=number, start=start, previous=previous)
             )
             self._opened_at_storage = False
         elif record.state != OPEN:

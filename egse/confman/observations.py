@@ -19,6 +19,7 @@ import msgspec
 from egse.confman.recordfile import DamagedRecordError, RecordFile, decode_line, read_lines
 from egse.decorators import fail_point
 from egse.response import register_error
+from egse.storage.manifest import Link
 from egse.storage.naming import OBSID_TABLE
 from egse.storage.observation import STATUSES, ObservationInfo
 
@@ -67,7 +68,7 @@ class ObservationRecord(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             site_folder: data folder of the site, for the path of the observation's folder.
         """
-        fields: dict[str, Any] = msgspec.structs.asdict(self.info)
+        fields: dict[str, Any] = msgspec.to_builtins(self.info)
         own = {name: getattr(self, name) for name in self.__struct_fields__ if name != "info"}
         return {
             **fields,
@@ -161,6 +162,11 @@ class ObservationBook:
         if self._highest >= HIGHEST_TEST_ID:
             raise ObservationError(f"all test ids up to {HIGHEST_TEST_ID} are used at this site")
         return self._highest + 1
+
+    def last_link(self) -> Link | None:
+        """Returns what the next observation says about the one before it; None when it is the first."""
+        last = next(reversed(self._records.values()), None)
+        return None if last is None else Link(last.info.obsid, last.manifest_sha256)
 
     def open(self, info: ObservationInfo) -> ObservationRecord:
         """Allocates the test id of `info`, which must come from `next_test_id`."""

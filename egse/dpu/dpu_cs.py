@@ -21,7 +21,9 @@ def make_controller(context: ServerContext) -> DPUController:
     if not context.dry_run:
         return DPUController(ProcessorBackend(context))
     model = context.shared.get(FEE_MODEL)
-    backend = DryBackend(context.clock, camera_model(), model if isinstance(model, NFEEModel) else None)
+    backend = DryBackend(
+        context.clock, camera_model(), model if isinstance(model, NFEEModel) else None, seed=context.seed
+    )
     context.shared[FEE_MODEL] = backend.model
     return DPUController(backend)
 

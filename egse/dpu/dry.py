@@ -31,13 +31,16 @@ class DryBackend:
     Args:
         clock: virtual, usually.
         camera: "em", "pfm" or "fm".
+        seed: of the random parts of that one.
         model: the FEE; one without pixels when None. Its times are those of `clock.monotonic()`.
     """
 
-    def __init__(self, clock: Clock, camera: str = "fm", model: NFEEModel | None = None) -> None:
+    def __init__(
+        self, clock: Clock, camera: str = "fm", model: NFEEModel | None = None, *, seed: int = 0
+    ) -> None:
         self._clock = clock
         self._now = clock.monotonic()
-        self.model = model or NFEEModel(camera, start=self._now, pixels=False)
+        self.model = model or NFEEModel(camera, start=self._now, pixels=False, seed=seed)
         self.maps = FEEMaps.of(None, camera)
         state = NFEEState(RegisterMap("N-FEE", self.maps.layout), self.maps.numbering)
         self._core = DPUCore(state, self, self._now, expect_data=False)

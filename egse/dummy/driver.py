@@ -81,6 +81,6 @@ def make_controller(context: ServerContext) -> DummyController:
     """Returns the Controller of a control server, joined with the device or with its model."""
     if not context.simulator:
         return DummyController(control_server=context.control_server)
-    model = DummyModel()
+    model = DummyModel(context.seed)
     context.shared["dummy"] = model
     return DummyController(MemoryTransport(model, context.clock), context.control_server)

@@ -11,6 +11,7 @@ from egse.fits.camera import CameraFacts
 from egse.fits.cards import Cards
 from egse.fits.plan import CubePlan, Exposure
 from egse.h5 import parse_file_name
+from egse.h5.reader import get_file, get_mode
 from egse.storage.naming import utc_text
 from egse.version import VERSION
 
@@ -56,6 +57,10 @@ def primary_header(plan: CubePlan, camera: CameraFacts, site: str, obsid: str) -
         "readout time of a CCD side [s]",
     )
     header["OBSID"] = (obsid, "observation")
+    with get_file(first.path) as file:
+        mode = get_mode(file)
+    if mode:
+        header["RUNMODE"] = (mode, "operations or simulator")
     header["DATE-OBS"] = (date_obs(first.timestamp), "first exposure in the file")
     header["TIMESYS"] = "UTC"
     header["CGSE"] = (VERSION, "version of the CGSE")

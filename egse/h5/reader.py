@@ -66,6 +66,11 @@ def get_attribute_value(item: h5py.Dataset | h5py.Group, attribute: str) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def get_mode(file: h5py.File) -> str:
+    """Returns in which mode a raw file was recorded, `operations` or `simulator`; empty in files of older releases."""
+    return str(file.attrs.get("mode", ""))
+
+
 def get_obsid(file: h5py.File) -> str:
     """Returns the full observation id SITE_SETUP_TEST, empty when no observation was running."""
     value = get_data(file["obsid"]) if "obsid" in file else b""

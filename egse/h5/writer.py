@@ -51,6 +51,7 @@ from egse.h5.names import (
     SUSPECT_PACKETS,
 )
 from egse.h5.packed import PackedPackets
+from egse.mode import current_mode
 from egse.storage.naming import utc_text
 
 PART_SUFFIX = ".part"
@@ -222,6 +223,7 @@ class CycleWriter:
         dpu.attrs["num_cycles"] = int(self.num_cycles)
         dpu.attrs["slicing_num_cycles"] = int(self.slicing_num_cycles)
         file.create_dataset("fee", data=self._fee_type, dtype=text).attrs["type"] = self._fee_type
+        file.attrs["mode"] = current_mode()
         file.create_dataset("obsid", data=self.obsid.encode("ascii", "replace"), dtype=text)
         file.create_dataset("register", data=_register_bytes(self.register))
         major, minor = self._version

@@ -16,6 +16,7 @@ from typing import IO
 import msgspec
 
 from egse.logger.records import LogMessage
+from egse.mode import OPERATIONS
 from egse.system import unix_time
 
 BACKLOG = 10_000
@@ -158,7 +159,7 @@ def cutelog_record(message: LogMessage) -> dict[str, str | int | float]:
         "processName": message.process,
         "process": message.pid,
         "lineno": message.line,
-        "mode": message.mode,
+        "mode": message.mode or OPERATIONS,
     }
     further = {"exc_text": message.traceback, "obsid": message.obsid, "block": message.block}
     return record | {name: value for name, value in further.items() if value}

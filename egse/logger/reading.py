@@ -148,21 +148,27 @@ class LogFolder:
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 yield from filter(wanted, self._parse(_lines(file, _limit(file, end))))
 
-    def last(self, wanted: RecordFilter, count: int, end: IO[bytes] | None = None) -> list[LogMessage]:
+    def last(
+        self, wanted: RecordFilter, count: int, end: IO[bytes] | None = None, patience: int | None = None
+    ) -> list[LogMessage]:
         """Returns the last records that are wanted, reading no more than it takes.
 
         Args:
             wanted: which.
             count: how many at most.
             end: where to stop, from `end()`; at the end of the files when None.
+            patience: so many records in a row that are older than `wanted.since` end the search; None: look at all.
+                (Records that were delivered late stand behind younger ones.)
         """
         found: deque[LogMessage] = deque()
+        older = 0
         for path in reversed(self._files_up_to(end)):
             if self._is_older(path, wanted.since):
                 break
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 for message in self._backwards(file, _limit(file, end)):
-                    if len(found) >= count:
+                    older = older + 1 if message.ts < wanted.since else 0
+                    if len(found) >= count or (patience is not None and older > patience):
                         return list(found)
                     if wanted(message):
                         found.appendleft(message)

@@ -18,7 +18,6 @@ from egse.logger.files import LogFiles
 from egse.logger.records import (
     HOLD,
     OK,
-    OPERATIONS,
     RESEND,
     Ack,
     Batch,
@@ -31,6 +30,7 @@ from egse.logger.records import (
     timestamp,
 )
 from egse.logger.spool import read_spool, spool_files
+from egse.mode import current_mode
 from egse.security.curve import Guard
 from egse.security.keys import KeysError
 
@@ -325,6 +325,6 @@ def _gap_message(message: LogMessage, gap: int) -> LogMessage:
         __name__,
         0,
         f"{gap} records of {message.process} did not arrive before this",
-        mode=OPERATIONS,
+        mode=current_mode(),
         lost=gap,
     )

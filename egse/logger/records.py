@@ -20,6 +20,11 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from egse.mode import DRY_RUN as DRY_RUN
+from egse.mode import MODES as MODES
+from egse.mode import OPERATIONS as OPERATIONS
+from egse.mode import SIMULATOR as SIMULATOR
+
 PROTOCOL = 1
 """Version of the batches; another one is counted as malformed."""
 LONGEST_TEXT = 32_768
@@ -27,7 +32,6 @@ LONGEST_TEXT = 32_768
 LONGEST_NAME = 200
 MOST_ENTRIES = 1_000
 """A batch has at most this many entries."""
-OPERATIONS, SIMULATOR, DRY_RUN = MODES = ("operations", "simulator", "dry-run")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 OK, RESEND, HOLD = range(3)
@@ -145,7 +149,7 @@ class LogMessage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     traceback: str = ""
     obsid: str = ""
     block: str = ""
-    mode: str = OPERATIONS
+    mode: str = ""
     lost: int = 0
     session: str = ""
     seq: int = 0
@@ -309,8 +313,7 @@ def file_text(message: LogMessage) -> str:
 
 
 def _circumstances(message: LogMessage) -> tuple[tuple[str, str], ...]:
-    mode = "" if message.mode == OPERATIONS else message.mode
-    return (("obsid", message.obsid), ("block", message.block), ("mode", mode))
+    return (("obsid", message.obsid), ("block", message.block), ("mode", message.mode))
 
 
 def console_text(message: LogMessage) -> str:

@@ -88,6 +88,6 @@ def make_controller(context: ServerContext) -> OGSEController:
     """
     if not context.simulator:
         return OGSEController(context.settings.get("DEVICE_HOSTNAME"), context.settings.get("DEVICE_PORT"))
-    simulator = OGSESimulator(context.clock)
+    simulator = OGSESimulator(context.clock, context.seed)
     context.shared["ogse"] = simulator.model
     return simulator

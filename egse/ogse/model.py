@@ -67,7 +67,9 @@ class OGSEModel(DeviceModel):
         self.lamp_fault = False
         self.controller_fault = False
         self.links = {"ldls": True, "att": True, "pm1": True, "pm2": True}
-        self._rng = rng
+        self._rng = random.Random(
+            f"{seed}/noise"
+        )  # how often somebody looks does not change how long things take
         self._light_at = math.inf
         self._now = 0.0
         self._commands = self._command_table()

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from egse.files import write_atomically
+from egse.mode import SIMULATOR
 from egse.process import LaunchError, Program, ProgramStatus, Supervision
 from egse.process.program import read_json
 from egse.site.confrepo import check_camera, create_conf_repository
@@ -302,7 +303,7 @@ class Sandbox:
         size = -(-number_of_ports() // UNIT) * UNIT
         block = claim_block(self.directory, size=size, preferred=preferred)
         settings: dict[str, Any] = remap_ports(block, read_local_settings(self.layout.settings))
-        site = {"ID": self.profile.site_id, "SPEED": self.profile.speed}
+        site = {"ID": self.profile.site_id, "SPEED": self.profile.speed, "MODE": SIMULATOR}
         settings = {"SITE": {**settings.pop("SITE", {}), **site}, **settings}
         settings["N-FEE SIMULATOR"] = {**settings.get("N-FEE SIMULATOR", {}), "AEU": self.profile.aeu}
         write_local_settings(self.layout.settings, settings)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from egse.hardwarelock import refuse_hardware
 from egse.rmap import AddressRules
 from egse.rmap.constants import RMAP_TIMEOUT
 from egse.settings import Settings, SettingsError
@@ -111,6 +112,7 @@ class SpaceWireOverDSI(RMAPLink):
             ESLError: when the DSI does not answer.
         """
         if self._esl is None:
+            refuse_hardware(f"DSI at {self._address}")
             address = self._address if self._port == DEFAULT_PORT else f"{self._address}:{self._port}"
             self._esl = self._library.esl_open_connection(address)
             self._timeout = None

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import zmq
 
+from egse.hardwarelock import refuse_hardware
 from egse.rmap import AddressRules
 from egse.rmap.constants import RMAP_TIMEOUT
 from egse.spw.errors import SpaceWireBufferFullError, SpaceWireLinkError
@@ -96,6 +97,8 @@ class SpaceWireOverZeroMQ(RMAPLink):
     def connect(self) -> None:
         if self._socket is not None:
             return
+        if not self._bind:
+            refuse_hardware(f"SpaceWire link at {self._endpoint}")
         self._context = zmq.Context()
         sock = self._context.socket(zmq.ROUTER if self._bind else zmq.DEALER)
         try:

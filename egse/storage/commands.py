@@ -25,6 +25,9 @@ class CommandEntry(msgspec.Struct, kw_only=True):
         error: type and text of the exception of a failed command.
         ended: when it ended (UTC), empty when unknown.
         id: id of the command.
+        t: when it was begun, Unix time [s].
+        mode: operations, or simulator when that answered in the place of the device.
+        result: what a query answered; null for other commands.
     """
 
     time: str
@@ -37,6 +40,9 @@ class CommandEntry(msgspec.Struct, kw_only=True):
     error: str = ""
     ended: str = ""
     id: str = ""
+    t: float = 0.0
+    mode: str = ""
+    result: object = None
 
 
 def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
@@ -55,6 +61,7 @@ def collect_commands(site_folder: Path, obsid: str, first_day: str) -> bytes:
         elif record.id in begun:
             entry = begun[record.id][1]
             entry.status, entry.error, entry.ended = record.status, record.error, utc_text(record.time)
+            entry.result = record.result
     entries = [entry for _, entry in sorted(begun.values(), key=lambda item: item[0])]
     return b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
 
@@ -74,4 +81,6 @@ def _entry(record: BeginRecord) -> CommandEntry:
         block=record.block,
         origin=record.origin,
         id=record.id,
+        t=record.time,
+        mode=record.source.mode,
     )

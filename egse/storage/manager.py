@@ -16,11 +16,13 @@ from typing import Any
 
 from egse.clock import Clock
 from egse.decorators import fail_point
+from egse.storage.account import look_at_software
 from egse.storage.archive_files import ArchiveFiles
 from egse.storage.commands import collect_commands
 from egse.storage.disk import DiskLimits, DiskWatch, full_disk_is_named
 from egse.storage.files import FolderLock
 from egse.storage.hashing import BackgroundHasher
+from egse.storage.logextract import extract_log
 from egse.storage.manifest import FileEntry
 from egse.storage.naming import parse_obsid, utc_text
 from egse.storage.observation import (
@@ -49,6 +51,7 @@ class StorageManager:
         fsync_interval: acknowledged rows are on disk at the latest after this time [s].
         named_files: folder of the files that a registration names; relative to `site_folder`, which it is by default.
         limits: when to warn that the disk gets full.
+        log_folder: folder of the log, of which each observation gets an extract; None: of none.
 
     Raises:
         BlockingIOError: when another storage manager owns the folder.
@@ -62,9 +65,11 @@ class StorageManager:
         fsync_interval: float = 1.0,
         named_files: Path | None = None,
         limits: DiskLimits | None = None,
+        log_folder: Path | None = None,
     ) -> None:
         self.site_folder = site_folder
         self._clock = clock
+        self._log_folder = log_folder
         self._lock = threading.RLock()
         self._folder_lock = FolderLock(site_folder, "sm")
         for name in ("daily", "obs"):
@@ -101,6 +106,7 @@ class StorageManager:
 
     def start(self) -> None:
         """Begins to put acknowledged rows on disk in the background."""
+        look_at_software()
         self.syncer.start()
 
     def close(self) -> None:
@@ -260,6 +266,8 @@ class StorageManager:
             folder.write_commands(
                 collect_commands(self.site_folder, folder.info.obsid, folder.info.start[:10])
             )
+            if self._log_folder is not None:
+                folder.write_log(extract_log(self._log_folder, folder.info.obsid, folder.info.start))
         external = self._external_entries() if is_open and not folder.sealed else []
         manifest, checksum = folder.seal(status, reason, utc_text(self._clock.now()), external)
         fail_point("sm.end.after_seal")

@@ -8,6 +8,7 @@ obs/01151_CSL1_chimay/
     01151_CSL1_chimay_PUNA_20230620_095819.csv       housekeeping, the same rows as in daily/
     01151_CSL1_chimay_telemetry.csv                  unit and meaning of every column of these files (at the seal)
     01151_CSL1_chimay_events.jsonl                   what happened, one JSON object per line, numbered by `seq`
+    01151_CSL1_chimay_log.jsonl                      what the log says about this time (at the seal)
     01151_CSL1_chimay_<name>                         files added while it ran (executed notebook, reports)
     manifest.json                                    written last: size and SHA-256 of every file, raw files included
     supplements.jsonl                                what was added after sealing (FITS cubes, reduced data)
@@ -27,12 +28,14 @@ from typing import Any
 import msgspec
 
 from egse.files import fsync_folder, write_atomically
+from egse.storage.account import LOG_FILE, describe
 from egse.storage.files import repair_tail, sha256_of, write_all
 from egse.storage.manifest import (
     MANIFEST,
     SUPPLEMENTS,
     UNLISTED,
     FileEntry,
+    Link,
     Manifest,
     Supplement,
     entry_of,
@@ -68,6 +71,7 @@ class ObservationInfo(msgspec.Struct, frozen=True, kw_only=True):
         origin: who started it, `user@host:pid`.
         details: notebook, parameters, versions, ... as given by the client.
         setup_sha256: checksum of the Setup's file.
+        previous: the observation before this one; None for the first.
     """
 
     run_id: str
@@ -83,6 +87,7 @@ class ObservationInfo(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     details: dict[str, Any] = {}
     setup_sha256: str = ""
+    previous: Link | None = None
 
     @property
     def name(self) -> ObservationName:
@@ -180,7 +185,12 @@ class ObservationFolder:
             StorageError: when the name belongs to a file that the storage manager writes itself.
         """
         path = self.file(check_name(name))
-        own = (self.events_file, self.commands_file, self.file("setup.yaml"), self.file(TELEMETRY))
+        own = (
+            self.events_file,
+            self.commands_file,
+            self.log_file,
+            *map(self.file, ("setup.yaml", TELEMETRY)),
+        )
         if path in protected or path in own:
             raise StorageError(f"{path.name} is written by the storage manager")
         write_atomically(path, data)
@@ -195,6 +205,16 @@ class ObservationFolder:
     def commands_file(self) -> Path:
         """Path of the list of device commands."""
         return self.file("commands.jsonl")
+
+    @property
+    def log_file(self) -> Path:
+        """Path of the extract of the log."""
+        return self.file(LOG_FILE)
+
+    def write_log(self, lines: bytes) -> None:
+        """Writes the extract of the log; when there is nothing in it there is no such file."""
+        if lines:
+            write_atomically(self.log_file, lines)
 
     def write_commands(self, lines: bytes) -> None:
         """Writes the list of device commands; an observation without any has no such file."""
@@ -255,6 +275,7 @@ class ObservationFolder:
                 end=end,
                 files=[entry_of(path, self.path) for path in files if path.name not in UNLISTED],
                 external=sorted(external, key=lambda entry: entry.path),
+                **describe(self.path, info),
             )
             data = msgspec.json.format(msgspec.json.encode(manifest)) + b"\n"
             write_atomically(self.path / MANIFEST, data, mode=0o440)
@@ -295,7 +316,7 @@ class ObservationFolder:
             added=added,
             external=external,
             prev=self.chain_head(),
-        )
+        ).sealed()
         _make_durable(path)
         descriptor = os.open(listing, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:

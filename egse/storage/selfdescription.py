@@ -46,7 +46,8 @@ _KINDS = (
         "_commands.jsonl",
         "every device command: arguments, building block, outcome; one JSON object per line, UTC",
     ),
-    ("_versions.json", "versions of software, Python and packages (JSON)"),
+    ("_log.jsonl", "extract of the log, from start to end; one JSON object per line, `ts` is UTC"),
+    ("_versions.json", "versions of software, Python, packages and kernel (JSON)"),
     ("_parameters.json", "parameters of the run, all and given (JSON)"),
     ("_input.ipynb", "the procedure as it was before the run (Jupyter notebook, JSON)"),
     (".ipynb", "the procedure as executed, with outputs (Jupyter notebook, JSON)"),
@@ -219,7 +220,8 @@ How to read it
                primary header
 *.hdf5         raw camera packets, one file per readout cycle, in daily/ of the site (storage ICD, section 8); those of this
                observation are listed under "external" in manifest.json, relative to the data folder of the site
-manifest.json  written last: status, size and SHA-256 of every file here and of the raw files
+manifest.json  written last: who, where, when, why, Setup, software, which file is what, the manifest before this one, and
+               size and SHA-256 of every file here and of the raw files
 supplements.jsonl
                files derived later (FITS cubes, reports), with their SHA-256
 

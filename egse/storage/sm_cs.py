@@ -12,7 +12,7 @@ from egse.clock import system_clock
 from egse.command import CommandError
 from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.control_cli import port_lines
-from egse.env import get_data_storage_location, get_site_id
+from egse.env import EnvError, get_data_storage_location, get_log_file_location, get_site_id
 from egse.event import EVENT_ID
 from egse.protocol import Protocol
 from egse.storage.disk import DiskLimits
@@ -205,8 +205,16 @@ def make_controller(ctx: ServerContext) -> StorageController | DryRunStorageCont
         fsync_interval=float(settings.get("FSYNC_INTERVAL", 1.0)),
         named_files=Path(folder).expanduser() if folder else None,
         limits=limits,
+        log_folder=_log_folder(),
     )
     return StorageController(manager, ctx.control_server)
+
+
+def _log_folder() -> Path | None:
+    try:
+        return get_log_file_location()
+    except EnvError:
+        return None
 
 
 def status_lines(status: dict[str, Any], full: bool) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from egse.mode import current_mode
 from egse.storage.persistence.base import Prepared, Rows, last_of, set_aside
 from egse.storage.persistence.text import GrowingFile
 from egse.storageerrors import StorageError
@@ -44,7 +45,7 @@ class FITS(GrowingFile):
     def open(self) -> None:
         super().open()
         if super().position() == 0:
-            primary = _primary(dict(self.prep.get("header") or {}))
+            primary = _primary({"RUNMODE": current_mode(), **(self.prep.get("header") or {})})
             super().write(Prepared(0, len(primary), primary))
 
     def prepare(self, rows: Rows) -> Prepared:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from egse.files import fsync_folder
+from egse.mode import current_mode
 from egse.storage.persistence.base import Persistence, Prepared, Rows, set_aside
 from egse.storage.persistence.redo import RedoFile
 from egse.storageerrors import StorageError
@@ -58,6 +59,7 @@ class HDF5(Persistence):
             self._file = h5py.File(self._redo, "w")
             new = True
         if new:
+            self._file.attrs["mode"] = current_mode()
             for name, value in dict(self.prep.get("attributes") or {}).items():
                 self._file.attrs[str(name)] = value
             self._commit()

@@ -85,6 +85,6 @@ def make_controller(context: ServerContext) -> LakeShore336Controller:
         return LakeShore336Controller(
             context.settings.get("DEVICE_HOSTNAME"), context.settings.get("DEVICE_PORT")
         )
-    model = LakeShore336Model()
+    model = LakeShore336Model(context.seed)
     context.shared["lsci336"] = model
     return LakeShore336Controller(transport=MemoryTransport(model, context.clock, reply_terminator=b"\r\n"))

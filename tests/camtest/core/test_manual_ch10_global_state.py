@@ -120,7 +120,7 @@ def test_10_2_3_the_command_sequence_of_an_observation(core: FakeCore) -> None:
     execute(homing, axes=[1, 2])
     sequence = GlobalState.command_sequence
     assert [entry.call for entry in sequence] == ["homing(axes=[1, 2])", "move(axis=1)", "move(axis=2)"]
-    assert [entry.id for entry in sequence] == ["1", "1.1", "1.2"]
+    assert [entry.id for entry in sequence] == ["homing", "homing/move", "homing/move#2"]
     assert sequence.mode == "operations"
     assert sequence.details["obsid"] == core.last["obsid"]
     assert all(entry.end is not None for entry in sequence)

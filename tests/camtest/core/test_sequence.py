@@ -31,8 +31,13 @@ def sequence() -> CommandSequence:
     return sequence
 
 
-def test_entries_are_numbered_by_their_place(sequence: CommandSequence) -> None:
-    assert [entry.id for entry in sequence] == ["1", "1.1", "1.2", "2"]
+def test_ids_are_paths_of_names(sequence: CommandSequence) -> None:
+    assert [entry.id for entry in sequence] == [
+        "warm_up",
+        "warm_up/lsci336_cs.set_setpoint",
+        "warm_up/lsci336_cs.get_temperature",
+        "cool_down",
+    ]
     assert [entry.block for entry in sequence] == ["", "warm_up", "warm_up", ""]
     assert [entry.name for entry in sequence.commands] == ["set_setpoint", "get_temperature"]
     assert len(sequence) == 4

@@ -99,7 +99,7 @@ def test_setup_logging_attaches_once_and_ends_cleanly(manager: Any) -> None:
     assert (
         manager.log.read_text()
         .splitlines()[0]
-        .endswith('"with context [obsid=CSL1_00001_00002 block=move_hexapod]"')
+        .endswith('"with context [obsid=CSL1_00001_00002 block=move_hexapod mode=operations]"')
     )
 
 

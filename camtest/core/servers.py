@@ -1,0 +1,45 @@
+"""The control servers of installed packages by name: their declarations, and which of their commands only ask."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from egse.command import commands_of
+from egse.security.roles import Role, role_of
+
+if TYPE_CHECKING:
+    from egse.control import ControlServerApp
+
+APP_GROUP = "egse.control_server"
+
+
+class DryRunError(RuntimeError):
+    """Something was asked of a dry run that it cannot answer."""
+
+
+@cache
+def find_app(server: str) -> ControlServerApp:
+    """Returns the declaration of a control server by its name; looked up once, for each command asks for it.
+
+    Raises:
+        DryRunError: when no installed package declares it.
+    """
+    for entry in entry_points(group=APP_GROUP, name=server):
+        app: ControlServerApp = entry.load()
+        return app
+    raise DryRunError(
+        f"no installed package declares the control server `{server}` (entry point group {APP_GROUP}), so a dry run "
+        "has no model for it"
+    )
+
+
+@cache
+def is_query(server: str, command: str) -> bool:
+    """Returns True when a command of a server only asks; False for one that is not known here."""
+    try:
+        definition = commands_of(find_app(server).interface).get(command)
+    except DryRunError:
+        return False
+    return definition is not None and role_of(definition) is Role.OBSERVE
