@@ -30,10 +30,12 @@ from camtest.core.values import call_text, plain
 from camtest.core.variables import DRY_RUN_VARIABLE, OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
+from camtest.run.journal import RunJournal, prune
 from camtest.run.manager import Reporter, RunManager
 from camtest.run.notebooks import function_name, has_error_output, where_papermill_means
 from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
+from camtest.run.recovery import recover_lost_runs
 from egse.confman import ObservationError
 from egse.proxy import command_origin
 from egse.settings import SettingsError
@@ -127,6 +129,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         report: Reporter | None = None,
         on_start: Callable[[str], None] | None = None,
         on_end: Callable[[RunResult], None] | None = None,
+        about: dict[str, Any] | None = None,
         **options: Any,
     ) -> NotebookNode:
         """Runs the notebook, parametrised already, as one observation.
@@ -141,6 +144,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             report: told about the progress.
             on_start: told the obsid when the observation has been started.
             on_end: told the result when the observation is closed; the default prints it.
+            about: more about the run for its record: `source` (batch, queue, task), `continues` (obsid), ...
             options: further options of papermill's nbclient engine.
 
         Raises:
@@ -148,7 +152,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             RunError: when no observation could be started, or the run did not end as `done` and no cell shows why.
             DeadKernelError: when the kernel died.
         """
-        run = _Run.prepare(nb, input_path, description)
+        run = _Run.prepare(nb, input_path, description, output_path=output_path, about=about)
         if on_start is not None:
             on_start(run.handle.obsid)
         manager: RunManager | None = None
@@ -159,6 +163,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                     nb,
                     output_path,
                     run.observed(report),
+                    run.journal,
                     progress_bar=progress_bar,
                     log_output=log_output,
                     autosave_cell_every=autosave_cell_every,
@@ -206,6 +211,22 @@ def _print_result(result: RunResult) -> None:
         click.echo(line, err=True)
 
 
+def _begin_record(handle: ObservationHandle, notebook: NotebookNode, header: dict[str, Any]) -> RunJournal:
+    journal = RunJournal(handle.run_id, {**header, "notebook_content": notebook})
+    journal.state("running", obsid=handle.obsid, notebook=header["name"])
+    return journal
+
+
+def _settle_leftovers() -> None:
+    """Looks after what runs that were killed have left: their events, then their notebooks."""
+    forward_abandoned()
+    try:
+        recover_lost_runs()
+        prune()
+    except OSError as exc:
+        LOGGER.warning("records of earlier runs could not be looked after: %s", exc)
+
+
 class _Run:
     """One run: its observation and what goes into the record."""
 
@@ -216,6 +237,7 @@ class _Run:
         input_path: str | None,
         parameters: dict[str, Any],
         given: dict[str, Any],
+        record: dict[str, Any],
     ) -> None:
         self.handle = handle
         self.notebook = notebook
@@ -223,11 +245,20 @@ class _Run:
         self.source = read_source(input_path, notebook)
         self.parameters = parameters
         self.given = given
-        self._leftovers = threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True)
+        self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
+        self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
 
     @classmethod
-    def prepare(cls, notebook: NotebookNode, input_path: str | None, description: str) -> _Run:
+    def prepare(
+        cls,
+        notebook: NotebookNode,
+        input_path: str | None,
+        description: str,
+        *,
+        output_path: str | None,
+        about: dict[str, Any] | None,
+    ) -> _Run:
         """Checks the parameters and starts the observation."""
         given = dict(notebook.metadata.get("papermill", {}).get("parameters") or {})
         label = Path(str(input_path)).name if input_path else "notebook"
@@ -243,6 +274,7 @@ class _Run:
             "notebook": str(where_papermill_means(input_path).resolve()) if input_path else "",
             "parameters": plain(parameters),
             "operator": command_origin(),
+            **(about or {}),
         }
         try:
             handle = open_observation(
@@ -261,7 +293,10 @@ class _Run:
             "status": "running",
             "reason": "",
         }
-        return cls(handle, notebook, input_path, parameters, given)
+        record = {"source": "single", **details, "obsid": handle.obsid, "description": description}
+        local = output_path is not None and output_path != "-" and "://" not in output_path
+        record["output"] = str(where_papermill_means(output_path).resolve()) if local and output_path else ""
+        return cls(handle, notebook, input_path, parameters, given, record)
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of the kernel, by which it joins the observation."""
@@ -318,6 +353,7 @@ class _Run:
             notebook=None if manager is None else manager.output_path,
             problems=problems,
         )
+        self.journal.end(status, outcome.reason, obsid=result.obsid, problems=problems)
         self._leftovers.join(timeout=LEFTOVERS_PATIENCE)
         on_end(result)
         return result
