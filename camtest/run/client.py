@@ -52,7 +52,7 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         manager: keeps the notebook.
         interrupts: the signals of this process.
         skip: tells which cells are left out.
-        options: options of `nbclient.NotebookClient`.
+        options: options of `nbclient.NotebookClient`; `km` for a kernel that is there already and stays.
     """
 
     def __init__(
@@ -187,8 +187,16 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _ensure_ended(self) -> None:
         """Kills a kernel that is still there, after an exception in the middle of its start or end."""
-        if self.km is None:
-            return
+        if self.km is not None and self.owns_km:  # a pooled kernel belongs to its pool
+            self.end()
+
+    def end(self) -> None:
+        """Kills the kernel, if it still lives, and closes the connections to it."""
+        self.kill()
+        self._cleanup_kernel()
+
+    def kill(self) -> None:
+        """Kills the kernel, if it still lives; may be called from any thread."""
         process = getattr(self.km.provisioner, "process", None)
         group = getattr(self.km.provisioner, "pgid", None)
         if process is not None and process.poll() is None:
@@ -198,7 +206,6 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
                 else:
                     process.kill()
             process.wait()
-        self._cleanup_kernel()
 
 
 _OUTPUTS = frozenset(("stream", "display_data", "execute_result", "error"))

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from camtest.run.manager import Reporter, RunManager
 from camtest.run.notebooks import ANALYSIS_TAG, function_name, has_tag
 from camtest.run.parameters import check_parameters
 from camtest.run.runner import parametrised
+
+if TYPE_CHECKING:
+    from camtest.run.pool import WarmKernel
 
 DRY_RUN_ID = "dry-run"
 
@@ -49,6 +52,7 @@ def dry_run_notebook(
     setup_file: str | Path | None = None,
     kernel_name: str | None = None,
     report: Reporter | None = None,
+    warm: WarmKernel | None = None,
 ) -> CommandSequence:
     """Executes a notebook without touching a device and returns its command sequence.
 
@@ -61,6 +65,7 @@ def dry_run_notebook(
         setup_file: Setup to work with; None: the active one, or the newest in the configuration folder.
         kernel_name: None for the notebook's own kernel.
         report: told about the progress.
+        warm: a kernel of a pool to do it in; None for a new one.
 
     Raises:
         ParameterError: when parameters do not fit.
@@ -73,23 +78,30 @@ def dry_run_notebook(
     manager.notebook_start()
     with tempfile.TemporaryDirectory(prefix="camtest-dry-run-") as folder, Interrupts() as interrupts:
         export = Path(folder) / "sequence.json"
+        options = {} if warm is None else {"km": warm.manager(kernel)}
         client = RunClient(
             manager,
             interrupts,
             skip=lambda cell: has_tag(cell, ANALYSIS_TAG),
             kernel_name=kernel,
             resources={"metadata": {"path": str(source.parent)}},
+            **options,
         )
+        if warm is not None:
+            client.kc = warm.client
+            warm.refresh(client, source.parent, setup_file)
         title = call_text(function_name(source), values)
         client.before_cells = lambda c: c.ask(_ENTER.format(title=title, parameters=plain(values)))
         client.after_cells = lambda c: c.ask(_LEAVE.format(path=str(export)))
-        outcome = client.run(_environment(setup_file))
+        outcome = client.run(dry_run_environment(setup_file))
+        if warm is not None and outcome.status != "done":
+            warm.discard()
         text = export.read_bytes() if export.exists() else b""
     manager.notebook_complete()
     return _sequence(source.name, outcome, text)
 
 
-def _environment(setup_file: str | Path | None) -> dict[str, str]:
+def dry_run_environment(setup_file: str | Path | None) -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop(SPOOL_VARIABLE, None)
     environment |= {DRY_RUN_VARIABLE: "1", RUN_ID_VARIABLE: DRY_RUN_ID}

@@ -69,18 +69,34 @@ class RunJournal:
 
     Args:
         run_id: id of the run.
-        header: what the run is: notebook, parameters, obsid, source, ...
+        header: what the run is: notebook, parameters, obsid, source, ...; None to go on with a record that is there.
         folder: where; None for `runs_location()`.
+
+    Raises:
+        FileExistsError: when there is such a record already.
+        FileNotFoundError: when there is none to go on with.
+        BlockingIOError: when another process writes it.
     """
 
-    def __init__(self, run_id: str, header: Entry, folder: Path | None = None) -> None:
+    suffix = SUFFIX
+    kind = "run"
+
+    def __init__(self, run_id: str, header: Entry | None, folder: Path | None = None) -> None:
         self.run_id = run_id
         self.folder = folder or runs_location()
-        self.path = self.folder / f"{run_id}{SUFFIX}"
+        self.path = self.folder / f"{run_id}{self.suffix}"
         self._lock = threading.Lock()
-        self._descriptor = create_file(self.path)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.write("run", run_id=run_id, pid=os.getpid(), **header)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = create_file(self.path) if header is not None else os.open(self.path, flags)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise
+        if header is None:
+            os.write(self._descriptor, b"\n")  # the last line of a writer that was killed may be torn
+        else:
+            self.write(self.kind, run_id=run_id, pid=os.getpid(), **header)
 
     def write(self, kind: str, **fields: Any) -> None:
         """Appends one line; a disk that is full loses the line, never the run."""
