@@ -134,7 +134,7 @@ def attempt_dry_run(item: Item, parameters: dict[str, Any], kernel: WarmKernel) 
         status="done",
         start=start,
         end=time.time(),
-        duration=round(sequence.duration, 3),
+        duration=float(sequence.details.get("elapsed", sequence.duration)),
         commands=len(sequence.commands),
     )
 

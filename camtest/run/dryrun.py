@@ -32,7 +32,8 @@ GlobalState.command_sequence.title = {title!r}
 GlobalState.command_sequence.details["parameters"] = {parameters!r}
 """
 _LEAVE = """
-from camtest.state import GlobalState
+from camtest.state import GlobalState, active_dry_run
+GlobalState.command_sequence.details["elapsed"] = round(active_dry_run().elapsed, 3)
 GlobalState.command_sequence.export({path!r})
 """
 
