@@ -49,7 +49,9 @@ def check_limits(
     for mnemonic in mnemonics if mnemonics is not None else list(observation.hk):
         table = read_housekeeping(obsid, mnemonic, location)
         for name in table.columns:
-            values: Any = pd.to_numeric(table[name], errors="coerce").dropna() if table[name].dtype != bool else []
+            values: Any = (
+                pd.to_numeric(table[name], errors="coerce").dropna() if table[name].dtype != bool else []
+            )
             if len(values) or table[name].isna().all():
                 rows.append(
                     {"mnemonic": mnemonic, "name": name, **_row(known, name, np.asarray(values), operational)}
