@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from nbformat import NotebookNode
 
 from camtest.core.sequence import CommandSequence
 from camtest.core.values import call_text, plain
@@ -54,6 +55,7 @@ def dry_run_notebook(
     kernel_name: str | None = None,
     report: Reporter | None = None,
     warm: WarmKernel | None = None,
+    skip: Callable[[NotebookNode], bool] | None = None,
 ) -> CommandSequence:
     """Executes a notebook without touching a device and returns its command sequence.
 
@@ -67,6 +69,7 @@ def dry_run_notebook(
         kernel_name: None for the notebook's own kernel.
         report: told about the progress.
         warm: a kernel of a pool to do it in; None for a new one.
+        skip: tells which cells are left out besides those tagged `analysis`.
 
     Raises:
         ParameterError: when parameters do not fit.
@@ -83,7 +86,7 @@ def dry_run_notebook(
         client = RunClient(
             manager,
             interrupts,
-            skip=lambda cell: has_tag(cell, ANALYSIS_TAG),
+            skip=lambda cell: has_tag(cell, ANALYSIS_TAG) or (skip is not None and skip(cell)),
             kernel_name=kernel,
             resources={"metadata": {"path": str(source.parent)}},
             **options,

@@ -27,7 +27,13 @@ from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
 from camtest.core.lease import supervised_lease
 from camtest.core.values import call_text, plain
-from camtest.core.variables import DRY_RUN_VARIABLE, OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
+from camtest.core.variables import (
+    CONTINUES_VARIABLE,
+    DRY_RUN_VARIABLE,
+    OBSERVATION_VARIABLE,
+    RUN_ID_VARIABLE,
+    SPOOL_VARIABLE,
+)
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
 from camtest.run.journal import RunJournal, prune
@@ -130,6 +136,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         on_start: Callable[[str], None] | None = None,
         on_end: Callable[[RunResult], None] | None = None,
         about: dict[str, Any] | None = None,
+        skip: Callable[[NotebookNode], bool] | None = None,
         **options: Any,
     ) -> NotebookNode:
         """Runs the notebook, parametrised already, as one observation.
@@ -145,6 +152,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             on_start: told the obsid when the observation has been started.
             on_end: told the result when the observation is closed; the default prints it.
             about: more about the run for its record: `source` (batch, queue, task), `continues` (obsid), ...
+            skip: tells which cells are left out, because the run continues another one; None for none.
             options: further options of papermill's nbclient engine.
 
         Raises:
@@ -169,7 +177,10 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                     autosave_cell_every=autosave_cell_every,
                 )
                 manager.notebook_start()
-                client = RunClient(manager, interrupts, **_client_options(kernel_name, log_output, options))
+                chosen = _client_options(kernel_name, log_output, options)
+                if skip is not None:
+                    chosen["skip"] = skip
+                client = RunClient(manager, interrupts, **chosen)
                 outcome = client.run(run.environment())
             except BaseException as exc:
                 outcome = Outcome(
@@ -245,6 +256,7 @@ class _Run:
         self.source = read_source(input_path, notebook)
         self.parameters = parameters
         self.given = given
+        self.continues = str(record.get("continues", ""))
         self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
         self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
@@ -294,6 +306,7 @@ class _Run:
             "reason": "",
         }
         record = {"source": "single", **details, "obsid": handle.obsid, "description": description}
+        record["given"] = plain(given)
         local = output_path is not None and output_path != "-" and "://" not in output_path
         record["output"] = str(where_papermill_means(output_path).resolve()) if local and output_path else ""
         return cls(handle, notebook, input_path, parameters, given, record)
@@ -304,6 +317,7 @@ class _Run:
             RUN_ID_VARIABLE: self.handle.run_id,
             OBSERVATION_VARIABLE: json.dumps(plain(self.handle.record)),
             SPOOL_VARIABLE: str(self.handle.spool.path),
+            CONTINUES_VARIABLE: self.continues,
         }
 
     def observed(self, report: Reporter | None) -> Reporter:

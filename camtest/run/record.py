@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
+from camtest.core import services
 from camtest.core.handle import ObservationHandle
 from camtest.core.values import plain
-from camtest.run.notebooks import notebook_bytes, where_papermill_means
+from camtest.run.journal import runs_location
+from camtest.run.notebooks import notebook_bytes, notebook_parts, where_papermill_means
+from egse.files import write_atomically
 from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
 
 PARAMETERS_FILE = "parameters.json"
 VERSIONS_FILE = "versions.json"
+LARGEST_MESSAGE = 64_000_000
+"""A file larger than this [bytes] is handed over on disk; the storage manager must be on this machine then."""
+ADOPTION_PATIENCE = 120.0
+"""How long the storage manager may take for a file on disk [s]."""
 
 
 def store_record(
@@ -42,20 +50,35 @@ def store_record(
     Returns:
         What could not be stored, one line each; empty when all is well.
     """
-    files = {
+    files: dict[str, bytes | NotebookNode] = {
         f"{name}_input.ipynb": source,
-        f"{name}.ipynb": notebook_bytes(executed),
+        f"{name}.ipynb": executed,
         PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
         VERSIONS_FILE: _json(get_version_info()),
     }
     problems = []
     for file_name, data in files.items():
         try:
-            handle.add_file(file_name, data)
+            _store(handle, file_name, data)
         except Exception as exc:  # the observation is closed whatever happens to its files
             LOGGER.exception("%s could not be stored in observation %s", file_name, handle.obsid)
             problems.append(f"{file_name} could not be stored: {type(exc).__name__}: {exc}")
     return problems
+
+
+def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) -> None:
+    """Puts a file into the observation; a notebook that is too large for a message goes through a file."""
+    if isinstance(content, bytes):
+        handle.add_file(name, content)
+        return
+    with tempfile.TemporaryDirectory(dir=runs_location()) as folder:
+        path = Path(folder) / name
+        write_atomically(path, notebook_parts(content), 0o640)
+        if path.stat().st_size <= LARGEST_MESSAGE:
+            handle.add_file(name, path.read_bytes())
+            return
+        with services.storage_manager(timeout=ADOPTION_PATIENCE) as storage:
+            storage.adopt_file(obsid=handle.obsid, name=name, path=str(path))
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -67,6 +67,7 @@ def run_notebook(
     report: Reporter | None = None,
     on_start: Callable[[str], None] | None = None,
     about: dict[str, Any] | None = None,
+    skip: Callable[[NotebookNode], bool] | None = None,
 ) -> RunResult:
     """Runs a notebook as one observation.
 
@@ -83,6 +84,7 @@ def run_notebook(
         report: told about the progress.
         on_start: told the obsid when the observation has been started.
         about: more about the run for its record: `source`, `continues`, ...
+        skip: tells which cells are left out; see `camtest.run.steps`.
 
     Returns:
         How it ended, whatever that is; a run that never started raises.
@@ -110,6 +112,7 @@ def run_notebook(
                 on_start=on_start,
                 on_end=results.append,
                 about=about,
+                skip=skip,
                 execution_timeout=cell_timeout,
             )
         except (RunError, DeadKernelError):
