@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from nbformat import NotebookNode
 from camtest.core import services
 from camtest.core.handle import ObservationHandle
 from camtest.core.values import plain
-from camtest.run.journal import runs_location
 from camtest.run.notebooks import notebook_bytes, notebook_parts, where_papermill_means
-from egse.files import write_atomically
+from egse.env import get_data_storage_location
+from egse.files import make_folder, write_atomically
 from egse.version import get_version_info
 
 LOGGER = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ PARAMETERS_FILE = "parameters.json"
 VERSIONS_FILE = "versions.json"
 LARGEST_MESSAGE = 64_000_000
 """A file larger than this [bytes] is handed over on disk; the storage manager must be on this machine then."""
+STAGING_FOLDER = "spool/notebooks"
+"""Where such a file is written, below the data folder of the site."""
 ADOPTION_PATIENCE = 120.0
 """How long the storage manager may take for a file on disk [s]."""
 
@@ -71,12 +74,21 @@ def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) 
     if isinstance(content, bytes):
         handle.add_file(name, content)
         return
-    with tempfile.TemporaryDirectory(dir=runs_location()) as folder:
+    parts = notebook_parts(content)
+    beginning, size = [], 0
+    for part in parts:
+        beginning.append(part)
+        size += len(part)
+        if size > LARGEST_MESSAGE:
+            break
+    else:
+        handle.add_file(name, b"".join(beginning))
+        return
+    staging = get_data_storage_location() / STAGING_FOLDER
+    make_folder(staging)
+    with tempfile.TemporaryDirectory(dir=staging) as folder:
         path = Path(folder) / name
-        write_atomically(path, notebook_parts(content), 0o640)
-        if path.stat().st_size <= LARGEST_MESSAGE:
-            handle.add_file(name, path.read_bytes())
-            return
+        write_atomically(path, chain(beginning, parts), 0o640)
         with services.storage_manager(timeout=ADOPTION_PATIENCE) as storage:
             storage.adopt_file(obsid=handle.obsid, name=name, path=str(path))
 
