@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ Example: camtest run procedures/short_functional_test.ipynb -p num_cycles 2
     help="Go on with this run (id, obsid or test id), with its notebook and parameters, at the step that did not pass.",
 )
 @click.option("--from-step", metavar="TITLE", help="With --continues: begin with this earlier step.")
+@click.option("--detach", is_flag=True, help="Run it in the background; follow it with `camtest attach`.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
 def run(
     notebook: Path | None,
@@ -52,6 +54,7 @@ def run(
     cell_timeout: float | None,
     continues: str | None,
     from_step: str | None,
+    detach: bool,
     quiet: bool,
 ) -> None:
     """Run a procedure notebook as one observation.
@@ -62,6 +65,9 @@ def run(
     from camtest.core.logs import log_as
     from camtest.run.runner import run_notebook
 
+    if detach:
+        _detach()
+        return
     log_as("camtest_run")
     if (notebook is None) != (continues is not None):
         raise click.UsageError("give either a notebook, or --continues RUN")
@@ -109,3 +115,15 @@ def _continuation(
     require_set_up_without_commands(plan, kernel)
     click.echo(f"Continues {plan.obsid} with {plan.step!r}")
     return plan.notebook, plan.parameters, {"skip": plan.skip, "about": {"continues": plan.obsid}}
+
+
+def _detach() -> None:
+    """Starts this very command again, without a terminal, and waits until its observation has begun."""
+    from camtest.run.background import start_in_background
+
+    arguments = [word for word in sys.argv[1:] if word != "--detach"]
+    try:
+        record = start_in_background(arguments)
+    except RuntimeError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"Observation {record.header['obsid']} runs in the background; camtest attach {record.run_id}")

@@ -350,3 +350,37 @@ def other_ports(environment: dict[str, str], folder: Path) -> Path:
     path = folder / "settings.yaml"
     path.write_text(re.sub(r"_PORT: \d+", "_PORT: 1", text))
     return path
+
+
+def test_detached_run_is_followed_by_others(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    wait = "import pathlib, time\nprint('begun', flush=True)\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.05)\nprint('ended')"
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, wait)
+    code, output = camtest_left(environment, tmp_path, "run", str(notebook), "--detach")
+    assert code == 0, output
+    obsid = manager.list_observations(last=1)[0]["obsid"]
+    assert obsid in output
+    viewers = [start(camtest_command("attach", obsid), environment, tmp_path) for _ in range(2)]
+    (tmp_path / "go").touch()
+    for viewer in viewers:
+        code, shown = finish(viewer)
+        assert code == 0
+        assert "begun" in shown
+        assert "ended" in shown
+        assert shown.rstrip().endswith("done")
+    assert eventually(lambda: closed(manager), 20)["status"] == "done"
+    code, output = camtest_left(environment, tmp_path, "run", str(notebook), "--detach", "-p", "exposre", "1")
+    assert code == 1
+    assert "is not a parameter of this notebook" in output
+
+
+def camtest_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from camtest.cli import main; main()", *arguments]
+
+
+def camtest_left(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a command that leaves a process of its own behind."""
+    process = start(camtest_command(*arguments), environment, folder)
+    output, _ = process.communicate(timeout=180)
+    return process.returncode, output
