@@ -6,12 +6,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
-from camtest.run.journal import RunRecord, list_runs, runs_location
+from camtest.run.journal import SUFFIX, RunRecord, read_record, runs_location
 from egse.process.launcher import last_lines
 
-LOOK_INTERVAL = 0.1
+LOOK_INTERVAL = 0.25
 """How often the record of a run that starts is looked for [s]."""
+NEWEST = 5
+"""It is among so many of the newest: ids of runs begin with their time."""
 
 
 def start_in_background(arguments: Sequence[str]) -> RunRecord:
@@ -26,7 +29,8 @@ def start_in_background(arguments: Sequence[str]) -> RunRecord:
     Raises:
         RuntimeError: when it ended before a run began, with what it said.
     """
-    log = runs_location() / "background.log"
+    folder = runs_location()
+    log = folder / "background.log"
     start = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -39,9 +43,11 @@ def start_in_background(arguments: Sequence[str]) -> RunRecord:
     pause = threading.Event()
     while True:
         ended = process.poll() is not None
-        for record in reversed(list_runs()):
-            if record.header.get("pid") == process.pid:
-                return record
+        for path in sorted(folder.glob(f"*{SUFFIX}"))[-NEWEST:]:
+            with suppress(LookupError, OSError):  # just being made
+                record = read_record(path)
+                if record.header.get("pid") == process.pid:
+                    return record
         if ended:
             said = last_lines(log, start)
             raise RuntimeError(f"nothing was started (exit code {process.returncode}):\n{said}")
