@@ -147,9 +147,10 @@ def check_observations(core: Sandbox, state: BatchState) -> None:
     assert [state.status_of(item) for item in state.items] == ["done"] * RUNS
     with ConfigurationManagerProxy(endpoint=core.endpoint("cm_cs")) as manager:
         deadline = time.monotonic() + 60
-        while any(r["state"] != "closed" for r in (records := manager.list_observations())):
+        while any(record["state"] != "closed" for record in manager.list_observations()):
             assert time.monotonic() < deadline, "an observation is not closed"
             time.sleep(0.2)
+        records = manager.list_observations()
     ids = [int(str(record["obsid"])[-5:]) for record in records]
     assert ids == list(range(1, len(ids) + 1)), "obsids are unique and without gaps"
     told = {a.obsid: a.status for attempts in state.attempts.values() for a in attempts if a.obsid}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 
@@ -384,3 +385,36 @@ def camtest_left(environment: dict[str, str], folder: Path, *arguments: str) -> 
     process = start(camtest_command(*arguments), environment, folder)
     output, _ = process.communicate(timeout=180)
     return process.returncode, output
+
+
+STEP_ONE = "from camtest.core.results import store_result\nstore_result('offset', 1000.0 + exposure)"
+STEP_TWO = """\
+import pathlib
+from camtest.core.results import stored_result
+assert pathlib.Path("repaired").exists(), "broken"
+print("offset", stored_result("offset"))
+"""
+
+
+def test_lost_run_goes_on_at_its_step_with_stored_results(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    path = notebook_tools.write_notebook(
+        tmp_path / "in.ipynb", PARAMETERS, "import math", STEP_ONE, STEP_TWO, kernel="camtest"
+    )
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells[-2:]:
+        cell.metadata["tags"] = ["step"]
+    nbformat.write(notebook, path)
+    assert camtest(environment, tmp_path, "run", str(path), "-p", "exposure", "2.5")[0] == 1
+    first = eventually(lambda: closed(manager), 20)
+    (tmp_path / "repaired").touch()
+    code, output = camtest(environment, tmp_path, "run", "--continues", first["obsid"])
+    assert code == 0, output
+    second = manager.list_observations(last=1)[0]
+    assert second["obsid"] != first["obsid"]
+    assert second["details"]["continues"] == first["obsid"]
+    assert second["function"] == 'in(exposure="2.5")'
+    code, shown = camtest(environment, tmp_path, "log", second["obsid"])
+    assert "offset 1002.5" in shown
+    assert "skipped" in shown
