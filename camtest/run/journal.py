@@ -47,6 +47,9 @@ POLL_INTERVAL = 0.1
 KEPT_BYTES = 2_000_000_000
 """Records of runs that have ended are kept up to this size together [bytes]; the newest stay."""
 
+KEPT_RUNS = 500
+"""At most so many of them are kept."""
+
 Entry = dict[str, Any]
 
 
@@ -339,12 +342,12 @@ def _states_after(path: Path, position: int, pause: threading.Event) -> Iterator
                 yield json.loads(line)
 
 
-def prune(folder: Path | None = None, limit: int = KEPT_BYTES) -> None:
-    """Removes the oldest records of runs that have ended when all together are larger than `limit` [bytes]."""
+def prune(folder: Path | None = None, limit: int = KEPT_BYTES, count: int = KEPT_RUNS) -> None:
+    """Removes the oldest records of runs that have ended when there are more than `count`, or more than `limit` bytes."""
     runs = [(run, run.path.stat().st_size) for run in list_runs(folder)]
     total = sum(size for _, size in runs)
-    for run, size in runs[:-1]:
-        if total <= limit:
+    for index, (run, size) in enumerate(runs[:-1]):
+        if total <= limit and len(runs) - index <= count:
             return
         if run.ended:
             run.path.unlink(missing_ok=True)
