@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def write_atomically(path: Path, data: bytes, mode: int | None = 0o640, *, durable: bool = True) -> None:
+def write_atomically(
+    path: Path, data: bytes | Iterable[bytes], mode: int | None = 0o640, *, durable: bool = True
+) -> None:
     """Writes a whole file, or leaves what was there.
 
     Args:
         path: the file; its folder must exist.
-        data: the content.
+        data: the content, whole or in parts.
         mode: permissions of the file; None for those that the process gives to new files.
         durable: file and name are on disk when this returns (fsync); otherwise when the system gets to it.
 
@@ -23,7 +26,7 @@ def write_atomically(path: Path, data: bytes, mode: int | None = 0o640, *, durab
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fchmod(file.fileno(), _usual_mode() if mode is None else mode)
             if durable:

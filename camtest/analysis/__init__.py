@@ -3,9 +3,11 @@
 from camtest.analysis.detector import PhotonTransfer, dark_current, photon_transfer, read_noise
 from camtest.analysis.housekeeping import plot_housekeeping, read_housekeeping
 from camtest.analysis.images import image_files, image_statistics, plot_focal_plane, raw_files, read_cycle
+from camtest.analysis.limits import check_limits, stability
 
 __all__ = [
     "PhotonTransfer",
+    "check_limits",
     "dark_current",
     "image_files",
     "image_statistics",
@@ -16,4 +18,5 @@ __all__ = [
     "read_cycle",
     "read_housekeeping",
     "read_noise",
+    "stability",
 ]

@@ -1,4 +1,4 @@
-"""The command `camtest`: run, dry-run, params, obs, verify, demo.
+"""The command `camtest`: run, dry-run, batch, queue, attach, log, runs, params, obs, verify, demo.
 
 Commands are loaded when they are used, so that `camtest --help` answers at once.
 """
@@ -13,6 +13,12 @@ import click
 _COMMANDS = {
     "run": ("camtest.cli.run", "run"),
     "dry-run": ("camtest.cli.dry_run", "dry_run"),
+    "batch": ("camtest.cli.batch", "batch"),
+    "queue": ("camtest.cli.queue", "queue"),
+    "attach": ("camtest.cli.attach", "attach"),
+    "log": ("camtest.cli.attach", "log"),
+    "runs": ("camtest.cli.attach", "runs"),
+    "recover": ("camtest.cli.attach", "recover"),
     "params": ("camtest.cli.params", "params"),
     "pause": ("camtest.cli.verbs", "pause"),
     "resume": ("camtest.cli.verbs", "resume"),
@@ -29,6 +35,12 @@ _COMMANDS = {
 _HELP = {
     "run": "Run a procedure notebook as one observation.",
     "dry-run": "Execute a notebook without touching a device; show its command sequence.",
+    "batch": "Run many procedures by a plan.",
+    "queue": "Procedures that wait to be run, one after the other.",
+    "attach": "Show a running procedure from its start and follow it.",
+    "log": "Show what a run did so far.",
+    "runs": "List the runs of this machine.",
+    "recover": "Make the notebooks of runs that were killed.",
     "params": "Show the parameters of a notebook.",
     "pause": "Pause the running procedure at its next checkpoint.",
     "resume": "Go on after a pause.",

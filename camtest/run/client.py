@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
 from papermill.clientwrap import PapermillNotebookClient
 from traitlets.config import Config
 
 from camtest.run.interrupts import Interrupts
+from camtest.run.journal import RunJournal
 from camtest.run.manager import RunManager
 
 RunStatus = Literal["done", "failed", "aborted", "interrupted", "kernel-lost"]
@@ -50,7 +52,7 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         manager: keeps the notebook.
         interrupts: the signals of this process.
         skip: tells which cells are left out.
-        options: options of `nbclient.NotebookClient`.
+        options: options of `nbclient.NotebookClient`; `km` for a kernel that is there already and stays.
     """
 
     def __init__(
@@ -78,6 +80,16 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         self.after_cells: Callable[[RunClient], None] = lambda client: None
         self.outcome: Outcome | None = None
         self._kernel_gone = False
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """Takes a message of the kernel; an output is in the record of the run before anything else is done with it."""
+        journal = self.nb_man.journal
+        if journal is not None:
+            _write_down(journal, msg, cell_index)
+        output: NotebookNode | None = super().process_message(msg, cell, cell_index)
+        return output
 
     def run(self, environment: dict[str, str]) -> Outcome:
         """Starts the kernel, executes the cells and ends the kernel, whatever happens.
@@ -175,8 +187,16 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def _ensure_ended(self) -> None:
         """Kills a kernel that is still there, after an exception in the middle of its start or end."""
-        if self.km is None:
-            return
+        if self.km is not None and self.owns_km:  # a pooled kernel belongs to its pool
+            self.end()
+
+    def end(self) -> None:
+        """Kills the kernel, if it still lives, and closes the connections to it."""
+        self.kill()
+        self._cleanup_kernel()
+
+    def kill(self) -> None:
+        """Kills the kernel, if it still lives; may be called from any thread."""
         process = getattr(self.km.provisioner, "process", None)
         group = getattr(self.km.provisioner, "pgid", None)
         if process is not None and process.poll() is None:
@@ -186,4 +206,21 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
                 else:
                     process.kill()
             process.wait()
-        self._cleanup_kernel()
+
+
+_OUTPUTS = frozenset(("stream", "display_data", "execute_result", "error"))
+
+
+def _write_down(journal: RunJournal, msg: dict[str, Any], cell_index: int) -> None:
+    """Writes what a message shows into the record of the run."""
+    kind, content = msg["msg_type"], msg["content"]
+    if kind in _OUTPUTS:
+        display = (content.get("transient") or {}).get("display_id")
+        named = {"display_id": display} if display else {}
+        output = output_from_msg(msg)  # type: ignore[no-untyped-call]
+        journal.write("output", cell=cell_index, output=output, **named)
+    elif kind == "clear_output":
+        journal.write("clear", cell=cell_index, wait=bool(content.get("wait")))
+    elif kind == "update_display_data":
+        shown = {"data": content["data"], "metadata": content["metadata"]}
+        journal.write("update", display_id=content["transient"]["display_id"], output=shown)

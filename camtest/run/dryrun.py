@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from nbformat import NotebookNode
 
 from camtest.core.answers import DryRunOptions
 from camtest.core.sequence import CommandSequence
@@ -27,6 +28,9 @@ from camtest.run.notebooks import ANALYSIS_TAG, function_name, has_tag
 from camtest.run.parameters import check_parameters
 from camtest.run.runner import parametrised
 
+if TYPE_CHECKING:
+    from camtest.run.pool import WarmKernel
+
 DRY_RUN_ID = "dry-run"
 
 _ENTER = """
@@ -36,7 +40,8 @@ GlobalState.command_sequence.title = {title!r}
 GlobalState.command_sequence.details["parameters"] = {parameters!r}
 """
 _LEAVE = """
-from camtest.state import GlobalState
+from camtest.state import GlobalState, active_dry_run
+GlobalState.command_sequence.details["elapsed"] = round(active_dry_run().elapsed, 3)
 GlobalState.command_sequence.export({path!r})
 """
 
@@ -57,6 +62,8 @@ def dry_run_notebook(
     kernel_name: str | None = None,
     report: Reporter | None = None,
     options: DryRunOptions | None = None,
+    warm: WarmKernel | None = None,
+    skip: Callable[[NotebookNode], bool] | None = None,
 ) -> CommandSequence:
     """Executes a notebook without touching a device and returns its command sequence.
 
@@ -70,11 +77,16 @@ def dry_run_notebook(
         kernel_name: None for the notebook's own kernel.
         report: told about the progress.
         options: seed of the simulators and other sources of answers.
+        warm: a kernel of a pool to do it in; None for a new one.
+        skip: tells which cells are left out besides those tagged `analysis`.
 
     Raises:
         ParameterError: when parameters do not fit.
+        ValueError: when there are options for a warm kernel.
         DryRunFailedError: when a cell raised, as it would in operations.
     """
+    if warm is not None and options is not None:
+        raise ValueError("other sources of answers need a kernel of their own: give no warm one")
     source = Path(path).resolve()
     notebook, kernel = parametrised(source, parameters or {}, None, kernel_name)
     values = check_parameters(notebook, parameters or {}, source.name)
@@ -82,23 +94,32 @@ def dry_run_notebook(
     manager.notebook_start()
     with tempfile.TemporaryDirectory(prefix="camtest-dry-run-") as folder, Interrupts() as interrupts:
         export = Path(folder) / "sequence.json"
+        kernel_options = {} if warm is None else {"km": warm.manager(kernel)}
         client = RunClient(
             manager,
             interrupts,
-            skip=lambda cell: has_tag(cell, ANALYSIS_TAG),
+            skip=lambda cell: has_tag(cell, ANALYSIS_TAG) or (skip is not None and skip(cell)),
             kernel_name=kernel,
             resources={"metadata": {"path": str(source.parent)}},
+            **kernel_options,
         )
+        if warm is not None:
+            client.kc = warm.client
+            warm.refresh(client, source.parent, setup_file)
         title = call_text(function_name(source), values)
         client.before_cells = lambda c: c.ask(_ENTER.format(title=title, parameters=plain(values)))
         client.after_cells = lambda c: c.ask(_LEAVE.format(path=str(export)))
-        outcome = client.run(_environment(setup_file, options))
+        outcome = client.run(dry_run_environment(setup_file, options))
+        if warm is not None and outcome.status != "done":
+            warm.discard()
         text = export.read_bytes() if export.exists() else b""
     manager.notebook_complete()
     return _sequence(source.name, outcome, text)
 
 
-def _environment(setup_file: str | Path | None, options: DryRunOptions | None) -> dict[str, str]:
+def dry_run_environment(
+    setup_file: str | Path | None, options: DryRunOptions | None = None
+) -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop(SPOOL_VARIABLE, None)
     environment |= {DRY_RUN_VARIABLE: "1", RUN_ID_VARIABLE: DRY_RUN_ID}

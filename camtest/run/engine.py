@@ -27,13 +27,21 @@ from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
 from camtest.core.lease import supervised_lease
 from camtest.core.values import call_text, plain
-from camtest.core.variables import DRY_RUN_VARIABLE, OBSERVATION_VARIABLE, RUN_ID_VARIABLE, SPOOL_VARIABLE
+from camtest.core.variables import (
+    CONTINUES_VARIABLE,
+    DRY_RUN_VARIABLE,
+    OBSERVATION_VARIABLE,
+    RUN_ID_VARIABLE,
+    SPOOL_VARIABLE,
+)
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
+from camtest.run.journal import RunJournal, prune
 from camtest.run.manager import Reporter, RunManager
 from camtest.run.notebooks import function_name, has_error_output, where_papermill_means
 from camtest.run.parameters import check_parameters
 from camtest.run.record import read_source, store_record
+from camtest.run.recovery import recover_lost_runs
 from camtest.run.verbs import as_operator_wanted, obey_verbs
 from egse.confman import ObservationError
 from egse.mode import current_mode
@@ -129,6 +137,8 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         report: Reporter | None = None,
         on_start: Callable[[str], None] | None = None,
         on_end: Callable[[RunResult], None] | None = None,
+        about: dict[str, Any] | None = None,
+        skip: Callable[[NotebookNode], bool] | None = None,
         **options: Any,
     ) -> NotebookNode:
         """Runs the notebook, parametrised already, as one observation.
@@ -143,6 +153,8 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             report: told about the progress.
             on_start: told the obsid when the observation has been started.
             on_end: told the result when the observation is closed; the default prints it.
+            about: more about the run for its record: `source` (batch, queue, task), `continues` (obsid), ...
+            skip: tells which cells are left out, because the run continues another one; None for none.
             options: further options of papermill's nbclient engine.
 
         Raises:
@@ -150,7 +162,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             RunError: when no observation could be started, or the run did not end as `done` and no cell shows why.
             DeadKernelError: when the kernel died.
         """
-        run = _Run.prepare(nb, input_path, description)
+        run = _Run.prepare(nb, input_path, description, output_path=output_path, about=about)
         if on_start is not None:
             on_start(run.handle.obsid)
         manager: RunManager | None = None
@@ -162,12 +174,16 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                     nb,
                     output_path,
                     run.observed(report),
+                    run.journal,
                     progress_bar=progress_bar,
                     log_output=log_output,
                     autosave_cell_every=autosave_cell_every,
                 )
                 manager.notebook_start()
-                client = RunClient(manager, interrupts, **_client_options(kernel_name, log_output, options))
+                chosen = _client_options(kernel_name, log_output, options)
+                if skip is not None:
+                    chosen["skip"] = skip
+                client = RunClient(manager, interrupts, **chosen)
                 outcome = as_operator_wanted(run.handle, client.run(run.environment()))
             except BaseException as exc:
                 outcome = Outcome(
@@ -209,6 +225,22 @@ def _print_result(result: RunResult) -> None:
         click.echo(line, err=True)
 
 
+def _begin_record(handle: ObservationHandle, notebook: NotebookNode, header: dict[str, Any]) -> RunJournal:
+    journal = RunJournal(handle.run_id, {**header, "notebook_content": notebook})
+    journal.state("running", obsid=handle.obsid, notebook=header["name"])
+    return journal
+
+
+def _settle_leftovers() -> None:
+    """Looks after what runs that were killed have left: their events, then their notebooks."""
+    forward_abandoned()
+    try:
+        recover_lost_runs()
+        prune()
+    except OSError as exc:
+        LOGGER.warning("records of earlier runs could not be looked after: %s", exc)
+
+
 class _Run:
     """One run: its observation and what goes into the record."""
 
@@ -219,6 +251,7 @@ class _Run:
         input_path: str | None,
         parameters: dict[str, Any],
         given: dict[str, Any],
+        record: dict[str, Any],
     ) -> None:
         self.handle = handle
         self.notebook = notebook
@@ -226,11 +259,21 @@ class _Run:
         self.source = read_source(input_path, notebook)
         self.parameters = parameters
         self.given = given
-        self._leftovers = threading.Thread(target=forward_abandoned, name="event-leftovers", daemon=True)
+        self.continues = str(record.get("continues", ""))
+        self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
+        self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
 
     @classmethod
-    def prepare(cls, notebook: NotebookNode, input_path: str | None, description: str) -> _Run:
+    def prepare(
+        cls,
+        notebook: NotebookNode,
+        input_path: str | None,
+        description: str,
+        *,
+        output_path: str | None,
+        about: dict[str, Any] | None,
+    ) -> _Run:
         """Checks the parameters and starts the observation."""
         given = dict(notebook.metadata.get("papermill", {}).get("parameters") or {})
         label = Path(str(input_path)).name if input_path else "notebook"
@@ -246,6 +289,7 @@ class _Run:
             "notebook": str(where_papermill_means(input_path).resolve()) if input_path else "",
             "parameters": plain(parameters),
             "operator": command_origin(),
+            **(about or {}),
         }
         try:
             handle = open_observation(
@@ -264,7 +308,11 @@ class _Run:
             "status": "running",
             "reason": "",
         }
-        return cls(handle, notebook, input_path, parameters, given)
+        record = {"source": "single", **details, "obsid": handle.obsid, "description": description}
+        record["given"] = plain(given)
+        local = output_path is not None and output_path != "-" and "://" not in output_path
+        record["output"] = str(where_papermill_means(output_path).resolve()) if local and output_path else ""
+        return cls(handle, notebook, input_path, parameters, given, record)
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of the kernel, by which it joins the observation."""
@@ -272,6 +320,7 @@ class _Run:
             RUN_ID_VARIABLE: self.handle.run_id,
             OBSERVATION_VARIABLE: json.dumps(plain(self.handle.record)),
             SPOOL_VARIABLE: str(self.handle.spool.path),
+            CONTINUES_VARIABLE: self.continues,
         }
 
     def observed(self, report: Reporter | None) -> Reporter:
@@ -321,6 +370,7 @@ class _Run:
             notebook=None if manager is None else manager.output_path,
             problems=problems,
         )
+        self.journal.end(status, outcome.reason, obsid=result.obsid, problems=problems)
         self._leftovers.join(timeout=LEFTOVERS_PATIENCE)
         on_end(result)
         return result

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 from nbformat import NotebookNode
 from papermill.engines import NotebookExecutionManager
 
+from camtest.run.journal import RunJournal
 from camtest.run.notebooks import cell_titles, write_notebook
 
 CellStatus = Literal["not-run", "running", "passed", "failed", "interrupted", "kernel-lost", "skipped"]
 Reporter = Callable[[int, int, str, str, float], None]
 """Told number (from 1) and count of code cells, title, status and duration [s] at start and end of each of them."""
+
+SAVING_PART = 0.05
+"""Part of the time of a run that may go into saving the notebook while it runs."""
+LONGEST_SAVE = 0.5
+"""A notebook that takes longer to save [s] is saved at the end only; the record of the run has the outputs meanwhile."""
 
 _PAPERMILL_STATUS: dict[CellStatus, str] = {
     "not-run": NotebookExecutionManager.PENDING,
@@ -31,18 +39,30 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
     Each cell's metadata has `camtest.status`: not-run, running, passed, failed, interrupted, kernel-lost or skipped;
     papermill's own status follows it.
 
+    Outputs go to the record of the run as they appear; the whole notebook is saved as often as that costs little, so that
+    the cost of a cell does not grow with the notebook.
+
     Args:
         nb: the notebook.
         output_path: where it is saved; None for nowhere.
         report: told about each code cell.
+        journal: the record of the run; None when there is none.
         options: papermill's own options (progress bar, autosave).
     """
 
     def __init__(
-        self, nb: NotebookNode, output_path: str | None, report: Reporter | None, **options: Any
+        self,
+        nb: NotebookNode,
+        output_path: str | None,
+        report: Reporter | None,
+        journal: RunJournal | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(nb, output_path=output_path, **options)
         self.output_path: str | None = output_path
+        self.journal = journal
+        self._next_save = 0.0
+        self._save_planned = False
         self.titles = cell_titles(nb)
         self._report = report
         codes = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
@@ -53,16 +73,35 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
         return self._numbers.get(cell_index, 0)
 
     def save(self, *, durable: bool = False, **_: Any) -> None:
-        """Saves the notebook atomically; to another place than a local file as papermill does.
+        """Saves the notebook atomically, unless it was saved just now; to another place than a local file as papermill does.
 
         Args:
-            durable: wait until it is on disk.
+            durable: save in any case, and wait until it is on disk.
         """
+        if not durable and time.monotonic() < self._next_save:
+            return
         if self.output_path is None or self.output_path == "-" or "://" in str(self.output_path):
             super().save()
             return
+        began = time.monotonic()
         write_notebook(self.nb, self.output_path, durable=durable)
+        ended = time.monotonic()
+        took = ended - began
+        self._next_save = ended + took / SAVING_PART if took < LONGEST_SAVE else float("inf")
         self.last_save_time = self.now()
+
+    def autosave_cell(self) -> None:
+        """Saves what a message of the kernel has changed, now or soon; called in the event loop that waits for messages."""
+        wait = self._next_save - time.monotonic()
+        if wait <= 0:
+            self.save()
+        elif not self._save_planned and wait < float("inf"):
+            self._save_planned = True
+            asyncio.get_running_loop().call_later(wait, self._save_as_planned)
+
+    def _save_as_planned(self) -> None:
+        self._save_planned = False
+        self.save()
 
     def notebook_start(self, **_: Any) -> None:
         """Clears results of an earlier run and saves."""
@@ -73,11 +112,12 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
     def cell_start(self, cell: NotebookNode, cell_index: int | None = None, **_: Any) -> None:
         """Marks the cell as running and saves."""
         self._mark(cell, "running")
-        super().cell_start(cell, cell_index)
         self._tell(cell, cell_index)
+        super().cell_start(cell, cell_index)
 
     def cell_end(self, cell: NotebookNode, cell_index: int, status: CellStatus) -> None:
         """Marks how the cell ended and saves."""
+        self._save_planned = False  # a loop that no longer runs cannot keep its plan
         self._mark(cell, status)
         if status not in ("passed", "skipped"):
             self.cell_exception(cell, cell_index)
@@ -117,8 +157,13 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
         cell.metadata.papermill["status"] = _PAPERMILL_STATUS[status]
 
     def _tell(self, cell: NotebookNode, cell_index: int | None) -> None:
-        if self._report is not None and cell_index in self._numbers:
-            duration = cell.metadata.papermill.get("duration") or 0.0
-            status = cell.metadata["camtest"]["status"]
-            number, count = self._numbers[cell_index], len(self._numbers)
-            self._report(number, count, self.titles[cell_index], status, duration)
+        if cell_index not in self._numbers:
+            return
+        duration = cell.metadata.papermill.get("duration") or 0.0
+        status = cell.metadata["camtest"]["status"]
+        number, count, title = self._numbers[cell_index], len(self._numbers), self.titles[cell_index]
+        if self.journal is not None:
+            about = {"cell": cell_index, "number": number, "count": count, "title": title}
+            self.journal.write("cell", **about, status=status, duration=duration)
+        if self._report is not None:
+            self._report(number, count, title, status, duration)

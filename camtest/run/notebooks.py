@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -39,7 +40,7 @@ def write_notebook(notebook: NotebookNode, path: str | Path, *, durable: bool = 
     """
     target = where_papermill_means(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, notebook_bytes(notebook), 0o644, durable=durable)
+    write_atomically(target, notebook_parts(notebook), 0o644, durable=durable)
 
 
 def where_papermill_means(path: str | Path) -> Path:
@@ -50,8 +51,34 @@ def where_papermill_means(path: str | Path) -> Path:
 
 def notebook_bytes(notebook: NotebookNode) -> bytes:
     """Returns the notebook as the bytes of its file."""
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
-    return text.encode()
+    return b"".join(notebook_parts(notebook))
+
+
+def notebook_parts(notebook: NotebookNode) -> Iterator[bytes]:
+    """Yields the bytes of the file of a notebook, cell by cell: one with large outputs is never in memory twice."""
+    without = nbformat.from_dict({**notebook, "cells": []})  # type: ignore[no-untyped-call]
+    head, tail = _text_of(without).split("[]", 1)
+    if not notebook.cells:
+        yield f"{head}[]{tail}".encode()
+        return
+    yield f"{head}[".encode()
+    separator = "\n"
+    for cell in notebook.cells:
+        alone = nbformat.from_dict({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})  # type: ignore[no-untyped-call]
+        alone.cells = [cell]
+        yield (separator + _text_of(alone)[len(_BEFORE_CELL) : -len(_AFTER_CELL)]).encode()
+        separator = ",\n"
+    yield f"\n ]{tail}".encode()
+
+
+_BEFORE_CELL = '{\n "cells": [\n'
+_AFTER_CELL = '\n ],\n "metadata": {},\n "nbformat": 4,\n "nbformat_minor": 5\n}'
+
+
+def _text_of(notebook: NotebookNode) -> str:
+    """Returns what nbformat writes, without its validation: outputs are as they came from a kernel."""
+    text: str = nbformat.v4.writes(notebook)  # type: ignore[no-untyped-call]
+    return text
 
 
 def function_name(path: str | Path) -> str:

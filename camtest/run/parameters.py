@@ -176,7 +176,7 @@ def _hint(node: ast.expr) -> Any:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return _PLAIN_TYPES.get(name, Any)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[_hint(left), _hint(right)]  # noqa: UP007 (made at run time)
+            return _union([_hint(left), _hint(right)])
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
             return _generic(name, list(inner.elts) if isinstance(inner, ast.Tuple) else [inner])
     return Any
@@ -187,15 +187,25 @@ def _generic(name: str, items: list[ast.expr]) -> Any:
         case "Literal":
             return Literal[tuple(ast.literal_eval(item) for item in items)]
         case "Optional":
-            return Union[_hint(items[0]), None]  # noqa: UP007 (made at run time)
+            return _union([_hint(items[0]), type(None)])
         case "Union":
-            return Union[tuple(_hint(item) for item in items)]  # noqa: UP007
+            return _union([_hint(item) for item in items])
         case "Annotated":
             extras = tuple(extra for item in items[1:] if (extra := _metadata(item)) is not None)
             return Annotated[(_hint(items[0]), *extras)] if extras else _hint(items[0])
         case "list" | "List":
             return list[_hint(items[0])]  # type: ignore[misc]
     return _PLAIN_TYPES.get(name, Any)
+
+
+def _union(members: list[Any]) -> Any:
+    """Returns the union of types; unit and range of `Annotated[float, Unit("K")] | None` are those of the whole."""
+    annotated = [member for member in members if typing.get_origin(member) is Annotated]
+    rest = [member for member in members if member is not type(None)]
+    if len(annotated) == 1 and rest == annotated:
+        bare, *extras = typing.get_args(annotated[0])
+        return Annotated[(Union[bare, None], *extras)]  # noqa: UP007 (made at run time)
+    return Union[tuple(members)]  # noqa: UP007
 
 
 def _metadata(node: ast.expr) -> Range | Unit | None:

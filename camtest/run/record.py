@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from camtest.core import services
 from camtest.core.handle import VERSIONS_FILE, ObservationHandle, software
 from camtest.core.values import plain
-from camtest.run.notebooks import notebook_bytes, where_papermill_means
+from camtest.run.notebooks import notebook_bytes, notebook_parts, where_papermill_means
+from egse.env import get_data_storage_location
+from egse.files import make_folder, write_atomically
 
 LOGGER = logging.getLogger(__name__)
 
 PARAMETERS_FILE = "parameters.json"
+LARGEST_MESSAGE = 64_000_000
+"""A file larger than this [bytes] is handed over on disk; the storage manager must be on this machine then."""
+STAGING_FOLDER = "spool/notebooks"
+"""Where such a file is written, below the data folder of the site."""
+ADOPTION_PATIENCE = 120.0
+"""How long the storage manager may take for a file on disk [s]."""
 
 
 BANNER = "camtest-banner"
@@ -68,20 +79,44 @@ def store_record(
     Returns:
         What could not be stored, one line each; empty when all is well.
     """
-    files = {
+    files: dict[str, bytes | NotebookNode] = {
         f"{name}_input.ipynb": source,
-        f"{name}.ipynb": notebook_bytes(with_banner(executed)),
+        f"{name}.ipynb": with_banner(executed),
         PARAMETERS_FILE: _json({"parameters": plain(parameters), "given": plain(given)}),
         VERSIONS_FILE: _json(software() | {"kernel": kernel_of(executed)}),
     }
     problems = []
     for file_name, data in files.items():
         try:
-            handle.add_file(file_name, data)
+            _store(handle, file_name, data)
         except Exception as exc:  # the observation is closed whatever happens to its files
             LOGGER.exception("%s could not be stored in observation %s", file_name, handle.obsid)
             problems.append(f"{file_name} could not be stored: {type(exc).__name__}: {exc}")
     return problems
+
+
+def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) -> None:
+    """Puts a file into the observation; a notebook that is too large for a message goes through a file."""
+    if isinstance(content, bytes):
+        handle.add_file(name, content)
+        return
+    parts = notebook_parts(content)
+    beginning, size = [], 0
+    for part in parts:
+        beginning.append(part)
+        size += len(part)
+        if size > LARGEST_MESSAGE:
+            break
+    else:
+        handle.add_file(name, b"".join(beginning))
+        return
+    staging = get_data_storage_location() / STAGING_FOLDER
+    make_folder(staging)
+    with tempfile.TemporaryDirectory(dir=staging) as folder:
+        path = Path(folder) / name
+        write_atomically(path, chain(beginning, parts), 0o640)
+        with services.storage_manager(timeout=ADOPTION_PATIENCE) as storage:
+            storage.adopt_file(obsid=handle.obsid, name=name, path=str(path))
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -43,9 +43,16 @@ def parametrised(
     return remove_error_markers(prepare_notebook_metadata(notebook, str(path), target)), kernel
 
 
-def output_path(notebook: Path, folder: Path) -> Path:
-    """Returns a path for the executed notebook: `NAME_YYYYMMDD_HHMMSS.ipynb` (UTC) in the folder."""
-    return folder / f"{notebook.stem}_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.ipynb"
+def output_path(notebook: Path, folder: Path, number: int | None = None) -> Path:
+    """Returns a path for the executed notebook: `NAME_YYYYMMDD_HHMMSS.ipynb` (UTC) in the folder.
+
+    Args:
+        notebook: the procedure.
+        folder: where.
+        number: of the run in its batch; it stands before the name.
+    """
+    first = "" if number is None else f"{number:03d}_"
+    return folder / f"{first}{notebook.stem}_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.ipynb"
 
 
 def run_notebook(
@@ -59,6 +66,8 @@ def run_notebook(
     cell_timeout: float | None = None,
     report: Reporter | None = None,
     on_start: Callable[[str], None] | None = None,
+    about: dict[str, Any] | None = None,
+    skip: Callable[[NotebookNode], bool] | None = None,
 ) -> RunResult:
     """Runs a notebook as one observation.
 
@@ -74,6 +83,8 @@ def run_notebook(
         cell_timeout: longest time for one cell [s]; None for no limit.
         report: told about the progress.
         on_start: told the obsid when the observation has been started.
+        about: more about the run for its record: `source`, `continues`, ...
+        skip: tells which cells are left out; see `camtest.run.steps`.
 
     Returns:
         How it ended, whatever that is; a run that never started raises.
@@ -100,6 +111,8 @@ def run_notebook(
                 report=report,
                 on_start=on_start,
                 on_end=results.append,
+                about=about,
+                skip=skip,
                 execution_timeout=cell_timeout,
             )
         except (RunError, DeadKernelError):

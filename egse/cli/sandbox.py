@@ -37,6 +37,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--aeu/--no-aeu", default=None, help="With the AEU: the camera is off until switched on."
         ),
+        click.option(
+            "--optics/--no-optics",
+            default=None,
+            help="The camera sees the light of the OGSE, dark while its lamp is off; default: stars, always.",
+        ),
         click.option("--only", type=click.Choice(["core"]), help="Start the core services only."),
         click.option("--new-ports", is_flag=True, help="Take other ports, someone else uses those it has."),
         click.option("--timeout", default=60.0, show_default=True, help="How long the start may take [s]."),

@@ -38,7 +38,7 @@ class Entry:
         title: what it does, for people.
         needs: programs that must be ready before it is started.
         settings: name of its block in the Settings; empty when it has none.
-        options: which options of a sandbox it takes: `speed`, `seed`, `scene`.
+        options: which options of a sandbox it takes: `speed`, `seed`, `scene`, `ogse`, `admin-port`.
         stage: the place among the core services: higher ones stop earlier.
         extra: a sandbox starts it only when asked for this; empty: always.
     """
@@ -87,8 +87,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("pm_cs", Kind.CORE, "process manager", "Process Manager Control Server", stage=3),
     Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
     Entry("wd_cs", Kind.CORE, "watchdog of observations", "Watchdog Control Server", stage=4),  # in camtest
-    Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene")),
-    Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=SIMULATED),
+    Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
+    Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),

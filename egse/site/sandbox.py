@@ -49,6 +49,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         first_port: start of its block of ports.
         ports: size of the block.
         aeu: the camera gets power and sync pulses from an AEU simulator.
+        optics: the camera sees the light of the OGSE simulator, dark while its lamp is off; otherwise stars, always.
     """
 
     site_id: str = DEFAULT_SITE
@@ -59,10 +60,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     first_port: int | None = None
     ports: int = UNIT
     aeu: bool = False
+    optics: bool = False
 
     def options(self) -> dict[str, str]:
         """Returns the options that the simulators are started with."""
-        values = {"speed": f"{self.speed:g}", "seed": self.seed, "scene": self.scene}
+        values: dict[str, object] = {"speed": f"{self.speed:g}", "seed": self.seed, "scene": self.scene}
+        if self.optics and self.first_port is not None:
+            side_channel = self.first_port + self.ports - 1  # blocks are larger than what the settings need
+            values |= {"admin-port": side_channel, "ogse": f"127.0.0.1:{side_channel}"}
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
@@ -80,6 +85,7 @@ class Sandbox:
         scene: FITS file that the simulated camera looks at.
         camera: name of the camera in Setup 1, `achel` by default.
         aeu: with AEU simulator and its control servers: the camera is off until it is switched on.
+        optics: the camera sees the light of the OGSE simulator.
         only_core: start the core services only.
         owned: its processes end with this process.
         programs: start these instead of those of the table.
@@ -98,6 +104,7 @@ class Sandbox:
         scene: Path | str | None = None,
         camera: str | None = None,
         aeu: bool | None = None,
+        optics: bool | None = None,
         only_core: bool = False,
         owned: bool = True,
         programs: Sequence[Program] | None = None,
@@ -114,6 +121,7 @@ class Sandbox:
                 "seed": seed,
                 "scene": _scene(scene),
                 "aeu": aeu,
+                "optics": optics,
             },
         )
         self.layout = SiteLayout(self.directory, self.profile.site_id)
@@ -355,4 +363,6 @@ def _merge(directory: Path, stored: Profile | None, wanted: dict[str, Any]) -> P
 
 def _describe(profile: Profile) -> str:
     options = profile.options() | ({"with": "the AEU"} if profile.aeu else {})
+    options = {name: value for name, value in options.items() if name not in ("admin-port", "ogse")}
+    options |= {"and": "the light of the OGSE"} if profile.optics else {}
     return ", ".join(f"{name} {value}" for name, value in options.items())

@@ -162,3 +162,27 @@ def test_broken_parameters_cell_is_reported() -> None:
 )
 def test_texts_of_the_command_line_become_the_declared_type(name: str, text: str, value: Any) -> None:
     assert convert_texts(notebook(), {name: text}) == {name: value}
+
+
+OPTIONAL = """\
+gain: Annotated[float, Range(1, 100), Unit("electron/adu")] | None = None  # may be left open
+mode: Literal["fast", "slow"] | None = None
+levels: list[Annotated[float, Range(0, 1)]] = [0.5]
+"""
+
+
+def test_ranges_and_units_also_hold_where_none_is_allowed() -> None:
+    known = notebook_parameters(notebook(OPTIONAL))
+    assert (known["gain"].definition.unit, str(known["gain"].definition.limits)) == (
+        "electron/adu",
+        "[1, 100]",
+    )
+    assert convert_texts(notebook(OPTIONAL), {"gain": "25", "mode": "None"}) == {"gain": 25.0, "mode": None}
+    values = {"gain": None, "mode": None, "levels": [0.1, 1.0]}
+    assert check_parameters(notebook(OPTIONAL), values) == values
+    with pytest.raises(ParameterError) as info:
+        check_parameters(notebook(OPTIONAL), {"gain": 500.0, "mode": "medium", "levels": [0.1, 2.0]})
+    assert len(info.value.errors) == 3
+    told = "\n".join(info.value.errors)
+    for text in ("[1, 100] electron/adu", "'fast', 'slow'", "[0, 1]"):
+        assert text in told, told

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 
@@ -350,3 +351,70 @@ def other_ports(environment: dict[str, str], folder: Path) -> Path:
     path = folder / "settings.yaml"
     path.write_text(re.sub(r"_PORT: \d+", "_PORT: 1", text))
     return path
+
+
+def test_detached_run_is_followed_by_others(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    wait = "import pathlib, time\nprint('begun', flush=True)\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.05)\nprint('ended')"
+    notebook = notebook_tools.write_notebook(tmp_path / "in.ipynb", PARAMETERS, wait)
+    code, output = camtest_left(environment, tmp_path, "run", str(notebook), "--detach")
+    assert code == 0, output
+    obsid = manager.list_observations(last=1)[0]["obsid"]
+    assert obsid in output
+    viewers = [start(camtest_command("attach", obsid), environment, tmp_path) for _ in range(2)]
+    (tmp_path / "go").touch()
+    for viewer in viewers:
+        code, shown = finish(viewer)
+        assert code == 0
+        assert "begun" in shown
+        assert "ended" in shown
+        assert shown.rstrip().endswith("done")
+    assert eventually(lambda: closed(manager), 20)["status"] == "done"
+    code, output = camtest_left(environment, tmp_path, "run", str(notebook), "--detach", "-p", "exposre", "1")
+    assert code == 1
+    assert "is not a parameter of this notebook" in output
+
+
+def camtest_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from camtest.cli import main; main()", *arguments]
+
+
+def camtest_left(environment: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs a command that leaves a process of its own behind."""
+    process = start(camtest_command(*arguments), environment, folder)
+    output, _ = process.communicate(timeout=180)
+    return process.returncode, output
+
+
+STEP_ONE = "from camtest.core.results import store_result\nstore_result('offset', 1000.0 + exposure)"
+STEP_TWO = """\
+import pathlib
+from camtest.core.results import stored_result
+assert pathlib.Path("repaired").exists(), "broken"
+print("offset", stored_result("offset"))
+"""
+
+
+def test_lost_run_goes_on_at_its_step_with_stored_results(
+    environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
+) -> None:
+    path = notebook_tools.write_notebook(
+        tmp_path / "in.ipynb", PARAMETERS, "import math", STEP_ONE, STEP_TWO, kernel="camtest"
+    )
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells[-2:]:
+        cell.metadata["tags"] = ["step"]
+    nbformat.write(notebook, path)
+    assert camtest(environment, tmp_path, "run", str(path), "-p", "exposure", "2.5")[0] == 1
+    first = eventually(lambda: closed(manager), 20)
+    (tmp_path / "repaired").touch()
+    code, output = camtest(environment, tmp_path, "run", "--continues", first["obsid"])
+    assert code == 0, output
+    second = manager.list_observations(last=1)[0]
+    assert second["obsid"] != first["obsid"]
+    assert second["details"]["continues"] == first["obsid"]
+    assert second["function"] == 'in(exposure="2.5")'
+    code, shown = camtest(environment, tmp_path, "log", second["obsid"])
+    assert "offset 1002.5" in shown
+    assert "skipped" in shown
