@@ -125,7 +125,7 @@ class Bench:
             process.communicate()
 
 
-def eventually(condition: Callable[[], Any], what: str, timeout: float = 90.0) -> None:
+def eventually(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen"
