@@ -111,11 +111,14 @@ def forward_abandoned() -> list[str]:
     """Forwards what processes that died left in their spools; returns the run ids that are settled.
 
     Events of an observation that was sealed in the meantime become a supplement of it. A spool is deleted once the
-    storage manager has acknowledged all of it.
+    storage manager has acknowledged all of it. That of an observation that is open still stays as it is: whoever makes
+    safe what its process has left (a watchdog, or who claims it) reads there what that is.
     """
     settled = []
     for run_id, path in abandoned_spools():
         try:
+            if _is_open(run_id):
+                continue
             _settle(run_id, path)
         except (ConnectionError, TimeoutError) as exc:
             LOGGER.warning("the events left in %s wait for the storage manager: %s", path, exc)
@@ -124,6 +127,12 @@ def forward_abandoned() -> list[str]:
         else:
             settled.append(run_id)
     return settled
+
+
+def _is_open(run_id: str) -> bool:
+    with services.configuration_manager() as manager:
+        observation = manager.find_observation(run_id=run_id)
+    return observation is not None and not observation.get("status")
 
 
 def _settle(run_id: str, path: Path) -> None:

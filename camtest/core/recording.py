@@ -332,6 +332,9 @@ class ObservationContext(ExecutionContext):
         self._pending.clear()
         self._look()
         self._tell("running", f"{decision} after {failure.block.name} by {by}")
+        ending = self.control.ending
+        if decision == "continue" and ending is not None and not (self.managed or self.joined):
+            self.end_by_operator(ending, only_if_idle=True)  # a stop that has waited for the decision
 
     def true_end(self, status: str, reason: str) -> tuple[str, str]:
         """Returns status and reason of an end: not `done` when nobody has decided about a failure."""

@@ -19,6 +19,7 @@ import pytest
 
 from egse.dpu import DPUMonitoring, DPUProxy
 from egse.fee import READOUT_PERIOD, n_fee_mode
+from egse.fee.geometry import ROWS
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
 from egse.system import unix_time
@@ -111,7 +112,8 @@ def _counters(dpu: DPUProxy) -> dict[str, int]:
 
 def _watch(sandbox: Sandbox, monitoring: DPUMonitoring, seconds: float, rows: int) -> Seen:
     """Follows the monitoring stream; raw files are looked at and removed, the disk would be full else."""
-    packets = 2 * -(-rows // 7)  # seven rows a packet, two sides
+    image, overscan = min(rows, ROWS), max(0, rows - ROWS)
+    packets = 2 * (-(-image // 7) - (-overscan // 7))  # two sides, seven rows a packet, each kind by itself
     families = {name: _family(sandbox.status()[name].pid) for name in WATCHED}
     seen = Seen(memory={name: [] for name in families})
     first = True

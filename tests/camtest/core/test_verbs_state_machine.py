@@ -140,6 +140,8 @@ class Verbs(RuleBasedStateMachine):
             self.failed = False
         if decision == "abort":
             self.over("aborted", ["dark", "state"])
+        elif decision == "continue" and self.ending == "stop":
+            self.over("done", [])
 
     @precondition(lambda self: self.is_open)
     @rule()

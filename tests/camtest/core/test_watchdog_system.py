@@ -122,7 +122,9 @@ class Bench:
     def close(self) -> None:
         for process in self.clients:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout: float = 180.0) -> None:
