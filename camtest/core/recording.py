@@ -282,7 +282,8 @@ class ObservationContext(ExecutionContext):
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         if self._safing == threading.get_ident():
             return
-        self.pass_by(Place.CHECKPOINT)
+        if self.failure is None or self.failure.retry:
+            self.pass_by(Place.CHECKPOINT)  # else the operator has to decide first, also after a `stop`
         super().attend(block, stack)
         if self.interlocks:
             self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
