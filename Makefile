@@ -42,7 +42,7 @@ bench: $(VENV)/.dev  ## Ratios against limits and peers
 	$(BIN)/python -m benchmarks
 
 campaign: $(VENV)/.dev  ## Long fault campaigns and soaks
-	$(BIN)/python -m pytest -m campaign -s --timeout 0 tests/campaigns
+	$(BIN)/python -m pytest -m campaign -s --timeout 0
 
 docs: $(VENV)/.ready  ## Print where the documentation is and check that its links lead somewhere
 	$(BIN)/python -m docs

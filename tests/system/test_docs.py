@@ -186,7 +186,7 @@ def test_a_command_in_the_text_exists_with_its_options(line: str) -> None:
     [
         ("camtest fly", "has no command 'fly'"),
         ("camtest run p.ipynb --speed 5", "no option --speed"),
-        ("camtest run", "1 argument"),
+        ("camtest params", "1 argument"),
         ("camtest run a.ipynb b.ipynb", "at most"),
         ("cgse sandbox start --dir D --velocity 5", "no option --velocity"),
         ("ogse_cs begin", "has no command 'begin'"),

@@ -171,7 +171,7 @@ def test_with_core_services_only(
     assert started.wait(30) == 0, started.communicate()
     status = shell.start("invoke", *tasks, "status-core-egse").communicate(timeout=30)[0]
     assert [line.split()[:2] for line in status.splitlines() if "_cs " in line] == [
-        [name, "running"] for name in ("log_cs", "sm_cs", "cm_cs", "pm_cs", "syn_cs")
+        [name, "running"] for name in ("log_cs", "sm_cs", "cm_cs", "pm_cs", "syn_cs", "wd_cs")
     ]
 
     # The process manager looks after the device servers all the time; without it nobody but a dry run could call them.

@@ -41,7 +41,7 @@ def test_a_notebook_in_the_kernel(lab: Any, shell: Any, write_notebook: Callable
     assert code == 0, output
     cells = nbformat.read(notebook, as_version=4).cells
     banner, camera = cells[0].outputs
-    expected = "site LAB | Setup 00001 (achel) | no observation | operations: commands go to the devices"
+    expected = "site LAB | Setup 00001 (achel) | no observation | simulator: commands go to simulated devices"
     assert banner["data"]["text/plain"] == expected
     assert "<b>Site</b> LAB" in banner["data"]["text/html"]
     assert camera["data"]["text/plain"] == "'achel'"

@@ -251,7 +251,9 @@ def test_the_executed_notebook_shows_the_images(main_run: Any) -> None:
     injected = next(cell for cell in code if "injected-parameters" in cell.metadata.get("tags", []))
     assert "row_end = 99" in injected.source
     copy = nbformat.read(main_run.executed, as_version=4)
-    assert [cell.source for cell in copy.cells] == [cell.source for cell in stored.cells]
+    banner, *cells = [cell.source for cell in stored.cells]
+    assert banner == f"> **SIMULATOR · {main_run.record.obsid} · done**"
+    assert [cell.source for cell in copy.cells] == cells
     parameters = json.loads(main_run.record.file("parameters.json").read_text())
     assert parameters["given"] == {"num_cycles": 2, "row_end": 99}
 

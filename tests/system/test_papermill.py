@@ -47,7 +47,7 @@ def outcome(lab: Any, executed: Path) -> dict[str, Any]:
         # Housekeeping and late raw files depend on the moment.
         "files": sorted(name for name in files if not name.endswith((".csv", "supplements.jsonl"))),
         "events": [event["event"] for event in record.lines("events.jsonl")],
-        "sources": [cell.source for cell in notebook.cells],
+        "sources": [cell.source for cell in notebook.cells[1:]],  # the first one is the banner
         "cells": cell_statuses(notebook),
         "executed": cell_statuses(nbformat.read(executed, as_version=4)),
         "block": {command["block"] for command in commands},

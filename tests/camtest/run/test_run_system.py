@@ -258,7 +258,7 @@ def test_runner_and_kernel_killed_together(
     assert record["status"] == "interrupted"
     # The next run brings the events that waited in the spool.
     spools = list(Path(environment["PLATO_LOG_FILE_LOCATION"], "spool").iterdir())
-    assert [record["run_id"] in path.name for path in spools] == [True]
+    assert {record["run_id"] in path.name for path in spools} == {True}
     code, output = finish(
         start(papermill(notebook_tools.write_notebook(tmp_path / "next.ipynb", "1")), environment, tmp_path)
     )
@@ -353,6 +353,7 @@ def other_ports(environment: dict[str, str], folder: Path) -> Path:
     return path
 
 
+@pytest.mark.campaign
 def test_detached_run_is_followed_by_others(
     environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
 ) -> None:
@@ -396,6 +397,7 @@ print("offset", stored_result("offset"))
 """
 
 
+@pytest.mark.campaign
 def test_lost_run_goes_on_at_its_step_with_stored_results(
     environment: dict[str, str], manager: ConfigurationManagerProxy, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ with open({record!r}, "w") as file:
 sys.exit(7)
 """
 CORE_PORTS = [*range(6000, 6004), *range(6100, 6104), *range(6105, 6110), *range(6200, 6204)]
+WATCHDOG_PORTS = [*range(6208, 6212)]
 SYNOPTICS_PORTS = [*range(6204, 6208)] if is_installed("syn_cs") else []
 
 
@@ -103,7 +104,7 @@ def test_print_shows_the_command_and_starts_nothing(bench: Bench) -> None:
 def test_without_names_the_core_services_and_all_devices_come_through(bench: Bench) -> None:
     ports = forwarded(shlex.split(bench.cgse("--print", "--host", "other", "--ssh-port", "22").stdout))
     assert (
-        sorted(port for port in ports if port < 7000) == CORE_PORTS + SYNOPTICS_PORTS
+        sorted(port for port in ports if port < 7000) == CORE_PORTS + SYNOPTICS_PORTS + WATCHDOG_PORTS
     )  # 19996 is a log viewer's
     assert {30100, 30103, 30130, 30140} <= set(ports)
     assert len(ports) == len(set(ports))

@@ -251,7 +251,7 @@ def test_all_three_end_cleanly_and_log_to_one_file(private_site: PrivateSite) ->
     log = (site.root / "log/general.log").read_text()
     assert "process=cm_cs" in log
     assert "process=sm_cs" in log
-    assert 'msg="Observation started with obsid=CSL1_00084_00001"' in log
+    assert 'msg="Observation started with obsid=CSL1_00084_00001' in log
     assert "level=ERROR" not in log
 
 
