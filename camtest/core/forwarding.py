@@ -10,6 +10,7 @@ from pathlib import Path
 from camtest.core import services
 from camtest.core.spool import EventSpool, SpoolReader, abandoned_spools, collect_abandoned
 from egse.env import EnvError
+from egse.parameter import CommandError
 from egse.settings import SettingsError
 from egse.storage import StorageError, StorageProxy
 
@@ -75,7 +76,14 @@ class Forwarder:
                     reader = reader or _positioned(storage, self.run_id, self.path)
                     while not self._stopping.is_set() and _forward_batch(storage, self.run_id, reader):
                         pass
-            except (ConnectionError, TimeoutError, StorageError, SettingsError, EnvError) as exc:
+            except (
+                ConnectionError,
+                TimeoutError,
+                StorageError,
+                CommandError,
+                SettingsError,
+                EnvError,
+            ) as exc:
                 # Not there, or (after a restart) not told of the observation yet; or the site's files are gone.
                 LOGGER.debug("events of %s wait in the spool: %s", self.run_id, exc)
                 reader = None

@@ -212,7 +212,7 @@ class CycleRecorder:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(timeout=60.0)
 
     # -- names ----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from egse.h5.project import CycleFacts, SpoolProjector, project_spool
 from egse.h5.spool import MAGIC, SpoolError, SpoolReader
 
 _LENGTH = struct.Struct("<I")
+_TRIES = 5
 
 
 class ProjectionError(Exception):
@@ -136,18 +137,16 @@ class ProjectionWorker:
             process.stdout.close()
 
     def _ask(self, request: _Request) -> CycleFacts | None:
-        try:
-            answer = self._exchange(request)
-        except (EOFError, BrokenPipeError):
-            self.close()  # it was killed: a new one makes the file from the start
+        for _ in range(_TRIES):
             try:
                 answer = self._exchange(request)
-            except (EOFError, BrokenPipeError) as exc:
-                self.close()
-                raise ProjectionError("the process that makes HDF5 files died, twice") from exc
-        if answer.error:
-            raise ProjectionError(answer.error)
-        return answer.facts
+            except (EOFError, BrokenPipeError):
+                self.close()  # it was killed: a new one makes the file from the start
+                continue
+            if answer.error:
+                raise ProjectionError(answer.error)
+            return answer.facts
+        raise ProjectionError(f"the process that makes HDF5 files died {_TRIES} times")
 
     def _exchange(self, request: _Request) -> _Answer:
         self.start()

@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from camtest.core import observation, services
+from camtest.core.control import DeskFollower
+from camtest.core.forwarding import Forwarder
+from camtest.core.lease import LeaseKeeper
 from camtest.state import GlobalState
 from egse.clock import system_clock
 from egse.confman import ObservationError
@@ -159,7 +162,23 @@ def core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCore]:
     fake = FakeCore(tmp_path)
     monkeypatch.setattr(services, "configuration_manager", lambda timeout=10.0: fake)
     monkeypatch.setattr(services, "storage_manager", lambda timeout=10.0: fake)
+    background: list[Any] = []
+    for kind in (Forwarder, LeaseKeeper, DeskFollower):
+        start = kind.start
+
+        def noted(this: Any, start: Any = start) -> None:
+            background.append(this)
+            start(this)
+
+        monkeypatch.setattr(kind, "start", noted)
     yield fake
     fake.away = False
     observation.finish_observation("interrupted", "the test ended")
     observation._current = None
+    for one in (
+        background
+    ):  # of observations that a test has lost; they would go on asking, and ask real servers next
+        one._stopping.set()
+    for one in background:
+        if not isinstance(one, DeskFollower):  # that one ends with the next answer
+            one._thread.join(10)

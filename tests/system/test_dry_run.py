@@ -163,7 +163,7 @@ def test_with_core_services_only(
     listen: Callable[[list[int]], Ears],
 ) -> None:
     """The core services of a site, started and stopped by the tasks of the manual, tell the Setup; devices are down."""
-    core = {"Logging", "Configuration", "Storage", "Process", "Synoptics"}
+    core = {"Logging", "Configuration", "Storage", "Process", "Synoptics", "Watchdog"}
     ports = ports_of(site.settings)
     shell = make_shell(merged_environment(site.environment), tmp_path)
     tasks = ("--search-root", PROCEDURE.parents[1])

@@ -52,8 +52,12 @@ def test_events_survive_kill_9(core: FakeCore) -> None:
     killed_writer(path, 1200)
     assert [event["number"] for event in read_events(path)] == list(range(1200))
     assert abandoned_spools() == [("run1", path)]
+    assert forward_abandoned() == []  # the observation is open: whoever makes it safe reads them there
+    assert path.exists()
+    core.end_observation("run1", "orphaned")
     assert forward_abandoned() == ["run1"]
-    assert [event["number"] for event in core.events] == list(range(1200))
+    (lines,) = core.supplements.values()
+    assert [json.loads(line)["number"] for line in lines.splitlines()] == list(range(1200))
     assert not path.exists()
 
 
