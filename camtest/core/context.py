@@ -12,6 +12,7 @@ What ends an observation on purpose:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,7 @@ class Failure:
         return f"{type(self.error).__name__}: {self.error}".splitlines()[0]
 
 
-class ExecutionContext:
+class ExecutionContext(ABC):
     """Where building blocks register: the running observation, or a dry run.
 
     Attributes:
@@ -108,26 +109,26 @@ class ExecutionContext:
     sequence: CommandSequence
 
     @property
+    @abstractmethod
     def elapsed(self) -> float:
         """Time since the start of the sequence [s]."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def obsid(self) -> str:
         """Full obsid, SITE_SETUP_TEST."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
         """Registers the start of a building block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, call: Call, result: Any) -> None:
         """Registers its good end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, call: Call, error: BaseException) -> None:
         """Registers that it raised."""
-        raise NotImplementedError
 
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         """Looks at what stands in the way of a building block; called before it starts when `attention` is set.

@@ -156,7 +156,7 @@ def begin_observation(function: str, description: str = "") -> str:
             description,
             supervised=False,
             lease=INTERACTIVE_LEASE,
-            details={"session": "interactive", "mode": "operations"},
+            details={"session": "interactive"},
         )
         _current = ObservationContext(handle.record, handle.spool, handle, finish_observation)
         _ended = ""

@@ -11,6 +11,7 @@ does. It inherits what its parent locked (`keep`), so that a successor of the pa
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -27,6 +28,8 @@ import msgspec
 from egse.h5.names import FORMAT_VERSION
 from egse.h5.project import CycleFacts, SpoolProjector, project_spool
 from egse.h5.spool import MAGIC, SpoolError, SpoolReader
+
+LOGGER = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("<I")
 _TRIES = 5
@@ -214,6 +217,7 @@ class _Worker:
         try:
             return _Answer(self._do(request))
         except Exception as exc:  # whatever goes wrong with one file is told, and the next one is made
+            LOGGER.exception("the spool %s: %s was in vain", request.spool, request.what)
             self._abandon(request.spool)
             return _Answer(error=f"{type(exc).__name__}: {exc}")
 
