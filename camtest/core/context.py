@@ -149,13 +149,13 @@ class ExecutionContext(ABC):
             return
         raise BlockRefusedError(block.name, failure)
 
-    def broke(self, call: Call, arguments: dict[str, Any], error: BaseException) -> None:
+    def broke(self, call: Call, arguments: dict[str, Any], error: BaseException) -> None:  # noqa: B027 (a dry run does nothing here)
         """Called when an outermost building block has raised; in an observation later ones are refused from then on."""
 
-    def leave(self) -> None:
+    def leave(self) -> None:  # noqa: B027 (the same)
         """Called when an outermost building block has ended, however."""
 
-    def settle(self, call: Call) -> None:
+    def settle(self, call: Call) -> None:  # noqa: B027 (the same)
         """Called when an outermost building block has ended well while `attention` is set."""
 
 
