@@ -99,7 +99,10 @@ def test_sides_that_were_not_read_say_so(images: list[SideImage]) -> None:
 
 def test_a_readout_smaller_than_the_reduction_is_drawn() -> None:
     small = SideImage(1, "F", 0, 0, 3, side_image(1, "F").pixels[:3])
-    analysis.plot_focal_plane([small]).canvas.draw()
+    figure = analysis.plot_focal_plane([small])
+    figure.canvas.draw()
+    drawn = [image.get_array() for axes in figure.axes for image in axes.get_images()]
+    assert any(array is not None and array.size for array in drawn)
 
 
 # Files ---------------------------------------------------------------------------------------------------------------

@@ -64,8 +64,11 @@ def test_any_bytes_give_a_message_or_a_wire_error(data: bytes) -> None:
 def test_a_mutated_array_never_escapes(position: int, byte: int) -> None:
     data = bytearray(encode(np.arange(6, dtype="<i4").reshape(2, 3)))
     data[position % len(data)] = byte
-    with contextlib.suppress(WireError):
-        decode_value(bytes(data))
+    try:
+        value = decode_value(bytes(data))
+    except WireError:
+        return
+    assert not isinstance(value, np.ndarray) or not value.dtype.hasobject
 
 
 @pytest.mark.parametrize("dtype", ["(1,2)", "i4,i4", "O", "V8", "f8; import os", "", "{", "<i99999999999"])

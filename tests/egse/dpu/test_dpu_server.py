@@ -144,6 +144,7 @@ def test_killed_processor_is_started_again_and_goes_on_counting(camera: Camera) 
     os.kill(before["processor_pid"], signal.SIGKILL)
     camera.wait(lambda: answers(dpu, before["processor_restarts"]))
     camera.wait(lambda: dpu.get_status_summary()["known"] and dpu.n_fee_is_dump_mode())
+    assert dpu.get_num_cycles() == 0, "it has counted to the end, and commanded DUMP then"
 
 
 def test_killed_configuration_manager_costs_no_obsid(
