@@ -104,7 +104,28 @@ class CRIOController(_AEUController, CRIOInterface):
         self._command(CRIO, f"SYST:TIME:PROT {text}".encode())
 
 
-class PSUController(_AEUController, PSUInterface):
+class _NumberedController(_AEUController):
+    """A unit of which there are several; `kind` and number are its name in the settings.
+
+    Args:
+        device_id: its number, from 1.
+        hostname, port: where it is; from the settings when None.
+        transport: how to reach it instead; for a model in the same process.
+    """
+
+    def __init__(
+        self,
+        device_id: int,
+        hostname: str | None = None,
+        port: int | None = None,
+        *,
+        transport: DeviceTransport | None = None,
+    ) -> None:
+        self.device_id = device_id
+        self.transport = transport or AEUEthernetInterface(unit_name(self.kind, device_id), hostname, port)
+
+
+class PSUController(_NumberedController, PSUInterface):
     """Talks to a power supply.
 
     Args:
@@ -116,19 +137,8 @@ class PSUController(_AEUController, PSUInterface):
     kind = "PSU"
     identity = ("KIKUSUI", "PMX")
 
-    def __init__(
-        self,
-        device_id: int,
-        hostname: str | None = None,
-        port: int | None = None,
-        *,
-        transport: DeviceTransport | None = None,
-    ) -> None:
-        self.device_id = device_id
-        self.transport = transport or AEUEthernetInterface(unit_name("PSU", device_id), hostname, port)
 
-
-class AWGController(_AEUController, AWGInterface):
+class AWGController(_NumberedController, AWGInterface):
     """Talks to a waveform generator.
 
     Args:
@@ -139,17 +149,6 @@ class AWGController(_AEUController, AWGInterface):
 
     kind = "AWG"
     identity = ("THURLBY THANDAR", "TGF4")
-
-    def __init__(
-        self,
-        device_id: int,
-        hostname: str | None = None,
-        port: int | None = None,
-        *,
-        transport: DeviceTransport | None = None,
-    ) -> None:
-        self.device_id = device_id
-        self.transport = transport or AEUEthernetInterface(unit_name("AWG", device_id), hostname, port)
 
     def load_arb1_data(self, samples: list[int]) -> None:
         """Fills memory ARB1."""
