@@ -180,10 +180,9 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                     autosave_cell_every=autosave_cell_every,
                 )
                 manager.notebook_start()
-                chosen = _client_options(kernel_name, log_output, options)
-                if skip is not None:
-                    chosen["skip"] = skip
-                client = RunClient(manager, interrupts, **chosen)
+                client = RunClient(
+                    manager, interrupts, **_client_options(kernel_name, log_output, skip, options)
+                )
                 outcome = as_operator_wanted(run.handle, client.run(run.environment()))
             except BaseException as exc:
                 outcome = Outcome(
@@ -206,8 +205,10 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             raise RunError(f"observation {result.obsid}: {'; '.join(result.problems)}", result)
 
 
-def _client_options(kernel_name: str, log_output: bool, options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the options of the nbclient client from those of papermill's engine."""
+def _client_options(
+    kernel_name: str, log_output: bool, skip: Callable[[NotebookNode], bool] | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns the options of our client from those of papermill's engine."""
     limit = options.get("execution_timeout") or options.get("timeout")
     return {
         "timeout": limit,
@@ -217,6 +218,7 @@ def _client_options(kernel_name: str, log_output: bool, options: dict[str, Any])
         "log_output": log_output,
         "stdout_file": options.get("stdout_file"),
         "stderr_file": options.get("stderr_file"),
+        **({} if skip is None else {"skip": skip}),
     }
 
 
