@@ -21,7 +21,8 @@ def lazy_names(
 
     Args:
         package: its name.
-        modules: which of its modules a name comes from.
+        modules: which module a name comes from: one of the package's own (`interface`), or any by its full name
+            (`egse.setup`).
         names: all its public names, those included that are there from the beginning.
     """
 
@@ -30,6 +31,6 @@ def lazy_names(
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         # Not kept here: after a reload of the module (`egse.reload`) its new content counts.
-        return getattr(import_module(f"{package}.{module}"), name)
+        return getattr(import_module(module if "." in module else f"{package}.{module}"), name)
 
     return get, lambda: sorted(names)

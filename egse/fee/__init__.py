@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from egse.fee.geometry import (
@@ -38,6 +37,7 @@ from egse.fee.timing import (
     SHORT_PULSE,
     readout_time,
 )
+from egse.lazy import lazy_names
 
 if TYPE_CHECKING:
     from egse.fee.hk import ERROR_FLAGS, HKMap, HKMapError, decode_hk, error_flag_names, load_hk_map
@@ -106,10 +106,9 @@ _MODULES = {
 }
 
 
+_load, __dir__ = lazy_names(__name__, _MODULES, __all__)
+
+
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     attribute = _NUMBERING_NAMES.get(name)
-    if attribute is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(ccd_numbering(), attribute)
+    return _load(name) if attribute is None else getattr(ccd_numbering(), attribute)
