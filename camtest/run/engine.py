@@ -31,6 +31,7 @@ from camtest.core.variables import (
     CONTINUES_VARIABLE,
     DRY_RUN_VARIABLE,
     OBSERVATION_VARIABLE,
+    PROMPTS_VARIABLE,
     RUN_ID_VARIABLE,
     SPOOL_VARIABLE,
 )
@@ -243,6 +244,10 @@ def _settle_leftovers() -> None:
         LOGGER.warning("records of earlier runs could not be looked after: %s", exc)
 
 
+UNATTENDED = ("batch", "queue")
+"""Sources of runs that nobody attends."""
+
+
 class _Run:
     """One run: its observation and what goes into the record."""
 
@@ -262,6 +267,7 @@ class _Run:
         self.parameters = parameters
         self.given = given
         self.continues = str(record.get("continues", ""))
+        self.unattended = record.get("source") in UNATTENDED
         self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
         self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
@@ -287,7 +293,7 @@ class _Run:
         function = call_text(function_name(label), parameters)
         details = {
             "session": "notebook",
-            "mode": "operations",
+            "mode": current_mode(),
             "notebook": str(where_papermill_means(input_path).resolve()) if input_path else "",
             "parameters": plain(parameters),
             "operator": command_origin(),
@@ -317,13 +323,21 @@ class _Run:
         return cls(handle, notebook, input_path, parameters, given, record)
 
     def environment(self) -> dict[str, str]:
-        """Returns the environment of the kernel, by which it joins the observation."""
-        return os.environ | {
-            RUN_ID_VARIABLE: self.handle.run_id,
-            OBSERVATION_VARIABLE: json.dumps(plain(self.handle.record)),
-            SPOOL_VARIABLE: str(self.handle.spool.path),
-            CONTINUES_VARIABLE: self.continues,
-        }
+        """Returns the environment of the kernel, by which it joins the observation.
+
+        Questions of a run that nobody attends are answered by their defaults, unless the environment says otherwise.
+        """
+        policy = {PROMPTS_VARIABLE: "default"} if self.unattended else {}
+        return (
+            policy
+            | os.environ
+            | {
+                RUN_ID_VARIABLE: self.handle.run_id,
+                OBSERVATION_VARIABLE: json.dumps(plain(self.handle.record)),
+                SPOOL_VARIABLE: str(self.handle.spool.path),
+                CONTINUES_VARIABLE: self.continues,
+            }
+        )
 
     def observed(self, report: Reporter | None) -> Reporter:
         """Returns a reporter that also writes the events of the cells."""

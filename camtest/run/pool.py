@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import nbformat
 
+from camtest.core.variables import SETUP_FILE_VARIABLE
 from camtest.run.client import RunClient
 from camtest.run.dryrun import dry_run_environment
 from camtest.run.interrupts import Interrupts
@@ -68,7 +69,7 @@ class WarmKernel:
     def refresh(self, client: RunClient, folder: Path, setup_file: str | Path | None) -> None:
         """Makes the kernel as good as new."""
         chosen = (
-            os.environ.get("CAMTEST_SETUP_FILE") if setup_file is None else str(Path(setup_file).resolve())
+            os.environ.get(SETUP_FILE_VARIABLE) if setup_file is None else str(Path(setup_file).resolve())
         )
         client.ask(_REFRESH.format(folder=str(folder), setup_file=chosen))
 

@@ -39,7 +39,8 @@ _spec.loader.exec_module(notebook_tools)
 PARAMETERS = "# parameters\nfrom typing import Literal\nn: int = 1  # how many\nside: Literal['E', 'F'] = 'E'"
 FLAKY = (
     f"{PARAMETERS}\nt: float = 0.0",
-    "import pathlib\np = pathlib.Path('tried')\nif not p.exists():\n    p.touch()\n    1 / 0",
+    "import os, pathlib\nassert os.environ['CAMTEST_PROMPTS'] == 'default'  # nobody is there to be asked\n"
+    "p = pathlib.Path('tried')\nif not p.exists():\n    p.touch()\n    1 / 0",
 )
 LEAKY = (
     "# parameters\nobsid: str = 'none'",
