@@ -11,7 +11,16 @@ import zmq
 from egse.localsocket import nearest
 from egse.response import register_error
 from egse.security.curve import await_connection, monitor_events, secure_client
-from egse.wire import MAX_MESSAGE_SIZE, Reply, Request, WireError, decode_reply, encode
+from egse.wire import (
+    DECODING_ERRORS,
+    MAX_MESSAGE_SIZE,
+    Reply,
+    Request,
+    WireError,
+    decode_reply,
+    decode_reply_bare,
+    encode_bare,
+)
 
 CONNECT_TIMEOUT = 2.0
 """How long a call waits for the server to accept the connection [s]; a server on the way up gets this long."""
@@ -104,7 +113,7 @@ class Channel:
             ConnectionError: nothing was sent, the server is not there.
             OutcomeUnknownError: the request was sent and no reply came within `timeout` [s], or the server went away.
         """
-        data = encode(request)
+        data = encode_bare(request)
         deadline = time.monotonic() + timeout
         with self._lock:
             sock = self._socket or self._open()
@@ -115,12 +124,12 @@ class Channel:
                     self._send_when_connected(sock, data, timeout)
                 if timeout >= PATIENCE:
                     try:
-                        reply = decode_reply(sock.recv())
+                        reply = decode_reply_bare(sock.recv())
                         if reply.id == request.id:
                             return reply
                     except zmq.Again:
                         pass
-                    except WireError as exc:
+                    except DECODING_ERRORS as exc:
                         raise self._unknown(request, f"something came that is no reply ({exc})") from exc
                 return self._await_reply(sock, request, deadline, timeout)
             except KeyboardInterrupt:

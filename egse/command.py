@@ -22,7 +22,7 @@ from egse.advice import did_you_mean
 from egse.command_check import check_definition, check_parameters
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
 from egse.typedargs import ArgumentCodec, argument_codec
-from egse.wire import DECODING_ERRORS, WireError, decode_value, encode
+from egse.wire import DECODING_ERRORS, WireError, decode_value, encode, encode_bare
 
 __all__ = [
     "ClientServerCommand",
@@ -81,8 +81,9 @@ class CommandDefinition:
     description: str = ""
     device_method: str = ""
 
-    @property
+    @cached_property
     def name(self) -> str:
+        """The name of the command."""
         return self.function.__name__
 
     @property
@@ -181,10 +182,10 @@ class CommandDefinition:
         codec = self._codec
         if codec is not None and _SIMPLE.issuperset(map(type, (*args, *kwargs.values()))):
             try:
-                packed = msgspec.Raw(encode(codec.make(*args, **kwargs)))
+                packed = encode_bare(codec.make(*args, **kwargs))
                 codec.decode(packed)
-                return packed
-            except (msgspec.MsgspecError, TypeError, WireError):
+                return msgspec.Raw(packed)
+            except DECODING_ERRORS:
                 pass  # to be completed or normalised, or wrong: the slower way tells
         return msgspec.Raw(encode(self.bind(args, kwargs)))
 

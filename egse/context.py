@@ -56,6 +56,8 @@ def get_command_context() -> CommandContext:
     """Returns the context that commands are sent with now, unless the guard of commands raises."""
     if _guard is not None:
         _guard()
+    if _setup_source is None and _context.get() is None:
+        return _process_context  # as `peek_command_context` says, only sooner
     return peek_command_context()
 
 

@@ -29,6 +29,10 @@ class ExpiredCommandError(TimeoutError):
     """A command came too late: its client had given up already, so it was not executed."""
 
 
+_Plan = tuple[CommandDefinition, Callable[..., Any], Callable[[Any], dict[str, Any]], bool]
+"""Definition, method, what makes arguments of a request, and whether the result stands in the journal."""
+
+
 class Dispatcher:
     """Finds the commands of an interface on the object that executes them."""
 
@@ -38,13 +42,21 @@ class Dispatcher:
         }
         self.urgent = frozenset(name for name in self.table if is_urgent(interface, name))
         self.deferred = frozenset(name for name in self.table if is_deferred(interface, name))
+        self._plans: dict[str, _Plan] = {}
 
-    def find(self, name: str) -> tuple[CommandDefinition, Callable[..., Any]]:
-        """Returns definition and method of a command; raises CommandError when there is none."""
+    def find(self, name: str) -> _Plan:
+        """Returns what is needed to execute a command, made once; raises CommandError when there is none."""
+        plan = self._plans.get(name)
+        return self._plan(name) if plan is None else plan
+
+    def _plan(self, name: str) -> _Plan:
         entry = self.table.get(name)
         if entry is None:
             raise CommandError(f"there is no command `{name}` here")
-        return entry
+        definition, method = entry
+        plan = definition, method, definition.unpack, role_of(definition) is Role.OBSERVE
+        self._plans[name] = plan
+        return plan
 
 
 class CommandExecutor:
@@ -138,7 +150,7 @@ class CommandExecutor:
             logger.error("%s failed for %s: %s", request.name, origin, exc, exc_info=exc)
 
     def _execute(self, request: Request, caller: Caller) -> Any:
-        definition, method = self.commands.find(request.name)
+        definition, method, unpack, is_told = self.commands.find(request.name)
         if self._admit is not None:
             self._admit(definition, request, caller)
         now = time.time()
@@ -147,7 +159,7 @@ class CommandExecutor:
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
         if definition.needs_setup and self._check_setup is not None:
             self._check_setup(definition, request.context.setup)
-        arguments = definition.unpack(request.args)
+        arguments = unpack(request.args)
         self.counters["commands"] += 1
         self.outcomes.begin(request.id)
         journal = self._journal
@@ -160,21 +172,21 @@ class CommandExecutor:
         try:
             if context.obsid or context.block:
                 with command_context(obsid=context.obsid, block=context.block, setup=context.setup):
-                    value = plain_result(method(**arguments))
+                    value = method(**arguments)
             else:
-                value = plain_result(method(**arguments))
+                value = method(**arguments)
+            if isinstance(value, Response):
+                value = plain_result(value)
         except Exception as exc:
             journal.end(request.id, "failed", f"{type(exc).__name__}: {exc}")
             raise
         if not isinstance(value, Future):
-            journal.end(request.id, "done", "", value if role_of(definition) is Role.OBSERVE else None)
+            journal.end(request.id, "done", "", value if is_told else None)
         return value
 
 
 def plain_result(value: Any) -> Any:
     """Takes the result out of a `Success`, raises the cause of a `Failure` (older Controllers return them)."""
-    if not isinstance(value, Response):
-        return value
     if not isinstance(value, Response):
         return value
     if isinstance(value, Failure):

@@ -24,7 +24,7 @@ from egse.context import CommandContext
 from egse.mode import current_mode
 
 
-class JournalSource(msgspec.Struct, frozen=True):
+class JournalSource(msgspec.Struct, frozen=True, gc=False):
     """Who keeps a journal.
 
     Attributes:
@@ -38,7 +38,7 @@ class JournalSource(msgspec.Struct, frozen=True):
     mode: str = ""
 
 
-class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True):
+class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True, gc=False):
     """A command is about to be sent to the device.
 
     Attributes:
@@ -81,7 +81,7 @@ class BeginRecord(msgspec.Struct, tag_field="event", tag="begin", frozen=True):
         return self.context.origin
 
 
-class EndRecord(msgspec.Struct, tag_field="event", tag="end", frozen=True, omit_defaults=True):
+class EndRecord(msgspec.Struct, tag_field="event", tag="end", frozen=True, omit_defaults=True, gc=False):
     """A command has ended.
 
     Attributes:

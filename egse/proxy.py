@@ -88,13 +88,15 @@ os.register_at_fork(after_in_child=_renew_numbers)
 
 def _new_request(name: str, arguments: msgspec.Raw, timeout: float) -> Request:
     numbers = _numbers
+    session, epoch = current_token()
     return Request(
         f"{numbers.session}-{next(numbers.counter)}",
         name,
         arguments,
         time.time() + timeout,
         get_command_context(),
-        *current_token(),
+        session,
+        epoch,
     )
 
 

@@ -122,6 +122,11 @@ _requests = make_decoder(Request)
 _replies = make_decoder(Reply)
 _values: msgspec.msgpack.Decoder[Any] = make_decoder(object)
 
+encode_bare = _encoder.encode
+"""The encoder itself, for what is known to be able to travel; its errors are those of `encode` before they are told well."""
+decode_reply_bare = _replies.decode
+"""The decoder of replies itself, which raises `DECODING_ERRORS`."""
+
 DECODING_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
 
 
