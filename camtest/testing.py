@@ -354,6 +354,8 @@ def check_defaults(folder: Path) -> list[str]:
 
     import yaml
 
+    from camtest.core.syntax import parse_statements
+
     path = folder / "defaults.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     problems = []
@@ -362,7 +364,7 @@ def check_defaults(folder: Path) -> list[str]:
         if not source.is_file():
             problems.append(f"{path}: there is no module {module} beside it")
             continue
-        tree = ast.parse(source.read_text(encoding="utf-8"))
+        tree = parse_statements(source.read_text(encoding="utf-8"))
         functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         problems += [
             f"{path}: {module} has no function {name}" for name in dict(blocks or {}) if name not in functions

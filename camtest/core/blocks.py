@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 from camtest.core.conditions import OPTIONS_ATTRIBUTE, BlockOptions
 from camtest.core.defaults import read_defaults
 from camtest.core.errors import BuildingBlockError
+from camtest.core.syntax import parse_statements
 from egse.advice import did_you_mean
 from egse.command import CommandError, ParameterDefinition
 
@@ -228,7 +229,7 @@ class BlockDefinition:
             LOGGER.warning("%s was edited after `%s` was imported; reload it", self._file, self.name)
             return ""
         try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(self.function)))
+            tree = parse_statements(textwrap.dedent(inspect.getsource(self.function)))
         except (OSError, TypeError, SyntaxError):
             return ""
         text = f"{self.qualified_name}\n{_normalised(tree.body[0])}"

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal, Union
 import click
 import yaml
 
+from camtest.core.syntax import parse_expression, parse_statements
 from camtest.run.notebooks import has_tag
 from egse.advice import did_you_mean
 from egse.command import CommandError, ParameterDefinition, Range, Unit
@@ -103,7 +104,7 @@ def notebook_parameters(notebook: NotebookNode) -> dict[str, NotebookParameter]:
     if cell is None:
         return {}
     try:
-        tree = ast.parse(cell.source)
+        tree = parse_statements(cell.source)
     except SyntaxError as exc:
         raise ValueError(f"the cell tagged `parameters` is not valid Python: {exc}") from exc
     comments = _comments(cell.source)
@@ -132,7 +133,7 @@ def _type_comment(comment: str) -> tuple[ast.expr | None, str]:
         return None, comment
     declared, _, rest = comment.removeprefix("type:").strip().partition(" ")
     try:
-        return ast.parse(declared, mode="eval").body, rest.strip()
+        return parse_expression(declared), rest.strip()
     except SyntaxError:
         return None, comment
 
@@ -172,7 +173,7 @@ def _hint(node: ast.expr) -> Any:
         case ast.Constant(value=None):
             return type(None)
         case ast.Constant(value=str(text)):
-            return _hint(ast.parse(text, mode="eval").body)
+            return _hint(parse_expression(text))
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return _PLAIN_TYPES.get(name, Any)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
@@ -268,7 +269,7 @@ def check_parameters(
 
 def _default(parameter: NotebookParameter) -> Any:
     """Returns the default: its value when it is a literal, else the expression as text."""
-    value = _literal(ast.parse(parameter.default, mode="eval").body)
+    value = _literal(parse_expression(parameter.default))
     return parameter.default if value is _NO_DEFAULT else value
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import click
 from nbformat import NotebookNode
 
+from camtest.core.syntax import parse_statements
 from camtest.run.dryrun import DryRunFailedError, dry_run_notebook
 from camtest.run.journal import RunRecord
 from camtest.run.notebooks import cell_titles, has_tag, read_notebook
@@ -147,7 +148,7 @@ def _names(cell: NotebookNode) -> tuple[set[str], set[str]]:
         "" if line.lstrip().startswith(("%", "!")) else line for line in cell.source.splitlines()
     )
     try:
-        tree = ast.parse(source)
+        tree = parse_statements(source)
     except SyntaxError:
         return set(), set()
     defined: set[str] = set()

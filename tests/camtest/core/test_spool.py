@@ -77,6 +77,15 @@ def test_events_of_an_unknown_run_stay_where_they_are(core: FakeCore) -> None:
     assert len(read_events(path)) == 3
 
 
+def test_no_folder_for_spools_is_no_reason_to_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CAMTEST_SPOOL_LOCATION", str(tmp_path / "file" / "spool"))
+    assert forward_abandoned() == []
+    assert "CAMTEST_SPOOL_LOCATION" in caplog.text
+
+
 def test_only_what_is_missing_is_forwarded(core: FakeCore) -> None:
     core.start_observation(run_id="run1")
     spool = EventSpool(spool_path("run1"), owner=True)
