@@ -15,6 +15,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,24 @@ from egse.site.layout import SiteLayout
 from egse.site.ports import busy_ports, release_block
 from egse.site.sandbox import Sandbox
 
+from .distribution import check_shared, make_scheduler
+
 SPEED = 20.0
 
 
 def pytest_configure() -> None:
     """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`)."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the files out to the workers as `distribution` says."""
+    return make_scheduler(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    check_shared(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
