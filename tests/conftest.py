@@ -13,12 +13,14 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import camtest.run as _run  # noqa: F401  (before anything that brings nbformat: it knows how that starts quickly)
 from egse.context import follow_setup, set_command_context
 from egse.env import VARIABLES
 from egse.site.layout import SiteLayout
@@ -31,8 +33,13 @@ SPEED = 20.0
 
 
 def pytest_configure() -> None:
-    """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`)."""
+    """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`).
+
+    And lets the thousand programs that the tests start find their modules compiled: containers like to forbid it.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)
