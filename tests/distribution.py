@@ -42,12 +42,19 @@ SHARED = (
 SLOW = (
     "tests/camtest/run/test_run_system.py",
     "tests/camtest/core/test_watchdog_system.py",
-    "tests/camtest/run/test_batch.py",
     "tests/egse/procman/test_process_manager.py",
-    "tests/egse/cli/test_new_device.py",
+    "tests/egse/confman/test_setups_as_processes.py",
     "tests/camtest/run/test_engine.py",
-    "tests/system/test_camera_power.py",
+    "tests/camtest/run/test_batch.py",
+    "tests/egse/dpu/test_dpu_processor.py",
     "tests/egse/dummy/test_dummy_listens.py",
+    "tests/camtest/run/test_steps.py",
+    "tests/system/test_camera_power.py",
+    "tests/egse/cli/test_new_device.py",
+    "tests/campaigns/test_camera_endurance.py",
+    "tests/campaigns/test_storage_faults.py",
+    "tests/egse/site/test_backup.py",
+    "tests/camtest/run/test_queue.py",
 )
 """Other files that take long, the longest first."""
 
