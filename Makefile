@@ -28,7 +28,7 @@ lab: $(VENV)/.ready  ## Open JupyterLab on a private sandbox (core services, sim
 	$(BIN)/cgse sandbox run --dir .sandbox -- $(BIN)/jupyter lab
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest -m "not campaign" -n 2 --dist loadfile --durations=40
+	$(BIN)/python -m pytest -m "not campaign" -n 3 --dist loadfile --durations=40
 
 lint: $(VENV)/.dev  ## Style, types, layers, YAML and white space
 	$(BIN)/ruff check .

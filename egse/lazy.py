@@ -1,4 +1,6 @@
-"""Packages whose names are loaded when they are first used: who needs one of them does not pay for the others.
+"""Imports that cost less.
+
+Packages whose names are loaded when they are first used: who needs one of them does not pay for the others.
 
 if TYPE_CHECKING:
     from egse.confman.interface import ConfigurationManagerProxy
@@ -9,7 +11,9 @@ __getattr__, __dir__ = lazy_names(__name__, {"ConfigurationManagerProxy": "inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -34,3 +38,20 @@ def lazy_names(
         return getattr(import_module(module if "." in module else f"{package}.{module}"), name)
 
     return get, lambda: sorted(names)
+
+
+@contextmanager
+def hidden(module: str) -> Iterator[None]:
+    """Lets what is imported in a `with` block find that an optional module is not installed; one that is loaded stays.
+
+    Args:
+        module: its full name.
+    """
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # this is how Python spells it
+    try:
+        yield
+    finally:
+        del sys.modules[module]

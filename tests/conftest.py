@@ -13,23 +13,43 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import camtest.run as _run  # noqa: F401  (before anything that brings nbformat: it knows how that starts quickly)
 from egse.context import follow_setup, set_command_context
 from egse.env import VARIABLES
 from egse.site.layout import SiteLayout
 from egse.site.ports import busy_ports, release_block
 from egse.site.sandbox import Sandbox
 
+from .distribution import check_shared, make_scheduler
+
 SPEED = 20.0
 
 
 def pytest_configure() -> None:
-    """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`)."""
+    """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`).
+
+    And lets the thousand programs that the tests start find their modules compiled: containers like to forbid it.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the files out to the workers as `distribution` says."""
+    return make_scheduler(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    check_shared(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -229,7 +229,7 @@ def test_killed_batch_resumes_at_its_item(folder: Path, core: FakeCore) -> None:
     conftest = Path(__file__).parents[1] / "conftest.py"
     code = KILLED.format(tests=str(conftest.parent), conftest=str(conftest), folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not any(b'"text":"here' in run.path.read_bytes() for run in list_runs()):
         assert time.monotonic() < deadline
         assert process.poll() is None

@@ -69,7 +69,7 @@ def when_running(folder: Path, act: Any) -> threading.Thread:
     """Calls `act` once the slow cell runs."""
 
     def wait() -> None:
-        for _ in range(2000):
+        for _ in range(12000):
             if (folder / "running").exists():
                 time.sleep(0.2)  # into the sleep of the cell
                 act()

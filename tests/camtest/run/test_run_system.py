@@ -67,10 +67,14 @@ def environment(site: Sandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str
     return dict(site.environ())
 
 
+PAPERMILL = "import camtest.run\nfrom papermill.cli import papermill\npapermill(prog_name='papermill')"
+"""The command `papermill`, which starts in half the time when our package is there first (see `camtest.run`)."""
+
+
 def papermill(notebook: Path, *options: str) -> list[str]:
     output = str(notebook.with_name("out.ipynb"))
     engine = ["--engine", "camtest", "--no-progress-bar"]
-    return [sys.executable, "-m", "papermill", *engine, str(notebook), output, *options]
+    return [sys.executable, "-c", PAPERMILL, *engine, str(notebook), output, *options]
 
 
 def start(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
@@ -104,12 +108,12 @@ def assert_session_is_empty(session: int) -> None:
 
 def kernel_pid(folder: Path, process: subprocess.Popen[str]) -> int:
     path = folder / "kernel.pid"
-    for _ in range(3000):
-        if path.exists() and path.read_text():
-            return int(path.read_text())
+    deadline = time.monotonic() + 120
+    while not (path.exists() and path.read_text()):
         assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "the cell did not start"
         time.sleep(0.01)
-    raise AssertionError("the cell did not start")
+    return int(path.read_text())
 
 
 def eventually(condition: Callable[[], Any], timeout: float) -> Any:

@@ -18,6 +18,8 @@ import sys, zmq
 from egse.wire import Request, encode
 sock = zmq.Context().socket(zmq.DEALER)
 sock.connect(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(3):
     sock.send(encode(Request(f"gone-{number}", "count", {})))
 print("sent", flush=True)
@@ -35,18 +37,23 @@ def test_waiting_commands_of_a_killed_client_are_not_executed(
 ) -> None:
     endpoint = proxy.get_endpoint()
     assert proxy.count() == 1
-    blocker = threading.Thread(target=proxy.wait, args=(1.5,))
+    # It is ready before the server is kept busy, however long its start takes.
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert client.stdout is not None
+    assert client.stdin is not None
+    assert client.stdout.readline() == "ready\n"
+    blocker = threading.Thread(target=proxy.wait, args=(2.0,))
     blocker.start()
     assert not wait_until(lambda: counters(proxy)["commands"] == 2, timeout=5, interval=0.01)
     stays = zmq.Context.instance().socket(zmq.DEALER)
     try:
         stays.connect(endpoint)
         stays.send(encode(Request("stays-1", "count", {})))
-        client = subprocess.Popen(
-            [sys.executable, "-c", CLIENT, endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
         with client:
-            assert client.stdout is not None
+            client.stdin.write("go\n")
+            client.stdin.flush()
             assert client.stdout.readline() == "sent\n"
             # What was given to the network is at the server; a short exchange on another connection shows it is awake.
             assert wait_until(lambda: False, timeout=0.2)
