@@ -172,6 +172,7 @@ class ObservationHandle:
         except OSError as exc:  # the disk of the spool is full
             LOGGER.error("the last event of %s is lost: %s", self.obsid, exc)
         delivered = self._deliver_events(patience)
+        self._lease.ending = True
         self.record = services.patiently(
             lambda: self._end(status, reason), f"closing observation {self.obsid}", patience, self.room
         )
