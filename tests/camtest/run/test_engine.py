@@ -312,7 +312,7 @@ def test_a_full_disk_is_waited_for(
         return original(**given)
 
     monkeypatch.setattr(core, name, full_first)
-    result = run(tmp_path, PARAMETERS)
+    result = run(tmp_path, "print(2)")
     assert (result.status, result.problems, len(refused)) == ("done", [], 2)
     assert {"my-procedure_input.ipynb", "my-procedure.ipynb", "parameters.json"} <= core.files.keys()
     assert core.last["status"] == "done"
@@ -329,7 +329,7 @@ def test_an_observation_that_cannot_be_closed_is_let_go(
 
     with monkeypatch.context() as patch:
         patch.setattr(core, "end_observation", broken)
-        result = run(tmp_path, PARAMETERS)
+        result = run(tmp_path, "print(2)")
     assert result.exit_code == 1
     assert "could not be closed as done" in result.problems[0]
     assert "observation-lease" not in {thread.name for thread in threading.enumerate()}
@@ -345,6 +345,6 @@ def test_no_room_for_the_notebook_does_not_end_a_run(
         write_notebook(*arguments, durable=durable)
 
     monkeypatch.setattr("camtest.run.manager.write_notebook", full)
-    result = run(tmp_path, PARAMETERS, "print(n)")
+    result = run(tmp_path, "1", "print(2)")
     assert (result.status, result.problems) == ("done", [])
     assert statuses(result)[0] == ["passed", "passed"]
