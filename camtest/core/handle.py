@@ -173,9 +173,13 @@ class ObservationHandle:
             LOGGER.error("the last event of %s is lost: %s", self.obsid, exc)
         delivered = self._deliver_events(patience)
         self._lease.ending = True
-        self.record = services.patiently(
-            lambda: self._end(status, reason), f"closing observation {self.obsid}", patience, self.room
-        )
+        try:
+            self.record = services.patiently(
+                lambda: self._end(status, reason), f"closing observation {self.obsid}", patience, self.room
+            )
+        except BaseException:
+            self._lease.ending = False
+            raise
         self._desk.stop()
         self._lease.stop()
         self.spool.close()

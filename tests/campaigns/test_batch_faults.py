@@ -36,6 +36,8 @@ RUNS = int(os.environ.get("CAMPAIGN_RUNS", "200"))
 FAULTS = int(os.environ.get("CAMPAIGN_FAULTS", "20"))
 SEED = os.environ.get("CAMPAIGN_SEED", "1")
 KILLS = int(os.environ.get("CAMPAIGN_KILLS", "15"))
+LONGEST_RUN = float(os.environ.get("CAMPAIGN_LONGEST_RUN", "8"))
+"""A batch is killed at most so long after it has begun or gone on [s]: about what two runs take."""
 DISK = 300
 """Size of the data disk [MB]."""
 PATIENCE = 180.0
@@ -391,18 +393,18 @@ def test_the_runner_is_killed_at_random_moments(site: Site) -> None:
     runs = KILLS
     write_plan(site.folder, runs)
     rng = random.Random(SEED)
-    batch = site.start("plan.yaml")
-    kills = 0
+
+    def recorded() -> int:
+        return sum(path.stat().st_size for path in site.sandbox.layout.log.rglob("*.batch.jsonl"))
+
+    batch, kills = site.start("plan.yaml"), 0
     while True:
-        if kills < KILLS:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                batch.wait(rng.uniform(0.2, 12.0))
-        else:
-            batch.wait(60 * runs)
+        before = recorded()
+        eventually(lambda: batch.poll() is not None or recorded() > before, "the begin of a run")  # noqa: B023
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            batch.wait(rng.uniform(0.0, LONGEST_RUN) if kills < KILLS else None)
         if batch.poll() == 0:
             break
-        if batch.poll() is None and not any(site.data.parent.rglob("*.batch.jsonl")):
-            continue  # it has not begun
         if batch.poll() is None:
             batch.kill()
             batch.wait()
