@@ -84,7 +84,11 @@ def batch(
             state = job.state if dry_run else job.run(pool)
     except BatchError as exc:
         raise click.ClickException(str(exc)) from exc
-    reports = write_reports(state)
+    try:
+        reports = write_reports(state)
+    except OSError as exc:
+        click.secho(f"The report could not be written: {exc}", fg="red", err=True)
+        reports = []
     if dry_run:
         return
     _summarise(state, reports)
@@ -108,7 +112,10 @@ def _listen(job: Batch, quiet: bool) -> None:
         click.echo(f"{head}{obsid} {click.style(attempt.status, fg=colour)}{reason}{took}")
 
     def on_change(state: BatchState) -> None:
-        write_reports(state)
+        try:
+            write_reports(state)
+        except OSError as exc:
+            click.secho(f"The report could not be written: {exc}", fg="red", err=True)
 
     job.on_item = on_item
     job.on_start = lambda obsid: click.echo(f"Observation {obsid}")

@@ -62,12 +62,12 @@ def run(
     Parameters are checked first; then the observation is started, the cells are executed, notebook and record are
     stored, and the observation is closed with the true status.
     """
-    from camtest.core.logs import log_as
-    from camtest.run.runner import run_notebook
-
     if detach:
         _detach()
         return
+    from camtest.core.logs import log_as
+    from camtest.run.runner import run_notebook
+
     log_as("camtest_run")
     if (notebook is None) != (continues is not None):
         raise click.UsageError("give either a notebook, or --continues RUN")
@@ -119,11 +119,12 @@ def _continuation(
 
 def _detach() -> None:
     """Starts this very command again, without a terminal, and waits until its observation has begun."""
-    from camtest.run.background import start_in_background
+    from camtest.run.background import NotStartedError, start_in_background
 
     arguments = [word for word in sys.argv[1:] if word != "--detach"]
     try:
         record = start_in_background(arguments)
-    except RuntimeError as exc:
-        raise click.ClickException(str(exc)) from exc
+    except NotStartedError as exc:
+        click.echo(f"Error: {exc}", err=True)
+        raise SystemExit(exc.exit_code or 1) from exc
     click.echo(f"Observation {record.header['obsid']} runs in the background; camtest attach {record.run_id}")

@@ -12,7 +12,7 @@ from camtest.core.spool import EventSpool, SpoolReader, abandoned_spools, collec
 from egse.env import EnvError
 from egse.parameter import CommandError
 from egse.settings import SettingsError
-from egse.storage import StorageError, StorageProxy
+from egse.storage import StorageError, StorageFullError, StorageProxy
 
 LOGGER = logging.getLogger(__name__)
 
@@ -80,11 +80,12 @@ class Forwarder:
                 ConnectionError,
                 TimeoutError,
                 StorageError,
+                StorageFullError,
                 CommandError,
                 SettingsError,
                 EnvError,
             ) as exc:
-                # Not there, or (after a restart) not told of the observation yet; or the site's files are gone.
+                # Not there, or (after a restart) not told of the observation yet; no room; or the site's files are gone.
                 LOGGER.debug("events of %s wait in the spool: %s", self.run_id, exc)
                 reader = None
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ VERSIONS_FILE = "versions.json"
 SOFTWARE_PATIENCE = 5.0
 """How long the end of an observation waits for git and the list of packages [s]."""
 
+SEAL_INTERVAL = 0.5
+"""How often is looked whether an observation is sealed by now [s]."""
+
 software = cache(get_version_info)
 """What this process runs, as found when it is first asked for."""
 
@@ -59,6 +63,7 @@ class ObservationHandle:
         when_lost: called with that reason when it is found out, in another thread.
         verbs: what operators wanted, oldest first.
         when_verb: called with each of them, in another thread.
+        room: tells how long files and the end of the observation wait for room on a full data disk [s].
     """
 
     def __init__(self, record: Observation, lease: float) -> None:
@@ -72,6 +77,7 @@ class ObservationHandle:
         self.verbs: list[VerbRequest] = []
         self._seen: Desk | None = None
         self.when_verb: Callable[[VerbRequest], None] = lambda request: None
+        self.room: Callable[[], float] = lambda: 0.0
         self._deliver: Callable[[Desk], None] = lambda desk: None
         self._desk = DeskFollower(self.run_id, self._on_desk)
         self._lease.start()
@@ -132,7 +138,7 @@ class ObservationHandle:
             with services.storage_manager(timeout=30.0) as storage:
                 return str(storage.add_file(run_id=self.run_id, name=name, data=data))
 
-        return services.patiently(send, f"storing {name}")
+        return services.patiently(send, f"storing {name}", room=self.room)
 
     def _store_software(self) -> None:
         """Puts versions and the state of the checkout into the folder, early: this process may be killed later."""
@@ -152,19 +158,28 @@ class ObservationHandle:
             patience: how long it is tried while a core service is away [s].
 
         Returns:
-            The record as closed.
+            The record as closed; in state `closing` when it is not sealed yet, which it will be.
 
         Raises:
             ConnectionError: when the configuration manager stays away; the observation is still open then and
                 `close` can be called again.
+            StorageFullError: when it cannot be recorded, because the data disk is full; the same holds.
         """
         self._make_safe(status)
         self._software.join(SOFTWARE_PATIENCE)
-        self.mark("observation-end", status=status, reason=reason)
+        try:
+            self.mark("observation-end", status=status, reason=reason)
+        except OSError as exc:  # the disk of the spool is full
+            LOGGER.error("the last event of %s is lost: %s", self.obsid, exc)
         delivered = self._deliver_events(patience)
-        self.record = services.patiently(
-            lambda: self._end(status, reason), f"closing observation {self.obsid}", patience
-        )
+        self._lease.ending = True
+        try:
+            self.record = services.patiently(
+                lambda: self._end(status, reason), f"closing observation {self.obsid}", patience, self.room
+            )
+        except BaseException:
+            self._lease.ending = False
+            raise
         self._desk.stop()
         self._lease.stop()
         self.spool.close()
@@ -172,6 +187,30 @@ class ObservationHandle:
             self.spool.path.unlink(missing_ok=True)
         LOGGER.info("Observation %s ended with status %s", self.obsid, self.record.get("status", status))
         return self.record
+
+    def wait_until_sealed(self, patience: float = services.PATIENCE) -> Observation:
+        """Waits for the seal of an observation whose folder could not be sealed at once; returns its record.
+
+        Args:
+            patience: how long the storage manager may be away [s]; while there is no room, as long as `room` says.
+        """
+        started, pause = time.monotonic(), threading.Event()
+        while self.record.get("state") == "closing" and time.monotonic() - started < max(
+            patience, self.room()
+        ):
+            pause.wait(SEAL_INTERVAL)
+            with (
+                suppress(ConnectionError, TimeoutError),
+                services.configuration_manager() as manager,
+            ):
+                self.record = dict(manager.find_observation(run_id=self.run_id) or self.record)
+        return self.record
+
+    def release(self) -> None:
+        """Lets go of an observation that could not be closed: its lease lapses, and whoever is there ends it."""
+        self._desk.stop()
+        self._lease.stop()
+        self.spool.close()
 
     def _make_safe(self, status: str) -> None:
         """Runs in a fresh process what is due and was not run: the kernel is gone, or not asked any more."""

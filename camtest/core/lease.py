@@ -44,11 +44,15 @@ class LeaseKeeper:
         run_id: the observation.
         lease: its lease [s]; it is renewed four times in that time.
         on_lost: called with the reason when the configuration manager says that the observation is over.
+
+    Attributes:
+        ending: this process is about to end the observation itself; that it is over is no news then.
     """
 
     def __init__(self, run_id: str, lease: float, on_lost: Callable[[str], None]) -> None:
         self.run_id = run_id
         self.period = lease / 4
+        self.ending = False
         self._on_lost = on_lost
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="observation-lease", daemon=True)
@@ -71,6 +75,8 @@ class LeaseKeeper:
             except (ConnectionError, TimeoutError) as exc:
                 LOGGER.warning("the lease of %s could not be renewed: %s", self.run_id, exc)
             except ObservationError as exc:
+                if self.ending:
+                    return
                 LOGGER.error("observation %s is over: %s", self.run_id, exc)
                 self._on_lost(str(exc))
                 return

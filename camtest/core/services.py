@@ -12,12 +12,16 @@ from urllib.parse import urlsplit
 
 from egse.confman import ConfigurationManagerProxy
 from egse.settings import SettingsError
-from egse.storage import StorageProxy
+from egse.storage import StorageFullError, StorageProxy
 
 LOGGER = logging.getLogger(__name__)
 
 PATIENCE = 30.0
 """How long an idempotent call is repeated while its server is away [s]: a supervised restart takes a few seconds."""
+ROOM_PATIENCE = 600.0
+"""How long the end of a run waits for room on a full data disk [s]: what it has measured is worth more than the time."""
+REMINDER = 30.0
+"""What is waited for is said once in so long [s]."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
@@ -58,7 +62,12 @@ def is_configuration_manager_listening(timeout: float = 1.0) -> bool:
         return False
 
 
-def patiently(action: Callable[[], R], what: str, patience: float = PATIENCE) -> R:
+def patiently(
+    action: Callable[[], R],
+    what: str,
+    patience: float = PATIENCE,
+    room: Callable[[], float] = lambda: 0.0,
+) -> R:
     """Returns the result of `action`, repeating it while the server is away or its answer got lost.
 
     Only for calls that may be repeated: those of an observation are idempotent by run id.
@@ -67,19 +76,25 @@ def patiently(action: Callable[[], R], what: str, patience: float = PATIENCE) ->
         action: makes its own proxy at each attempt.
         what: what is tried, for the log.
         patience: how long it is repeated [s].
+        room: tells how long it is repeated while the data disk is full [s].
 
     Raises:
         ConnectionError: when the server is still away after `patience`.
         TimeoutError: when it still does not answer.
+        StorageFullError: when the disk is still full after `room`.
     """
-    deadline = time.monotonic() + patience
+    started, said = time.monotonic(), float("-inf")
     pause, pacer = _FIRST_PAUSE, threading.Event()
     while True:
         try:
             return action()
-        except (ConnectionError, TimeoutError) as exc:
-            if time.monotonic() + pause > deadline:
+        except (ConnectionError, TimeoutError, StorageFullError) as exc:
+            allowed = room() if isinstance(exc, StorageFullError) else patience
+            now = time.monotonic()
+            if now + pause > started + allowed:
                 raise
-            LOGGER.warning("%s: %s; trying again", what, exc)
+            if now - said >= REMINDER:
+                said = now
+                LOGGER.warning("%s: %s; trying again", what, exc)
             pacer.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

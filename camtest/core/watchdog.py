@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,17 @@ class Watchdog:
     Args:
         name: who it is, for the records.
         obedience: how long a run may take to obey `abort` or `halt` [s].
+        besides: what else is looked at, as often.
     """
 
-    def __init__(self, name: str = "", obedience: float = OBEDIENCE) -> None:
+    def __init__(
+        self, name: str = "", obedience: float = OBEDIENCE, besides: Callable[[], object] = lambda: None
+    ) -> None:
         self.name = f"watchdog {name or command_origin()}"
         self.watching = ""
         self.taken_over: list[str] = []
         self._obedience = obedience
+        self._besides = besides
         self._gone = ("", 0)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -72,6 +76,7 @@ class Watchdog:
     def _run(self) -> None:
         while not self._stopping.wait(PERIOD):
             try:
+                self._besides()
                 self.look()
             except (OSError, LookupError, ObservationError) as exc:
                 LOGGER.debug("the configuration manager cannot be asked: %s", exc)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from camtest.core.remembering import ArchiveMemory
 from camtest.core.watchdog import Watchdog
 from egse.command import dynamic_interface
 from egse.control import ControlServerApp, ServerContext
+from egse.env import get_data_storage_location
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
 from egse.security.roles import observe
@@ -81,7 +83,10 @@ def make_controller(ctx: ServerContext) -> WatchdogController:
     """Returns the watchdog of this site."""
     if ctx.dry_run:
         return WatchdogController(None)
-    return WatchdogController(Watchdog("wd_cs", float(ctx.settings.get("OBEDIENCE", 30.0))))
+    memory = ArchiveMemory(get_data_storage_location())
+    return WatchdogController(
+        Watchdog("wd_cs", float(ctx.settings.get("OBEDIENCE", 30.0)), besides=memory.look)
+    )
 
 
 APP = ControlServerApp(

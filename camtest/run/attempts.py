@@ -14,7 +14,7 @@ from nbclient.exceptions import DeadKernelError
 from camtest.run.client import RunClient
 from camtest.run.dryrun import DryRunFailedError, dry_run_environment, dry_run_notebook
 from camtest.run.engine import RunError
-from camtest.run.interrupts import Interrupts
+from camtest.run.interrupts import BY_SIGNAL, Interrupts
 from camtest.run.manager import Reporter, RunManager
 from camtest.run.parameters import ParameterError, check_parameters
 from camtest.run.plan import Item
@@ -56,7 +56,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     def by_hand(self) -> bool:
         """True when the operator ended it, by a signal or by an abort."""
         return self.status == "aborted" or (
-            self.status == "interrupted" and self.reason.startswith("interrupted by SIG")
+            self.status == "interrupted" and self.reason.startswith(BY_SIGNAL)
         )
 
 

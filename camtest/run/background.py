@@ -17,6 +17,18 @@ NEWEST = 5
 """It is among so many of the newest: ids of runs begin with their time."""
 
 
+class NotStartedError(RuntimeError):
+    """A run in the background ended before it began.
+
+    Attributes:
+        exit_code: of its process.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 def start_in_background(arguments: Sequence[str]) -> RunRecord:
     """Starts `camtest ARGUMENTS` in a session of its own and waits for the record of its run.
 
@@ -27,7 +39,7 @@ def start_in_background(arguments: Sequence[str]) -> RunRecord:
         The record of the run, which goes on.
 
     Raises:
-        RuntimeError: when it ended before a run began, with what it said.
+        NotStartedError: when it ended before a run began, with what it said.
     """
     folder = runs_location()
     log = folder / "background.log"
@@ -50,5 +62,6 @@ def start_in_background(arguments: Sequence[str]) -> RunRecord:
                     return record
         if ended:
             said = last_lines(log, start)
-            raise RuntimeError(f"nothing was started (exit code {process.returncode}):\n{said}")
+            text = f"nothing was started (exit code {process.returncode}):\n{said}"
+            raise NotStartedError(text, process.returncode)
         pause.wait(LOOK_INTERVAL)

@@ -20,6 +20,7 @@ from camtest.core.handle import new_run_id
 from camtest.run.attempts import NOT_STARTED, Attempt, attempt_analysis, attempt_dry_run, attempt_run
 from camtest.run.interrupts import Interrupts
 from camtest.run.journal import Entry, RunJournal, follow, runs_location
+from camtest.run.lost import UnknownEndError, how_it_ended
 from camtest.run.manager import Reporter
 from camtest.run.plan import Item, Plan, resolved
 from camtest.run.pool import KernelPool
@@ -165,7 +166,8 @@ def resume_batch(batch_id: str | None = None) -> Batch:
     """Opens the record of a batch to go on with it.
 
     Raises:
-        BatchError: when there is none, it runs, or nothing is left to do.
+        BatchError: when there is none, it runs, nothing is left to do, or nobody knows how the run ended that was under
+            way when it was killed.
     """
     state = read_batch(batch_id)
     if not state.open_items():
@@ -174,7 +176,13 @@ def resume_batch(batch_id: str | None = None) -> Batch:
         journal = BatchJournal(state.batch_id, None)
     except BlockingIOError:
         raise BatchError(f"batch {state.batch_id} is running") from None
-    return Batch((state, journal))
+    batch = Batch((state, journal))
+    try:
+        batch.settle()
+    except UnknownEndError as exc:
+        journal.close()
+        raise BatchError(f"batch {state.batch_id} cannot go on yet, {exc}; try again") from exc
+    return batch
 
 
 class Batch:
@@ -194,6 +202,21 @@ class Batch:
     def skip(self, number: int) -> None:
         """Leaves an item out."""
         self._record("skip", item=number)
+
+    def settle(self) -> None:
+        """Finds out how runs ended whose end the batch did not live to write down.
+
+        Raises:
+            UnknownEndError: when that is not known yet.
+        """
+        for item in self.state.items:
+            attempts = self.state.attempts.get(item.number) or []
+            if item.mode != "run" or not attempts or attempts[-1].end:
+                continue
+            about = {"source": "batch", "batch": self.state.batch_id, "item": item.number}
+            ended = how_it_ended(attempts[-1], about, [attempt.obsid for attempt in attempts[:-1]])
+            if ended.end:
+                self._finish(item, ended)
 
     def estimate(self, pool: KernelPool) -> float:
         """Dry-runs all items that would command hardware; returns the time that they take together [s].

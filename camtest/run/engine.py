@@ -26,6 +26,7 @@ from papermill.log import logger as papermill_logger
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
 from camtest.core.lease import supervised_lease
+from camtest.core.services import ROOM_PATIENCE
 from camtest.core.values import call_text, plain
 from camtest.core.variables import (
     CONTINUES_VARIABLE,
@@ -48,6 +49,7 @@ from egse.confman import ObservationError
 from egse.mode import current_mode
 from egse.proxy import command_origin
 from egse.settings import SettingsError
+from egse.storage import StorageFullError
 
 LOGGER = logging.getLogger(__name__)
 
@@ -169,6 +171,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         manager: RunManager | None = None
         with Interrupts() as interrupts:
             run.handle.when_lost = lambda reason: interrupts.stop(f"the observation is over: {reason}")
+            run.handle.room = lambda: 0.0 if interrupts.signalled else run.wait_for_room()
             obey_verbs(run.handle, interrupts)
             try:
                 manager = RunManager(
@@ -268,6 +271,7 @@ class _Run:
         self.given = given
         self.continues = str(record.get("continues", ""))
         self.unattended = record.get("source") in UNATTENDED
+        self._waits_for_room = False
         self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
         self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
@@ -304,6 +308,8 @@ class _Run:
                 function, description, supervised=True, lease=supervised_lease(), details=details
             )
         except ObservationError as exc:
+            raise RunError(f"{label} was not started: {exc}") from exc
+        except StorageFullError as exc:
             raise RunError(f"{label} was not started: {exc}") from exc
         except (ConnectionError, TimeoutError, SettingsError) as exc:
             raise RunError(
@@ -350,6 +356,15 @@ class _Run:
 
         return observe
 
+    def wait_for_room(self) -> float:
+        """Says, once, that the end of the run waits for room on the data disk; returns how long it does [s]."""
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            text = "the data disk is full; the run ends when there is room for its record"
+            self.journal.state("running", text, obsid=self.handle.obsid)
+            click.echo(f"{self.handle.obsid}: {text}", err=True)
+        return ROOM_PATIENCE
+
     def close(
         self, outcome: Outcome, manager: RunManager | None, on_end: Callable[[RunResult], None]
     ) -> RunResult:
@@ -371,12 +386,14 @@ class _Run:
         )
         status: str = outcome.status
         try:
-            record = self.handle.close(outcome.status, outcome.reason)
+            self.handle.close(outcome.status, outcome.reason)
+            record = self.handle.wait_until_sealed()
             status = str(record.get("status") or status)
             if record.get("state") == "closing":
                 problems.append(str(record.get("message") or "the folder is not sealed yet"))
         except (OSError, ObservationError) as exc:
             problems.append(f"the observation could not be closed as {outcome.status}: {exc}")
+            self.handle.release()
         result = RunResult(
             obsid=self.handle.obsid,
             run_id=self.handle.run_id,

@@ -3,6 +3,9 @@
 A signal never leaves the run half closed. While a cell runs, the signal is handed on to the kernel as an interrupt and
 the cell ends with KeyboardInterrupt; when it does not end within the grace time, or at a second signal, the kernel is
 killed. Between cells the run ends before the next cell. While the observation is being closed, signals only count.
+
+A batch takes signals too. The run inside it takes those that came before it began, and the batch gets to know those that
+came during the run, also when they came too late to end it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import Any
 
 GRACE = 10.0
 """How long an interrupted cell may take to end [s] before its kernel is killed."""
+BY_SIGNAL = "interrupted by SIG"
+"""How the reason of a run begins that a signal has ended."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,12 +36,20 @@ class Interrupts:
         self._kernel: int | None = None
         self._timer: threading.Timer | None = None
         self._previous: dict[int, Any] = {}
+        self._outer: Interrupts | None = None
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                    self._previous[number] = signal.signal(number, self._on_signal)
+                before = signal.getsignal(number)
+                if before is signal.SIG_IGN:  # nohup
+                    continue
+                outer = getattr(before, "__self__", None)
+                if isinstance(outer, Interrupts):
+                    self._outer = outer
+                self._previous[number] = signal.signal(number, self._on_signal)
+        if self._outer is not None:
+            self.reason = self._outer.reason
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,6 +57,12 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
+        self._outer = None
+
+    @property
+    def signalled(self) -> bool:
+        """True when a signal has come."""
+        return self.reason is not None and self.reason.startswith(BY_SIGNAL)
 
     def cell_started(self, kernel_group: int | None) -> None:
         """From now on a signal interrupts the kernel.
@@ -80,7 +99,12 @@ class Interrupts:
         self._timer.start()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.stop(f"interrupted by {signal.Signals(number).name}")
+        reason = f"interrupted by {signal.Signals(number).name}"
+        outer = self._outer
+        while outer is not None:
+            outer.reason = outer.reason or reason
+            outer = outer._outer
+        self.stop(reason)
 
 
 def _send(group: int, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,6 +13,9 @@ from papermill.engines import NotebookExecutionManager
 
 from camtest.run.journal import RunJournal
 from camtest.run.notebooks import cell_titles, write_notebook
+from egse.storage.disk import says_full
+
+LOGGER = logging.getLogger(__name__)
 
 CellStatus = Literal["not-run", "running", "passed", "failed", "interrupted", "kernel-lost", "skipped"]
 Reporter = Callable[[int, int, str, str, float], None]
@@ -21,6 +25,9 @@ SAVING_PART = 0.05
 """Part of the time of a run that may go into saving the notebook while it runs."""
 LONGEST_SAVE = 0.5
 """A notebook that takes longer to save [s] is saved at the end only; the record of the run has the outputs meanwhile."""
+
+FULL_DISK_PAUSE = 10.0
+"""When the disk has no room for the notebook, it is saved again after this time [s]; the record of the run has it all."""
 
 _PAPERMILL_STATUS: dict[CellStatus, str] = {
     "not-run": NotebookExecutionManager.PENDING,
@@ -84,7 +91,14 @@ class RunManager(NotebookExecutionManager):  # type: ignore[misc]
             super().save()
             return
         began = time.monotonic()
-        write_notebook(self.nb, self.output_path, durable=durable)
+        try:
+            write_notebook(self.nb, self.output_path, durable=durable)
+        except OSError as exc:
+            if durable or not says_full(exc):
+                raise
+            LOGGER.error("%s is not saved for now, the run goes on: %s", self.output_path, exc)
+            self._next_save = time.monotonic() + FULL_DISK_PAUSE
+            return
         ended = time.monotonic()
         took = ended - began
         self._next_save = ended + took / SAVING_PART if took < LONGEST_SAVE else float("inf")

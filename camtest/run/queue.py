@@ -23,6 +23,7 @@ import msgspec
 from camtest.core.values import to_json_bytes
 from camtest.run.attempts import Attempt
 from camtest.run.journal import Entry, announce, is_locked, runs_location
+from camtest.run.lost import UnknownEndError, how_it_ended
 from camtest.run.notebooks import read_notebook
 from camtest.run.parameters import check_parameters
 from camtest.run.plan import Item, Mode
@@ -47,6 +48,7 @@ class QueueItem:
         by: who added it.
         added: when [s since 1970].
         status: `waiting`, `running`, or how it ended.
+        begun: when the worker took it [s since 1970].
         attempt: how it went, None before.
     """
 
@@ -54,6 +56,7 @@ class QueueItem:
     by: str
     added: float
     status: str = "waiting"
+    begun: float = 0.0
     attempt: Attempt | None = None
 
 
@@ -203,18 +206,26 @@ class Queue:
 
     def settle(self) -> list[int]:
         """Ends items whose worker was killed, and pauses the queue for an operator to look; returns their numbers."""
-        with self._exclusive() as state:
-            lost = [number for number, entry in state.items.items() if entry.status == "running"]
-            for number in lost:
-                attempt = Attempt(
-                    status="interrupted", reason="the worker of the queue was killed", end=time.time()
-                )
+        lost = [number for number, entry in self.state().items.items() if entry.status == "running"]
+        attempts = {number: self._lost_attempt(number) for number in lost}
+        with self._exclusive():
+            for number, attempt in attempts.items():
                 self._append("end", number=number, attempt=msgspec.to_builtins(attempt))
             if lost:
-                self._append(
-                    "status", status="paused", reason=f"the worker was killed while item {lost[-1]} ran"
-                )
+                reason = f"the worker was killed while item {lost[-1]} ran"
+                self._append("status", status="paused", reason=reason)
         return lost
+
+    def _lost_attempt(self, number: int) -> Attempt:
+        """Returns how an item ended whose worker was killed, as far as that can be found out."""
+        entry = self.state().items[number]
+        lost = Attempt(status="interrupted", reason="the worker of the queue was killed", start=entry.begun)
+        if entry.item.mode == "run":
+            try:
+                lost = how_it_ended(lost, {"source": "queue", "item": number})
+            except UnknownEndError as exc:
+                lost = msgspec.structs.replace(lost, reason=f"{lost.reason}; {exc}")
+        return lost if lost.end else msgspec.structs.replace(lost, end=time.time())
 
     @contextmanager
     def working(self) -> Iterator[bool]:
@@ -273,6 +284,7 @@ def _apply(state: QueueState, entry: Entry) -> None:
         case "begin":
             state.waiting.remove(entry["number"])
             state.items[entry["number"]].status = "running"
+            state.items[entry["number"]].begun = entry["t"]
         case "return":
             state.waiting.insert(0, entry["number"])
             state.items[entry["number"]].status = "waiting"

@@ -18,6 +18,7 @@ from camtest.core.values import plain
 from camtest.run.notebooks import notebook_bytes, notebook_parts, where_papermill_means
 from egse.env import get_data_storage_location
 from egse.files import make_folder, write_atomically
+from egse.storage.disk import full_disk_is_named
 
 LOGGER = logging.getLogger(__name__)
 
@@ -100,6 +101,10 @@ def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) 
     if isinstance(content, bytes):
         handle.add_file(name, content)
         return
+    services.patiently(lambda: _store_notebook(handle, name, content), f"storing {name}", room=handle.room)
+
+
+def _store_notebook(handle: ObservationHandle, name: str, content: NotebookNode) -> None:
     parts = notebook_parts(content)
     beginning, size = [], 0
     for part in parts:
@@ -111,12 +116,13 @@ def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) 
         handle.add_file(name, b"".join(beginning))
         return
     staging = get_data_storage_location() / STAGING_FOLDER
-    make_folder(staging)
-    with tempfile.TemporaryDirectory(dir=staging) as folder:
-        path = Path(folder) / name
-        write_atomically(path, chain(beginning, parts), 0o640)
-        with services.storage_manager(timeout=ADOPTION_PATIENCE) as storage:
-            storage.adopt_file(obsid=handle.obsid, name=name, path=str(path))
+    with full_disk_is_named(get_data_storage_location()):
+        make_folder(staging)
+        with tempfile.TemporaryDirectory(dir=staging) as folder:
+            path = Path(folder) / name
+            write_atomically(path, chain(beginning, parts), 0o640)
+            with services.storage_manager(timeout=ADOPTION_PATIENCE) as storage:
+                storage.adopt_file(obsid=handle.obsid, name=name, path=str(path))
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -245,7 +245,10 @@ class OperatorDesk:
 
     def _change(self, desk: Desk, **changes: Any) -> Desk:
         new = msgspec.structs.replace(desk, version=desk.version + 1, **changes)
-        write_atomically(self._file, msgspec.json.encode(new), 0o600)
+        try:
+            write_atomically(self._file, msgspec.json.encode(new), 0o600)
+        except OSError as exc:  # an abort has to work on a full disk, too
+            LOGGER.error("the operator's desk is not on disk, a restart would forget this change: %s", exc)
         self._desk = new
         self._tell(self._clock.monotonic())
         return new

@@ -288,7 +288,11 @@ class ObservationLife:
         """Does what is due: ends an observation whose lease has lapsed, seals, opens, completes the obsid table."""
         current = self.book.current
         if current is not None and current.state == OPEN:
-            self._check_lease(current)
+            try:
+                self._check_lease(current)
+            except OSError as exc:  # the disk is full: the next tick tries again
+                LOGGER.error("the end of observation %s cannot be recorded: %s", current.info.obsid, exc)
+                return
             current = self.book.current
         if self._clock.monotonic() < self._next_attempt or not self._has_work(current):
             return

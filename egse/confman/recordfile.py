@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from egse.files import fsync_folder
+from egse.storage.disk import full_disk_is_named
 from egse.storage.files import repair_tail, write_all
 
 LOGGER = logging.getLogger(__name__)
@@ -107,9 +108,13 @@ class RecordFile:
         """Adds a record; it is on disk afterwards.
 
         Raises:
+            StorageFullError: the disk is full, it is not in the file.
             OSError: it is not in the file.
         """
-        line = encode_line({**fields, "prev": self._previous})
+        with full_disk_is_named(self.path.parent):
+            self._append(encode_line({**fields, "prev": self._previous}))
+
+    def _append(self, line: bytes) -> None:
         new = not self.path.exists()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:

@@ -23,6 +23,11 @@ REMINDER = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def says_full(error: OSError) -> bool:
+    """Says whether an error means that a disk is full."""
+    return error.errno in _FULL or isinstance(error, StorageFullError)
+
+
 class DiskUsage(msgspec.Struct, frozen=True):
     """Room on a disk.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,6 +21,7 @@ from egse.clock import system_clock
 from egse.confman import ObservationError
 from egse.confman.desk import OperatorDesk, Question
 from egse.storage import StorageError
+from egse.storage.naming import utc_text
 
 
 class FakeCore:
@@ -103,6 +105,7 @@ class FakeCore:
                 "setup_id": 7,
                 "prefix": f"{number:05d}_CSL1_chimay",
                 "folder": str(self.folder),
+                "start": utc_text(time.time()),
                 "status": None,
                 "reason": None,
             }
@@ -118,6 +121,9 @@ class FakeCore:
 
     def find_observation(self, run_id: str) -> dict[str, Any] | None:
         return next((record for record in self.records if record["run_id"] == run_id), None)
+
+    def list_observations(self, last: int | None = None) -> list[dict[str, Any]]:
+        return [{**record, "state": "closed" if record["status"] else "open"} for record in self.records]
 
     def renew_lease(self, run_id: str) -> float:
         if self.running is None or self.running["run_id"] != run_id:

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from camtest.cli import main
 from camtest.run.batch import BatchError, read_batch, resume_batch, start_batch
 from camtest.run.batchreport import html_report, junit_report, write_reports
-from camtest.run.journal import list_runs
+from camtest.run.journal import list_runs, runs_location
 from camtest.run.plan import PlanError, read_plan
 from camtest.run.pool import KernelPool
 
@@ -229,7 +229,7 @@ def test_killed_batch_resumes_at_its_item(folder: Path, core: FakeCore) -> None:
     conftest = Path(__file__).parents[1] / "conftest.py"
     code = KILLED.format(tests=str(conftest.parent), conftest=str(conftest), folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 240
     while not any(b'"text":"here' in run.path.read_bytes() for run in list_runs()):
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -256,3 +256,58 @@ def test_signal_interrupts_the_batch(folder: Path, core: FakeCore) -> None:
     state = run(folder, "on_failure: continue\nsteps:\n- {notebook: end.ipynb}\n- {notebook: good.ipynb}\n")
     assert (state.status, statuses(state)) == ("interrupted", ["interrupted", "not-run"])
     assert [record["status"] for record in core.records] == ["interrupted"]
+
+
+def forget(path: Path, *kinds: str) -> None:
+    """Takes the last lines of a record away, as if its writer had been killed before it wrote them."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    while json.loads(lines[-1])["kind"] in kinds:
+        lines.pop()
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("kinds", [("state", "finished"), ("state", "finished", "started")])
+def test_what_was_done_when_the_batch_was_killed_is_not_done_again(
+    folder: Path, core: FakeCore, kinds: tuple[str, ...]
+) -> None:
+    state = run(folder, "steps:\n- {notebook: good.ipynb}\n- {notebook: good.ipynb, parameters: {n: 2}}\n")
+    before = state.attempts[2][0]
+    forget(runs_location() / f"{state.batch_id}.batch.jsonl", *kinds)
+    assert statuses(read_batch()) == ["done", "interrupted"]
+    if len(kinds) == 3:  # nor has the record of the run its end
+        forget(runs_location() / f"{before.run_id}.run.jsonl", "end")
+    with KernelPool(1) as pool:
+        resumed = resume_batch().run(pool)
+    assert (resumed.status, statuses(resumed)) == ("done", ["done", "done"])
+    assert [record["status"] for record in core.records] == ["done", "done"]
+    (attempt,) = resumed.attempts[2]
+    assert (attempt.obsid, attempt.notebook) == (before.obsid, before.notebook)
+
+
+def test_signal_while_an_observation_is_closed_ends_the_batch_after_it(
+    folder: Path, core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = core.end_observation
+
+    def ending(run_id: str, status: str, reason: str = "") -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return end(run_id, status, reason)
+
+    monkeypatch.setattr(core, "end_observation", ending)
+    state = run(folder, "steps:\n- {notebook: good.ipynb}\n- {notebook: good.ipynb}\n")
+    assert (state.status, statuses(state)) == ("interrupted", ["done", "not-run"])
+
+
+def test_signal_before_the_first_cell_ends_the_run(
+    folder: Path, core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = core.start_observation
+
+    def starting(**given: Any) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return start(**given)
+
+    monkeypatch.setattr(core, "start_observation", starting)
+    state = run(folder, "steps:\n- {notebook: flaky.ipynb}\n- {notebook: good.ipynb}\n")
+    assert (state.status, statuses(state)) == ("interrupted", ["interrupted", "not-run"])
+    assert not (folder / "tried").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -16,8 +17,11 @@ import psutil
 import pytest
 
 from camtest.run.engine import RunError, RunResult
+from camtest.run.journal import list_runs
+from camtest.run.notebooks import write_notebook
 from camtest.run.parameters import ParameterError
 from camtest.run.runner import run_notebook
+from egse.storage import StorageFullError
 
 if TYPE_CHECKING:
     from conftest import FakeCore
@@ -287,3 +291,60 @@ def test_lean_cells_cost_little(core: FakeCore, tmp_path: Path) -> None:
     result = run(tmp_path, *(["## Text", "1"] * 20))
     assert result.status == "done"
     assert statuses(result)[0] == ["passed"] * 20
+
+
+@pytest.mark.parametrize("where", ["file", "end"])
+def test_a_full_disk_is_waited_for(
+    core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Nothing that was measured is lost, because the disk is full when the run ends."""
+    if where == "file":
+        name, of = "add_file", "my-procedure_input.ipynb"
+    else:
+        name, of = "end_observation", ""
+    original = getattr(core, name)
+    refused: list[str] = []
+
+    def full_first(**given: Any) -> Any:
+        if of in given.get("name", "") and len(refused) < 2:
+            refused.append(name)
+            raise StorageFullError("the data disk is full")
+        return original(**given)
+
+    monkeypatch.setattr(core, name, full_first)
+    result = run(tmp_path, "print(2)")
+    assert (result.status, result.problems, len(refused)) == ("done", [], 2)
+    assert {"my-procedure_input.ipynb", "my-procedure.ipynb", "parameters.json"} <= core.files.keys()
+    assert core.last["status"] == "done"
+    assert "the data disk is full" in next(iter(list_runs())).path.read_text()
+
+
+def test_an_observation_that_cannot_be_closed_is_let_go(
+    core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lease is not renewed any more, so that the configuration manager ends it and others can go on."""
+
+    def broken(**given: Any) -> Any:
+        raise OSError("the record cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(core, "end_observation", broken)
+        result = run(tmp_path, "print(2)")
+    assert result.exit_code == 1
+    assert "could not be closed as done" in result.problems[0]
+    assert "observation-lease" not in {thread.name for thread in threading.enumerate()}
+    core.end_observation(core.last["run_id"], "interrupted")
+
+
+def test_no_room_for_the_notebook_does_not_end_a_run(
+    core: FakeCore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any, durable: bool) -> None:
+        if not durable:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_notebook(*arguments, durable=durable)
+
+    monkeypatch.setattr("camtest.run.manager.write_notebook", full)
+    result = run(tmp_path, "1", "print(2)")
+    assert (result.status, result.problems) == ("done", [])
+    assert statuses(result)[0] == ["passed", "passed"]

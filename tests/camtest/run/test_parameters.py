@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import nbformat
@@ -186,3 +188,14 @@ def test_ranges_and_units_also_hold_where_none_is_allowed() -> None:
     told = "\n".join(info.value.errors)
     for text in ("[1, 100] electron/adu", "'fast', 'slow'", "[0, 1]"):
         assert text in told, told
+
+
+def test_what_runs_load_does_not_compile_a_grammar() -> None:
+    """It took three quarters of the start of every command that has to do with runs."""
+    code = (
+        "import sys, camtest.run.runner, nbformat\n"
+        "nbformat.validate(nbformat.v4.new_notebook())\n"
+        "print([name for name in ('lark', 'rfc3987_syntax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -78,7 +78,7 @@ def test_many_operators_at_once(notebook: Path) -> None:
     assert Queue().state().waiting == list(range(1, 21))
 
 
-def test_item_of_a_worker_that_was_killed_pauses_the_queue(notebook: Path) -> None:
+def test_item_of_a_worker_that_was_killed_pauses_the_queue(notebook: Path, core: FakeCore) -> None:
     queue = Queue()
     queue.add(notebook, {})
     queue.add(notebook, {})

@@ -373,7 +373,7 @@ def test_detached_run_is_followed_by_others(
         assert shown.rstrip().endswith("done")
     assert eventually(lambda: closed(manager), 20)["status"] == "done"
     code, output = camtest_left(environment, tmp_path, "run", str(notebook), "--detach", "-p", "exposre", "1")
-    assert code == 1
+    assert code == 2
     assert "is not a parameter of this notebook" in output
 
 
