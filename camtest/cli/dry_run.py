@@ -48,6 +48,12 @@ PIPE_WIDTH = 240
     metavar="COMMAND=JSON",
     help="Declared answer: --response lsci336_cs.get_temperature='[17.0, 19.9]'; may be repeated.",
 )
+@click.option(
+    "--after",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin where this exported dry run has left the devices; may be repeated, in order.",
+)
 @click.option("--no-times", is_flag=True, help="Export without times: for git, or to compare procedures.")
 @click.option("--table", is_flag=True, help="Show a table instead of a tree.")
 @click.option("--unfold", is_flag=True, help="Show every repetition of a polled query in the tree.")
@@ -64,6 +70,7 @@ def dry_run(
     against: str | None,
     location: str | None,
     responses: tuple[str, ...],
+    after: tuple[Path, ...],
     no_times: bool,
     table: bool,
     unfold: bool,
@@ -81,7 +88,7 @@ def dry_run(
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     values = gather_parameters(notebook, parameters, parameters_raw, parameters_yaml, parameters_file)
-    options = DryRunOptions(seed, against, location, _declared(responses))
+    options = DryRunOptions(seed, against, location, _declared(responses), _sequences(after))
     failure: DryRunFailedError | None = None
     try:
         sequence = dry_run_notebook(
@@ -91,8 +98,8 @@ def dry_run(
         failure, sequence = exc, exc.sequence
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     console.print(sequence.table() if table else sequence.tree(folded=not unfold))
-    if "cycles" in sequence.details:
-        click.echo(f"Estimate: {sequence.duration:.0f} s, {sequence.details['cycles']} readout cycles")
+    cycles = sequence.details.get("cycles")
+    click.echo(f"Estimate: {sequence.duration:.0f} s" + (f", {cycles} readout cycles" if cycles else ""))
     for path in exports:
         try:
             click.echo(f"Written: {sequence.export(path, times=not no_times)}")
@@ -100,6 +107,18 @@ def dry_run(
             raise click.ClickException(str(exc)) from exc
     if failure is not None:
         raise failure
+
+
+def _sequences(paths: tuple[Path, ...]) -> list[Path]:
+    """Returns the files of what comes first, all of them readable."""
+    from camtest.core.sequence import CommandSequence
+
+    for path in paths:
+        try:
+            CommandSequence.read(path)
+        except ValueError as exc:
+            raise click.UsageError(f"--after: {exc}") from exc
+    return list(paths)
 
 
 def _declared(texts: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@
         seed=3,                                               # of noise and durations of the simulators
         responses={"lsci336_cs.get_temperature": [17.0, 19.9]},  # declared: first answer, then always the last one
         against=1151,                                         # what was answered in that observation
+        after=["switch_on.json"],                             # begins where that dry run has left the devices
     )
 
 Declared values come first, then the observation, then the simulator. Exceptions among declared values are raised:
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -37,12 +39,15 @@ class DryRunOptions(msgspec.Struct, frozen=True):
         location: data folder of the site of that observation; None: that of this environment.
         responses: declared answers by `server.command` or `command`: a value, a list of successive values (the last one
             stays), a function of the arguments, an exception, or `...` for the next source.
+        after: command sequences (or files with exported ones) that come first, in order: the devices are as they leave
+            them, instead of as after power-on.
     """
 
     seed: int = 0
     against: int | str | None = None
     location: str | None = None
     responses: dict[str, Any] = {}
+    after: list[Any] = []
 
     @classmethod
     def from_json(cls, text: str) -> DryRunOptions:
@@ -61,8 +66,9 @@ class DryRunOptions(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(options, responses=responses)
 
     def to_json(self) -> str:
-        """Returns the options as text; responses must be plain data."""
-        return json.dumps(msgspec.to_builtins(self))
+        """Returns the options as text; responses must be plain data, and `after` files."""
+        after = [str(Path(path).resolve()) for path in self.after]
+        return json.dumps(msgspec.to_builtins(msgspec.structs.replace(self, after=after)))
 
 
 def _revive(value: Any) -> Any:
@@ -175,7 +181,7 @@ def _key(server: str, command: str, arguments: Mapping[str, Any]) -> str:
     return f"{server}.{command} {plain}"
 
 
-_OPTIONS = ("seed", "against", "location", "responses")
+_OPTIONS = ("seed", "against", "location", "responses", "after")
 
 
 def split_options(

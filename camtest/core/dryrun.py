@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from camtest.core.answers import Answers, DryRunOptions
 from camtest.core.context import RED_LINE, Call, ExecutionContext
-from camtest.core.sequence import NOBODY, CommandSequence, EntryKind, SequenceEntry
+from camtest.core.sequence import AS_RUN, NOBODY, CommandSequence, EntryKind, SequenceEntry
 from camtest.core.servers import DryRunError as DryRunError
 from camtest.core.servers import find_app
 from camtest.core.values import plain
 from egse.clock import VirtualClock
-from egse.command import CommandDefinition
+from egse.command import CommandDefinition, CommandError, commands_of
 from egse.confman import ObservationError
 from egse.declaration import SEED
 from egse.device import lock_hardware
 from egse.env import EnvError, get_site_id
-from egse.mode import DRY_RUN
+from egse.mode import DRY_RUN, OPERATIONS
 from egse.proxy import Proxy, ServiceProxy, route_commands
 from egse.security.roles import Role, role_of
 from egse.setup import Setup
@@ -58,6 +58,8 @@ class DryRun(ExecutionContext):
 
     Raises:
         LookupError: when the observation to answer from is not there.
+        ValueError: when a sequence that comes first cannot be repeated.
+        OSError: when its file cannot be read.
     """
 
     def __init__(
@@ -79,11 +81,37 @@ class DryRun(ExecutionContext):
         if self._declared_answers.obsid:
             details["against"] = self._declared_answers.obsid
         self.sequence = CommandSequence(title, mode=DRY_RUN, details=details)
-        self._started = self.clock.monotonic()
         self._numbers = itertools.count(1)
         self._controllers: dict[str, Any] = {}
         self._shared: dict[str, Any] = {SEED: chosen.seed}
         self._observing: str | None = None
+        for earlier in chosen.after:
+            self._repeat(earlier if isinstance(earlier, CommandSequence) else CommandSequence.read(earlier))
+        self._started = self.clock.monotonic()
+        self._frames_before = self._frames()
+
+    def _repeat(self, earlier: CommandSequence) -> None:
+        """Lets the models do what another sequence had them do, at its times; nothing of it is recorded."""
+        if earlier.mode not in (DRY_RUN, OPERATIONS):
+            raise ValueError(
+                f"{earlier.heading()}: its times are those of a simulator that may run faster than they pass. Give "
+                "the export of its dry run as the sequence that comes first"
+            )
+        began = self.clock.monotonic()
+        for entry in earlier.commands:
+            if entry.query or entry.error or entry.source not in (f"model of {entry.device}", AS_RUN):
+                continue
+            self.clock.sleep(began + entry.start + COMMAND_TIME - self.clock.monotonic())
+            app = find_app(entry.device)
+            try:
+                arguments = commands_of(app.interface)[entry.name].bind((), entry.arguments)
+            except (KeyError, CommandError) as exc:
+                raise ValueError(f"{entry.call} of {earlier.title} cannot be repeated: {exc}") from exc
+            getattr(self._controller(app), entry.name)(**arguments)
+        self.clock.sleep(began + earlier.duration - self.clock.monotonic())
+        for controller in self._controllers.values():
+            controller.is_connected()  # brings its model to the present
+        self.sequence.details.setdefault("after", []).append(earlier.title)
 
     # Observation and building blocks -----------------------------------------------------------------------------
 
@@ -259,10 +287,13 @@ class DryRun(ExecutionContext):
 
     def _count_cycles(self) -> None:
         """Notes how many readout cycles of the camera have begun, once something asked for the camera."""
-        counter = getattr(self._shared.get(FEE_MODEL), "frame_counter", None)
-        if counter is not None:
-            frames = (counter + 1) & 0xFFFF
+        if FEE_MODEL in self._shared:
+            frames = (self._frames() - self._frames_before) & 0xFFFF
             self.sequence.details["cycles"] = -(-frames // FRAMES_IN_CYCLE)
+
+    def _frames(self) -> int:
+        """Returns how many readouts have begun (modulo 65536); 0 while nothing has asked for the camera."""
+        return (getattr(self._shared.get(FEE_MODEL), "frame_counter", -1) + 1) & 0xFFFF
 
     def _controller(self, app: ControlServerApp) -> Any:
         controller = self._controllers.get(app.name)

@@ -233,7 +233,7 @@ def generate_command_sequence(building_block: Callable[..., Any], /, **kwargs: A
     Args:
         building_block: the function itself, without parentheses.
         kwargs: all arguments of the building block, by name. Besides, unless they are names of arguments: `seed` of the
-            simulators, `responses` and `against` (see `camtest.core.answers`), `setup` (a Setup or a file).
+            simulators, `responses`, `against` and `after` (see `camtest.core.answers`), `setup` (a Setup or a file).
 
     Raises:
         BuildingBlockError: as `execute` does.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from egse.command import commands_of
 from egse.security.roles import Role, role_of
@@ -43,3 +45,27 @@ def is_query(server: str, command: str) -> bool:
     except DryRunError:
         return False
     return definition is not None and role_of(definition) is Role.OBSERVE
+
+
+@cache
+def _enumerations(server: str, command: str) -> dict[str, type[Enum]]:
+    """Returns which arguments of a command are members of which enumeration; none for one that is not known here."""
+    try:
+        definition = commands_of(find_app(server).interface).get(command)
+    except DryRunError:
+        return {}
+    parameters = () if definition is None else definition.parameters
+    return {p.name: p.hint for p in parameters if isinstance(p.hint, type) and issubclass(p.hint, Enum)}
+
+
+def readable(server: str, command: str, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the arguments of a command as text; where it takes an enumeration, the name stands for a recorded value."""
+    kinds = _enumerations(server, command) if server else {}
+    return {name: _text(kinds.get(name), value) for name, value in arguments.items()}
+
+
+def _text(kind: type[Enum] | None, value: Any) -> str:
+    try:
+        return repr(value if kind is None else kind(value).name)
+    except ValueError:
+        return repr(value)

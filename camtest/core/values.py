@@ -41,6 +41,17 @@ def plain(value: Any) -> Any:
     return dotted_name(value)
 
 
+def recorded(value: Any) -> Any:
+    """Returns `value` as journals and events hold it: as `plain` does, but enumeration members become their value."""
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): recorded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [recorded(item) for item in value]
+    return plain(value)
+
+
 def _plain_array(array: Any) -> Any:
     """Returns a NumPy scalar or array as plain data, without importing NumPy."""
     if array.size <= _LARGEST_ARRAY:

@@ -19,6 +19,8 @@ REPORT_AFTER = 5.0
 """A wait is reported when it has taken so long, and again after as much more time as it has taken [s of the wall]."""
 LONGEST_REPORT = 60.0
 """At the latest it is reported again after this time [s of the wall]."""
+SHOWN_EVERY = 1.0
+"""From then on `on_progress` is told so often [s of the wall]."""
 _SLICE = 0.5
 
 
@@ -69,8 +71,9 @@ def watch_waits(find: Callable[[], Watch | None]) -> None:
 
 
 def on_progress(show: Callable[[Waiting], None]) -> None:
-    """Has the progress of long waits shown by `show`, besides the log and the events."""
-    _shown.append(show)
+    """Has the progress of long waits shown by `show`, about once a second, besides the log and the events."""
+    if show not in _shown:
+        _shown.append(show)
 
 
 class SessionClock(RealClock):
@@ -84,7 +87,17 @@ class SessionClock(RealClock):
         return super().monotonic() - self._stood * self.speed
 
     def sleep(self, seconds: float) -> None:
-        self._pass(seconds, None)
+        if seconds / self.speed <= REPORT_AFTER:
+            self._pass(seconds, None)
+            return
+        started = self.monotonic()
+        report = Progress(f"{seconds:g} s to pass", seconds, lambda: self.monotonic() - started)
+        try:
+            while (left := started + seconds - self.monotonic()) > 0:
+                self._pass(min(left, _SLICE * self.speed), None)
+                report.tick()
+        finally:
+            report.end()
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
         self._pass(timeout, event)
@@ -128,27 +141,39 @@ class Progress:
         self._now = system_clock().monotonic
         self._started = self._now()
         self._next = self._started + REPORT_AFTER
+        self._next_shown = self._next
+        self._figure: object = None
         self._reported = False
 
     def tick(self, figure: Callable[[], object] | None = None) -> None:
         """Reports when it is time to."""
         now = self._now()
-        if now < self._next:
-            return
-        self._next = now + min(LONGEST_REPORT, max(REPORT_AFTER, now - self._started))
-        self._report(None if figure is None else figure())
+        if now >= self._next:
+            self._next = now + min(LONGEST_REPORT, max(REPORT_AFTER, now - self._started))
+            self._figure = None if figure is None else figure()
+            self._report()
+        elif now >= self._next_shown:
+            self._show(self._waiting())
 
     def end(self) -> None:
         """Says that it is over, when it was reported at all."""
         if self._reported:
-            self._report(None, over=True)
+            self._figure = None
+            self._report(over=True)
 
-    def _report(self, figure: object, over: bool = False) -> None:
+    def _waiting(self, over: bool = False) -> Waiting:
+        return Waiting(self.what, self._elapsed(), self.timeout, self._figure, over)
+
+    def _show(self, waiting: Waiting) -> None:
+        self._next_shown = self._now() + SHOWN_EVERY
+        for show in _shown:
+            show(waiting)
+
+    def _report(self, over: bool = False) -> None:
         self._reported = True
-        waiting = Waiting(self.what, self._elapsed(), self.timeout, figure, over)
+        waiting = self._waiting(over)
         LOGGER.info("%s%s", "done " if over else "", waiting)
         watch = _find_watch()
         if watch is not None:
             watch.report(waiting)
-        for show in _shown:
-            show(waiting)
+        self._show(waiting)

@@ -6,6 +6,7 @@ from typing import Any
 
 from camtest.core.logs import log_as
 from camtest.jupyter.namespace import namespace
+from camtest.jupyter.progress import show_waits
 from camtest.jupyter.status import session_status
 from camtest.state import GlobalState
 from egse.setup import Setup, on_active_setup
@@ -27,7 +28,7 @@ class _BannerOnce:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Puts the names of a session into the namespace, sets the banner, keeps `setup` up to date, and logs.
+    """Puts the names of a session into the namespace, sets the banner, keeps `setup` up to date, logs, and shows long waits.
 
     Args:
         shell: the interactive shell.
@@ -38,6 +39,8 @@ def load_ipython_extension(shell: Any) -> None:
     shell.push(namespace(), interactive=False)
     shell.banner2 = f"{session_status()}\n"
     shell.events.register("pre_run_cell", _BannerOnce(shell))
+    if hasattr(shell, "kernel"):  # a terminal has no output whose place a later one could take
+        show_waits()
     on_active_setup(lambda setup: _follow(shell, setup))
 
 

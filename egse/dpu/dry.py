@@ -137,6 +137,7 @@ class DryBackend:
 
     def is_connected(self) -> bool:
         """Always: the model is in this process."""
+        self._advance()
         return True
 
     def is_simulator(self) -> bool:

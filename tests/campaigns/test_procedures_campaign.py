@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
+import resource
 import shutil
 import subprocess
 import sysconfig
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
+from camtest.core.sequence import CommandSequence
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
 
 pytestmark = [pytest.mark.campaign, pytest.mark.system]
 
-SPEED = 20.0
+SPEED = 10.0
+START_TIMEOUT = 240.0
+"""Two dozen programs start at once [s]."""
 FOLDER = Path(__file__).resolve().parents[2] / "procedures"
 CAMTEST = str(Path(sysconfig.get_path("scripts")) / "camtest")
-QUERY = re.compile(r"(n_fee_)?(get|is)_|att_get_|questionable_status_register")
 PLAN = """\
 title: All procedures
 on_failure: continue
@@ -39,81 +43,92 @@ steps:
 """
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A dry run, and what it took [s]."""
+
+    name: str
+    sequence: CommandSequence
+    wall: float
+    cpu: float
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     folder = tmp_path_factory.mktemp("procedures") / "box"
-    with Sandbox(folder, speed=SPEED, seed=1, aeu=True, optics=True) as running:
-        yield running
-    release_block(folder)
+    sandbox = Sandbox(folder, speed=SPEED, seed=1, aeu=True, optics=True)
+    try:
+        sandbox.start(timeout=START_TIMEOUT)
+        yield sandbox
+    finally:
+        sandbox.stop()
+        release_block(folder)
     shutil.rmtree(folder)
 
 
 def test_all_procedures(bench: Sandbox, tmp_path: Path) -> None:
+    assert sorted(step["notebook"] for step in _steps()) == sorted(map(str, FOLDER.glob("*.ipynb")))
+    plans = _dry_runs(bench, tmp_path)
     (tmp_path / "plan.yaml").write_text(PLAN % {"f": FOLDER})
-    done = subprocess.run(
+    batch = subprocess.run(
         [CAMTEST, "batch", "plan.yaml", "--quiet"],
         cwd=tmp_path,
         env=bench.environ(),
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=2400,
         check=False,
     )
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    print(batch.stdout)
     folders = sorted((bench.layout.data / "obs").iterdir())
-    assert len(folders) == PLAN.count("notebook:")
-    for folder in folders:
-        _compare(bench, folder, tmp_path)
+    assert len(folders) == len(plans), batch.stdout + batch.stderr
+    runs = [CommandSequence.of_observation(folder.name, bench.layout.data) for folder in folders]
+    print(_table(plans, runs))
+    assert batch.returncode == 0, batch.stdout + batch.stderr
+    for plan, run in zip(plans, runs, strict=True):
+        assert plan.sequence.state_changing() == run.state_changing(), str(plan.sequence.diff(run))
+        assert not plan.sequence.diff(run), str(plan.sequence.diff(run))
+        assert run.details["status"] == "done"
     verified = subprocess.run([CAMTEST, "verify", "--all"], env=bench.environ(), check=False)
     assert verified.returncode == 0
 
 
-def _compare(bench: Sandbox, folder: Path, tmp_path: Path) -> None:
-    """Fails unless the dry run with the same parameters changes the same state, in order and arguments."""
-    (notebook,) = folder.glob("*_input.ipynb")
-    name = notebook.name.removeprefix(f"{folder.name}_").removesuffix("_input.ipynb")
-    (parameters,) = folder.glob("*_parameters.json")
-    given = json.loads(parameters.read_text())["given"]
-    (tmp_path / "given.yaml").write_text(json.dumps(given))
-    export = tmp_path / f"{name}.json"
-    command = [
-        CAMTEST,
-        "dry-run",
-        FOLDER / f"{name}.ipynb",
-        "-f",
-        tmp_path / "given.yaml",
-        "--export",
-        export,
+def _steps() -> list[dict[str, str]]:
+    return list(yaml.safe_load(PLAN % {"f": FOLDER})["steps"])
+
+
+def _dry_runs(bench: Sandbox, folder: Path) -> list[Planned]:
+    """Dry-runs the day before it happens: each procedure begins where those before it have left the devices."""
+    found: list[Planned] = []
+    exports: list[Path] = []
+    for step in _steps():
+        notebook = Path(step["notebook"])
+        given, export = folder / f"{notebook.stem}.yaml", folder / f"{notebook.stem}.json"
+        given.write_text(json.dumps(step.get("parameters", {})))
+        earlier = [word for path in exports for word in ("--after", str(path))]
+        command = [CAMTEST, "dry-run", str(notebook), "-f", str(given), "--export", str(export), *earlier]
+        before, began = _cpu(), time.monotonic()
+        done = subprocess.run(command, env=bench.environ(), capture_output=True, text=True, check=False)
+        wall, cpu = time.monotonic() - began, _cpu() - before
+        assert done.returncode == 0, done.stdout + done.stderr
+        exports.append(export)
+        found.append(Planned(notebook.stem, CommandSequence.read(export), wall, cpu))
+    return found
+
+
+def _cpu() -> float:
+    """Returns the processor time of all children that have ended [s]; kernels are children of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _table(plans: list[Planned], runs: list[CommandSequence]) -> str:
+    lines = [
+        f"{'procedure':<24} {'wall [s]':>8} {'CPU [s]':>8} {'virtual [s]':>11} {'changing':>8} {'equal':>6}  status"
     ]
-    done = subprocess.run(command, env=bench.environ(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    planned = [
-        (entry["device"], entry["name"], entry.get("arguments", {}))
-        for entry in _flattened(json.loads(export.read_text())["entries"])
-        if entry["kind"] == "command" and not QUERY.match(entry["name"])
-    ]
-    (commands,) = folder.glob("*_commands.jsonl")
-    done_lines = [json.loads(line) for line in commands.read_text().splitlines()]
-    as_run = [(c["server"], c["command"], c["args"]) for c in done_lines if not QUERY.match(c["command"])]
-    if name in (
-        "camera_switch_off",
-        "bias_read_noise",
-        "dark_current",
-        "gain_photon_transfer",
-        "full_functional_test",
-    ):
-        # A dry run begins at power-on; the way to DUMP, or from it to ON, is longer or shorter there.
-        planned, as_run = (_without_modes(sequence) for sequence in (planned, as_run))
-    assert as_run == planned, name
-
-
-def _without_modes(commands: list[tuple[str, str, Any]]) -> list[tuple[str, str, Any]]:
-    modes = ("n_fee_set_standby_mode", "n_fee_set_dump_mode", "n_fee_set_on_mode")
-    return [command for command in commands if command[1] not in modes]
-
-
-def _flattened(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for entry in entries:
-        yield entry
-        yield from _flattened(entry.get("children", []))
+    for plan, run in zip(plans, runs, strict=True):
+        changing = plan.sequence.state_changing()
+        equal = "yes" if changing == run.state_changing() else "NO"
+        figures = f"{plan.wall:>8.1f} {plan.cpu:>8.2f} {plan.sequence.duration:>11.1f} {len(changing):>8} {equal:>6}"
+        lines.append(f"{plan.name:<24} {figures}  {run.details['status']}")
+    return "\n".join(lines)

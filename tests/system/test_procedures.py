@@ -84,6 +84,41 @@ def test_dry_runs_of_all_procedures(dry_runs: dict[str, CommandSequence]) -> Non
     assert dry_runs["telemetry_limit_check"].details["elapsed"] == pytest.approx(60.0)
 
 
+def test_what_was_planned_is_what_is_commanded(shell: Any, lab: Any) -> None:
+    """With a settle loop, at twenty times the true speed; of all procedures in `tests/campaigns`."""
+    notebook = FOLDER / "temperature_plateau.ipynb"
+    given = (
+        "-p",
+        "temperature",
+        "22.5",
+        "-p",
+        "stable_for",
+        "40",
+        "-p",
+        "dwell",
+        "100",
+        "-p",
+        "switch_off",
+        "true",
+    )
+    code, output = shell.run("camtest", "dry-run", notebook, *given, "--export", "plan.json")
+    assert code == 0, output
+    code, output = shell.run("camtest", "run", notebook, *given)
+    assert code == 0, output
+    plan = CommandSequence.read(shell.folder / "plan.json")
+    as_run = CommandSequence.of_observation(lab.last()["obsid"], lab.folder)
+    assert plan.state_changing() == as_run.state_changing()
+    assert not plan.diff(as_run), str(plan.diff(as_run))
+    assert [name for _, name, _ in plan.state_changing()] == [
+        "set_output_mode",
+        "set_temperature_setpoint",
+        "set_range",
+        "set_range",
+    ]
+    raw = [command["args"] for command in lab.record(as_run.details["obsid"]).lines("commands.jsonl")]
+    assert all(arguments in raw for _, _, arguments in plan.state_changing()), "and as the journal has it"
+
+
 PLAN = """\
 title: Short form
 steps:

@@ -8,12 +8,14 @@ plan.export("plan.json")                   # also .csv, .yaml, .md, .html, .txt
 print(plan.diff(CommandSequence.of_observation(1151)))
 """
 
+from camtest.core.sequence.asrun import AS_RUN
 from camtest.core.sequence.difference import Difference, SequenceDiff
 from camtest.core.sequence.entries import EntryKind, SequenceEntry
 from camtest.core.sequence.exports import CSV_COLUMNS
 from camtest.core.sequence.sequence import NOBODY, SCHEMA, CommandSequence
 
 __all__ = [
+    "AS_RUN",
     "CSV_COLUMNS",
     "NOBODY",
     "SCHEMA",

@@ -14,7 +14,8 @@ from egse.system import unix_time
 if TYPE_CHECKING:
     from egse.archive import Observation
 
-SOURCE = "as run"
+AS_RUN = "as run"
+"""Source of what the commands of an observation have answered."""
 
 Add = Callable[..., SequenceEntry]
 
@@ -77,7 +78,7 @@ class AsRun:
                 start=node.start - self.began,
                 arguments=node.arguments,
                 device=node.device,
-                source=SOURCE if node.kind == "command" else "",
+                source=AS_RUN if node.kind == "command" else "",
                 query=node.kind == "command" and is_query(node.device, node.name),
                 red_line=node.red_line,
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from camtest.core.servers import readable
 from camtest.core.values import as_text
 
 EntryKind = Literal["block", "command", "service", "red-line"]
@@ -25,7 +26,7 @@ class SequenceEntry:
         name: name of the building block or command.
         block: the building block that was active, empty outside of building blocks.
         device: name of the control server that a command went to; empty for building blocks.
-        arguments: names and values, all of them.
+        arguments: names and values, all of them, as journals and events hold them (values of enumeration members).
         start, end: seconds since the start of the sequence [s]; `end` is None while active.
         result: what it returned, as plain data.
         error: type and text of the exception that it raised, empty when it did not.
@@ -53,8 +54,13 @@ class SequenceEntry:
     @property
     def call(self) -> str:
         """The call as Python would write it: `lsci336_cs.set_setpoint(channel='A', value=-70.0)`."""
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-        return f"{self.label}({arguments})"
+        return f"{self.label}({self.argument_text})"
+
+    @property
+    def argument_text(self) -> str:
+        """The arguments as Python would write them, with the names of enumeration members."""
+        texts = readable(self.device, self.name, self.arguments)
+        return ", ".join(f"{key}={text}" for key, text in texts.items())
 
     @property
     def label(self) -> str:

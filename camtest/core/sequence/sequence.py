@@ -14,7 +14,7 @@ from camtest.core.sequence import exports, views
 from camtest.core.sequence.asrun import as_run
 from camtest.core.sequence.difference import SequenceDiff
 from camtest.core.sequence.entries import EntryKind, SequenceEntry, Step, rounded, steps
-from camtest.core.values import plain
+from camtest.core.values import plain, recorded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ class CommandSequence(Sequence[SequenceEntry]):
             name=name,
             block=block,
             device=device,
-            arguments={key: plain(value) for key, value in (arguments or {}).items()},
+            arguments={key: recorded(value) for key, value in (arguments or {}).items()},
             start=start,
             source=source,
             query=query,
@@ -109,8 +109,9 @@ class CommandSequence(Sequence[SequenceEntry]):
 
     @property
     def duration(self) -> float:
-        """Time from the start to the end of the last entry [s]."""
-        return max((entry.end or entry.start for entry in self.walk()), default=0.0)
+        """Time from the start to the end of the last entry, or of the dry run, where it waited after that [s]."""
+        ends = (entry.end or entry.start for entry in self.walk())
+        return max((*ends, float(self.details.get("elapsed", 0.0))))
 
     def __len__(self) -> int:
         return sum(1 for _ in self.walk())

@@ -65,8 +65,7 @@ def table(sequence: CommandSequence) -> Table:
     for step in sequence.steps(folded=False):
         entry = step.entry
         style = "bold cyan" if entry.kind == "block" else ("red" if entry.error else None)
-        arguments = ", ".join(f"{key}={value!r}" for key, value in entry.arguments.items())
-        call = f"{'  ' * step.level}{entry.name}({arguments})"
+        call = f"{'  ' * step.level}{entry.name}({entry.argument_text})"
         call += f"  [RED LINE {entry.red_line}]" if entry.red_line else ""
         cells = (f"{entry.start:.3f}", entry.device, call, entry.outcome, entry.source)
         style = "bold red" if entry.red_line else style

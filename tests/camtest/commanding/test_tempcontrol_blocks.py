@@ -11,7 +11,7 @@ from camtest.state import install_dry_run
 from egse.command import CommandError
 from egse.setup import Setup
 from egse.site.layout import SiteLayout
-from egse.tempcontrol.lsci336.interface import HeaterRange
+from egse.tempcontrol.lsci336.interface import HeaterRange, OutputMode
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def test_a_plateau_is_reached_and_watched(dry: DryRun) -> None:
     tempcontrol.heater_off(heater=1)
     commands = [(e.name, e.arguments) for e in dry.sequence.commands if e.name.startswith("set_")]
     assert commands == [
-        ("set_output_mode", {"output": 1, "mode": "CLOSED_LOOP", "input": 1, "powerup": False}),
+        ("set_output_mode", {"output": 1, "mode": OutputMode.CLOSED_LOOP, "input": 1, "powerup": False}),
         ("set_temperature_setpoint", {"output": 1, "value": 303.15}),
-        ("set_range", {"output": 1, "range": "HIGH"}),
-        ("set_range", {"output": 1, "range": "OFF"}),
+        ("set_range", {"output": 1, "range": HeaterRange.HIGH}),
+        ("set_range", {"output": 1, "range": HeaterRange.OFF}),
     ]
 
 

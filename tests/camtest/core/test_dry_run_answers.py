@@ -28,6 +28,8 @@ from egse.server import ControlServer
 from egse.settings import Settings
 from egse.setup import Setup
 from egse.storage.commands import collect_commands
+from egse.tempcontrol.lsci336 import LakeShore336Proxy
+from egse.tempcontrol.lsci336.interface import HeaterRange
 
 if TYPE_CHECKING:
     from conftest import FakeCore
@@ -239,3 +241,75 @@ def test_options_travel_to_a_kernel() -> None:
     assert following is ...
     with pytest.raises(ValueError, match="no options"):
         DryRunOptions.from_json('{"seed": "x"}')
+
+
+@building_block
+def open_up(index: int) -> None:
+    """Sets the attenuator, and waits until it is there."""
+    with OGSEProxy() as ogse:
+        ogse.att_set_level_index(index=index)
+        while ogse.att_get_level()["att_moving"]:
+            GlobalState.clock.sleep(0.25)
+
+
+@building_block
+def one_further() -> int:
+    """Goes one level up from wherever it is, but not beyond 41."""
+    with OGSEProxy() as ogse:
+        if ogse.att_get_level()["att_index"] < 41:
+            ogse.att_level_up()
+        GlobalState.clock.sleep(20.0)
+        return int(ogse.att_get_level()["att_index"])
+
+
+def test_a_dry_run_begins_where_others_have_left_the_devices(tmp_path: Path) -> None:
+    first = generate_command_sequence(open_up, index=40)
+    assert generate_command_sequence(one_further).blocks[0].result == 1, "after power-on it is opaque"
+
+    second = generate_command_sequence(one_further, after=[first])
+    assert second.blocks[0].result == 41
+    assert second.commands[0].start == 0.0, "time counts from the new beginning"
+    assert [entry.name for entry in second.commands] == ["att_get_level", "att_level_up", "att_get_level"]
+    assert second.details["after"] == ['open_up(index="40")']
+
+    exports = [first.export(tmp_path / "first.json"), second.export(tmp_path / "second.yaml")]
+    third = generate_command_sequence(one_further, after=exports)
+    assert [entry.name for entry in third.commands] == ["att_get_level"] * 2, "both were repeated, in order"
+    assert third.blocks[0].result == 41
+    assert DryRunOptions.from_json(DryRunOptions(after=exports).to_json()).after == [
+        str(path) for path in exports
+    ]
+
+
+def test_a_beginning_that_cannot_be_had_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="its times are those of a simulator"):
+        generate_command_sequence(one_further, after=[CommandSequence("as run", mode="simulator")])
+    odd = CommandSequence("odd", mode="dry-run")
+    odd.add(
+        None,
+        "command",
+        "att_set_level_index",
+        start=0.0,
+        arguments={"index": -3},
+        device="ogse_cs",
+        source="model of ogse_cs",
+    )
+    with pytest.raises(ValueError, match=r"of odd cannot be repeated: .*index"):
+        generate_command_sequence(one_further, after=[odd])
+    (tmp_path / "no.json").write_text("[]")
+    with pytest.raises(ValueError, match="no exported command sequence"):
+        generate_command_sequence(one_further, after=[tmp_path / "no.json"])
+
+
+def test_members_of_enumerations_stand_there_as_in_the_journals() -> None:
+    @building_block
+    def heat(heater_range: HeaterRange) -> None:
+        with LakeShore336Proxy() as controller:
+            controller.set_range(1, heater_range)
+
+    sequence = generate_command_sequence(heat, heater_range=HeaterRange.LOW)
+    assert [(entry.name, entry.arguments) for entry in sequence] == [
+        ("heat", {"heater_range": 1}),
+        ("set_range", {"output": 1, "range": 1}),
+    ]
+    assert sequence.commands[0].call == "lsci336_cs.set_range(output=1, range='LOW')", "people read the name"

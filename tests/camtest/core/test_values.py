@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from camtest.core.values import call_text, plain, to_json_bytes
+from camtest.core.values import call_text, plain, recorded, to_json_bytes
 
 
 class Side(enum.Enum):
@@ -26,6 +26,20 @@ def test_complex_objects_become_their_class_name() -> None:
     }
     assert plain(np.zeros((100, 20), np.uint16)) == "<array 100x20 uint16>"
     assert plain(math.nan) == "nan"
+
+
+def test_what_is_recorded_is_what_a_json_line_has() -> None:
+    values = {"side": Side.E, "both": [Side.E, 2.5], "model": Model(), "none": None}
+    assert (
+        recorded(values)
+        == json.loads(to_json_bytes(values))
+        == {
+            "side": 1,
+            "both": [1, 2.5],
+            "model": f"{__name__}.Model",
+            "none": None,
+        }
+    )
 
 
 def test_call_text_is_one_line_with_every_value_in_quotes() -> None:
