@@ -84,14 +84,14 @@ def halt(reason: str, wait: float) -> None:
 
 
 @click.command()
-@click.argument("decision", type=click.Choice(["continue", "retry", "abort"]))
+@click.argument("decision", type=click.Choice(["continue", "skip", "retry", "abort"]))
 @REASON
 def decide(decision: str, reason: str) -> None:
-    """Decide what becomes of the observation after a building block has failed.
+    """Decide what becomes of the observation after a building block, or a cell of a run that is held, has failed.
 
-    continue: go on as if it had not; retry: it is repeated first; abort: make safe and end.
+    continue, skip: go on after it as if it had not; retry: it is repeated first; abort: make safe and end.
     """
-    _give(decision, reason)
+    _give("continue" if decision == "skip" else decision, reason)
 
 
 @click.command()

@@ -59,6 +59,8 @@ class ObservationHandle:
         when_lost: called with that reason when it is found out, in another thread.
         verbs: what operators wanted, oldest first.
         when_verb: called with each of them, in another thread.
+        state: what the run last said of itself to the operator's desk.
+        when_state: called with that, and more about it for people, in another thread.
     """
 
     def __init__(self, record: Observation, lease: float) -> None:
@@ -72,6 +74,9 @@ class ObservationHandle:
         self.verbs: list[VerbRequest] = []
         self._seen: Desk | None = None
         self.when_verb: Callable[[VerbRequest], None] = lambda request: None
+        self.state = "running"
+        self._detail = ""
+        self.when_state: Callable[[str, str], None] = lambda state, detail: None
         self._deliver: Callable[[Desk], None] = lambda desk: None
         self._desk = DeskFollower(self.run_id, self._on_desk)
         self._lease.start()
@@ -106,6 +111,9 @@ class ObservationHandle:
             self.verbs.append(request)
             self.mark("verb", number=request.number, verb=request.verb, by=request.by, reason=request.reason)
             self.when_verb(request)
+        if (desk.state, desk.detail) != (self.state, self._detail):
+            self.state, self._detail = desk.state, desk.detail
+            self.when_state(desk.state, desk.detail)
         self._deliver(desk)
 
     @property

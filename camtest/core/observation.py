@@ -293,6 +293,18 @@ def decide(decision: str, reason: str = "") -> Any:
     return failure.block.run(**failure.arguments) if decision == "retry" else None
 
 
+def go_on_after_failure(number: int) -> None:
+    """Takes what an operator has told the runner about a failed cell: the cell is executed again, or left behind.
+
+    Args:
+        number: of that verb on the operator's desk.
+    """
+    context = _current
+    if context is not None:
+        context.decided_up_to = max(context.decided_up_to, number)
+        context.forget_failure()
+
+
 def checkpoint() -> None:
     """A place where an operator's `pause` or `stop` may take effect, inside a long building block for instance.
 

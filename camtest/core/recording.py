@@ -18,6 +18,7 @@ from camtest.core.conditions import SafeCall
 from camtest.core.context import ACTIVE, RED_LINE, Abort, Call, ExecutionContext, Failure, OperatorStop
 from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
 from camtest.core.handle import Observation, ObservationHandle
+from camtest.core.holding import await_decision
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
 from camtest.core.sequence import CommandSequence, SequenceEntry
@@ -25,7 +26,7 @@ from camtest.core.spool import EventSpool
 from camtest.core.values import to_json_bytes
 from camtest.state import set_command_sequence, setup_at_hand
 from egse.confman import ObservationError
-from egse.confman.desk import VerbRequest
+from egse.confman.desk import MAKING_SAFE, VerbRequest
 from egse.context import CommandContext
 from egse.mode import current_mode
 
@@ -115,11 +116,13 @@ class ObservationContext(ExecutionContext):
         self._closing = False
         self._safing = 0
         self._pending: list[tuple[int, SafeCall]] = []
+        self._told = ("running", "")
+        self.decided_up_to = 0
         self.interlocks = Interlocks.none()
         self.control = RunControl(self._obsid, self._on_verb)
         self.control.on_paused = self._on_paused
         self.control.on_taken_over = lambda holder: self._on_over(f"it was taken over by {holder}")
-        self.control.on_reached = lambda request: self._tell("ending", request.verb)
+        self.control.on_reached = lambda request: self.tell("ending", request.verb)
         self._follower: DeskFollower | None = None
 
     def start(self) -> None:
@@ -305,7 +308,28 @@ class ObservationContext(ExecutionContext):
             return
         failure = self.failure = Failure(call.block, arguments, error)
         self.attention = True
-        self._tell("failed", f"{call.block.name}: {failure.text}")
+        self.tell("failed", f"{call.block.name}: {failure.text}")
+
+    def hold(self, error: BaseException) -> str:
+        if not self.joined or self._safing == threading.get_ident():
+            return ""  # at a prompt the operator is here, and decides before the next building block
+        return await_decision(self, error)
+
+    def obey_now(self) -> None:
+        """Obeys `abort` or `halt` between two building blocks.
+
+        Raises:
+            OperatorAbort, HaltAbort: when one of them was given and not obeyed yet.
+        """
+        ending = self.control.ending
+        if ending is not None and self.control.is_pressing and self.lost is None:
+            self._obey(ending)
+
+    def _obey(self, ending: VerbRequest) -> None:
+        self.control.obeyed, self.control.reached = True, ending.number
+        self.end_by_operator(ending)
+        if ending.verb != "stop":
+            raise ending_error(ending, self._obsid)
 
     def settle(self, call: Call) -> None:
         """A verb came too late to be seen inside the building block: it acts now.
@@ -318,24 +342,29 @@ class ObservationContext(ExecutionContext):
             return
         if ending.verb == "stop" and (self.managed or self.joined):
             return  # the next checkpoint, or the end, is near
-        self.control.obeyed = True
-        self.end_by_operator(ending)
-        if ending.verb != "stop":
-            raise ending_error(ending, self._obsid)
+        self._obey(ending)
 
     def decide(self, decision: str, reason: str, by: str) -> None:
         """Takes an operator's decision about the building block that failed: continue or retry."""
         failure = self.failure
         if failure is None:
+            self.tell(*self._told)  # nothing is to be decided, but the verb has arrived
             return
         self.mark("decided", decision=decision, block=failure.block.qualified_name, reason=reason, by=by)
         self.failure = replace(failure, retry=True) if decision == "retry" else None
         self._pending.clear()
         self._look()
-        self._tell("running", f"{decision} after {failure.block.name} by {by}")
+        self.tell("running", f"{decision} after {failure.block.name} by {by}")
+        self.control.wake()
         ending = self.control.ending
         if decision == "continue" and ending is not None and not (self.managed or self.joined):
             self.end_by_operator(ending, only_if_idle=True)  # a stop that has waited for the decision
+
+    def forget_failure(self) -> None:
+        """The failure was decided about elsewhere; its safes are not run any more."""
+        self.failure = None
+        self._pending.clear()
+        self._look()
 
     def true_end(self, status: str, reason: str) -> tuple[str, str]:
         """Returns status and reason of an end: not `done` when nobody has decided about a failure."""
@@ -349,7 +378,9 @@ class ObservationContext(ExecutionContext):
     def _on_verb(self, request: VerbRequest) -> None:
         """Called in the thread that follows the desk."""
         if request.verb in ("continue", "retry"):
-            self.decide(request.verb, request.reason, request.by)
+            self.control.reached = max(self.control.reached, request.number)
+            if request.number > self.decided_up_to:
+                self.decide(request.verb, request.reason, request.by)
             return
         self._look()
         ending = self.control.ending
@@ -360,7 +391,7 @@ class ObservationContext(ExecutionContext):
 
     def _on_paused(self, request: VerbRequest | None) -> None:
         self._look()
-        self._tell("running" if request is None else "paused", "" if request is None else request.by)
+        self.tell("running" if request is None else "paused", "" if request is None else request.by)
 
     def end_by_operator(self, ending: VerbRequest, *, only_if_idle: bool = False) -> None:
         """Ends the observation as the verb says; the safes run on `abort`. A runner closes its observation itself.
@@ -377,7 +408,7 @@ class ObservationContext(ExecutionContext):
             if only_if_idle and self._outermost:
                 self._closing = False
                 return
-        self._tell("ending", ending.verb)
+        self.tell("ending", ending.verb)
         try:
             if ending.verb == "abort":
                 due = self.safes_on_abort()
@@ -419,6 +450,7 @@ class ObservationContext(ExecutionContext):
         if not due or self.lost is not None or not claim_safes(self.run_id):
             return []
         self.mark("safes-start", safes=[safe.name for safe in due])
+        self.tell(MAKING_SAFE, ", ".join(safe.name for safe in due))
         before, self._safing = self._safing, threading.get_ident()
         token = ACTIVE.set(())
         try:
@@ -427,8 +459,11 @@ class ObservationContext(ExecutionContext):
             ACTIVE.reset(token)
             self._safing = before
         self.mark("safes-done", problems=problems)
+        self.tell("ending", "; ".join(problems) or "made safe")
         return problems
 
-    def _tell(self, state: str, detail: str = "") -> None:
+    def tell(self, state: str, detail: str = "") -> None:
+        """Tells the operator's desk how the run is."""
+        self._told = state, detail
         if self.run_id and self.lost is None:
             tell_desk(self.run_id, state, detail, self.control.reached)

@@ -28,6 +28,9 @@ LONGEST_FOLLOW = 30.0
 RANKS = {"pause": 1, "resume": 1, "continue": 1, "retry": 1, "stop": 2, "abort": 3, "halt": 4}
 """The verbs; once one of rank 2 or more was given, only one of a higher rank is accepted."""
 ENDING = 2
+MAKING_SAFE = "making-safe"
+STATES = ("running", "paused", "failed", "held", MAKING_SAFE, "ending", "over")
+"""failed: a building block failed, later ones refuse; held: it waits where it is for a decision; over: it has ended."""
 
 
 class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +85,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_id: the observation.
         version: grows with every change.
-        state: what the run last said of itself: running, paused, failed, ending; over when it has ended.
+        state: what the run last said of itself: one of `STATES`.
         detail: more about that, for people.
         verbs: all verbs, oldest first.
         questions: those without an answer, and the last one with one.
@@ -151,7 +154,7 @@ class OperatorDesk:
 
         Args:
             run_id: the observation.
-            state: running, paused, failed or ending.
+            state: one of `STATES`.
             detail: more about it.
             reached: number of the last verb that it has obeyed.
         """
