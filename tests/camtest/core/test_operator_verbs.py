@@ -104,12 +104,14 @@ def eventually(condition: Callable[[], Any]) -> None:
 
 
 def arrived(verb: str) -> Callable[[], bool]:
-    """Returns a condition: the verb has arrived in this process."""
+    """Returns a condition: the verb has arrived in this process, and the next building block will look at it."""
 
     def check() -> bool:
         context = module._current
-        request = None if context is None else context.control.ending or context.control.pausing
-        return request is not None and request.verb == verb
+        if context is None:
+            return False
+        request = context.control.ending or context.control.pausing
+        return request is not None and request.verb == verb and context.attention
 
     return check
 
