@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _LEVELS = ("WARNING", "ERROR", "CRITICAL")
 _MOST_LOG = 500
-_SAID = frozenset(("question", "answer", "question-unanswered", "verb", "decided"))
-"""Events that operators cause, besides remarks and red lines."""
+_SAID = frozenset(("question", "answer", "question-unanswered", "verb", "held", "decided", "undecided"))
+"""What was asked of operators and what they wanted, besides remarks and red lines."""
 _NOT_TOLD = frozenset(("event", "t", "pid", "seq", "by", "key", "number"))
 
 

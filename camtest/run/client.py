@@ -142,7 +142,9 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
             decision = self.at_failure(self, index, outcome)
             if decision == "kernel-lost":
                 self._kernel_gone = True
-                return Outcome("kernel-lost", f"the kernel died while cell {self.nb_man.number(index)} was held")
+                return Outcome(
+                    "kernel-lost", f"the kernel died while cell {self.nb_man.number(index)} was held"
+                )
             if decision == "continue":
                 return None
             if decision != "retry":

@@ -42,9 +42,7 @@ def obey_verbs(
     handle.when_verb = obey
 
 
-def _interrupt_later(
-    handle: ObservationHandle, interrupts: Interrupts, text: str, deadline: float
-) -> None:
+def _interrupt_later(handle: ObservationHandle, interrupts: Interrupts, text: str, deadline: float) -> None:
     """Interrupts the kernel when it has not obeyed in a while; not while it makes safe."""
 
     def interrupt() -> None:

@@ -358,7 +358,9 @@ def test_execute_is_not_used_inside_a_building_block(core: FakeCore) -> None:
     def wrong() -> None:
         execute(inner)
 
-    with pytest.raises(BuildingBlockError, match=r"cannot be used inside a building block \(`wrong` is active"):
+    with pytest.raises(
+        BuildingBlockError, match=r"cannot be used inside a building block \(`wrong` is active"
+    ):
         execute(wrong)
 
 

@@ -132,7 +132,14 @@ def test_the_report_tells_what_a_reviewer_asks(site: Path, tmp_path: Path) -> No
     for text in (
         *("CSL1_00084_00001", "simulator", "failed", "pc@host:1", "chimay", "00084", "/p/light.ipynb"),
         *("every file is as recorded", "RED LINE 1: changed factor", "too dark", "agreed by M. Curie"),
-        *("it rains", "Is the door closed?", "answer: yes", "op@console:1", "decision: continue", "op@console:2"),
+        *(
+            "it rains",
+            "Is the door closed?",
+            "answer: yes",
+            "op@console:1",
+            "decision: continue",
+            "op@console:2",
+        ),
         *("lamp drifts", "note suspect", "A. Nalyst", "3. <Light>"),
         *(
             "ValueError: <no>",

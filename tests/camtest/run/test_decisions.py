@@ -96,7 +96,8 @@ def test_going_on_after_it_or_not_in_time(core: FakeCore, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("what", "status"), [("abort", "aborted"), ("stop", "failed"), ("kill", "kernel-lost"), ("term", "failed")]
+    ("what", "status"),
+    [("abort", "aborted"), ("stop", "failed"), ("kill", "kernel-lost"), ("term", "failed")],
 )
 def test_what_ends_a_run_that_is_held(core: FakeCore, tmp_path: Path, what: str, status: str) -> None:
     def act() -> None:

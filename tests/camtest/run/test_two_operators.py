@@ -194,9 +194,7 @@ def test_one_commands_the_other_reads_watches_and_queues(
     # It is the turn of Ben's procedure; whoever follows the desk has seen all of it.
     eventually(lambda: last()["obsid"] != obsid and last()["state"] == "closed", "Ben's procedure")
     assert (last()["function"], last()["status"]) == ("second()", "done")
-    eventually(
-        lambda: not json.loads(ben.does("queue", "list", "--json"))["worker"], "the end of the worker"
-    )
+    eventually(lambda: not json.loads(ben.does("queue", "list", "--json"))["worker"], "the end of the worker")
     eventually(lambda: states.text.count('"over"') == 2, "the end of both on the desk")
     states.process.send_signal(signal.SIGINT)
     states.join(10)
