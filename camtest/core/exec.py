@@ -121,7 +121,7 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
                 context.broke(call, arguments, exc)
                 decision = context.hold(exc)
                 if decision == "retry":
-                    return run(**arguments)  # type: ignore[arg-type]
+                    return run(**arguments)  # type: ignore[call-arg]
                 if decision == "continue":
                     return None  # type: ignore[return-value]
             raise

@@ -210,6 +210,7 @@ def finish_observation(status: str, reason: str = "", patience: float = PATIENCE
     context = _current
     if context is None:
         return
+    context.await_operators_end()
     status, reason = context.true_end(status, reason)
     if context.handle is not None and status != "done":
         context.make_safe(context.pending())

@@ -15,7 +15,17 @@ import msgspec
 
 from camtest.core.blocks import BlockDefinition
 from camtest.core.conditions import SafeCall
-from camtest.core.context import ACTIVE, RED_LINE, Abort, Call, ExecutionContext, Failure, OperatorStop
+from camtest.core.context import (
+    ACTIVE,
+    RED_LINE,
+    Abort,
+    Call,
+    ExecutionContext,
+    Failure,
+    HaltAbort,
+    OperatorAbort,
+    OperatorStop,
+)
 from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
 from camtest.core.handle import Observation, ObservationHandle
 from camtest.core.holding import await_decision
@@ -114,6 +124,8 @@ class ObservationContext(ExecutionContext):
         self._gate = threading.Lock()
         self._outermost: set[int] = set()  # threads in which a building block is active
         self._closing = False
+        self._ender = 0  # thread that ends it on an operator's word
+        self._ended = threading.Event()
         self._safing = 0
         self._pending: list[tuple[int, SafeCall]] = []
         self._told = ("running", "")
@@ -187,6 +199,7 @@ class ObservationContext(ExecutionContext):
         self.leave()
         ending = self.control.ending
         if ending is not None:
+            self._end_at_checkpoint()
             raise ending_error(ending, self._obsid)
         raise ObservationError(f"observation {self._obsid} is ending")
 
@@ -286,7 +299,12 @@ class ObservationContext(ExecutionContext):
         if self._safing == threading.get_ident():
             return
         if self.failure is None or self.failure.retry:
-            self.pass_by(Place.CHECKPOINT)  # else the operator has to decide first, also after a `stop`
+            try:
+                self.pass_by(Place.CHECKPOINT)  # else the operator has to decide first, also after a `stop`
+            except (OperatorAbort, HaltAbort, OperatorStop):
+                if not stack:
+                    self._end_at_checkpoint()
+                raise
         super().attend(block, stack)
         if self.interlocks:
             self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
@@ -303,7 +321,8 @@ class ObservationContext(ExecutionContext):
         if self._safing == threading.get_ident():
             return
         ending = self.control.ending
-        if ending is not None and self.control.obeyed:
+        if ending is not None and (self.control.obeyed or ending.verb != "stop"):
+            self.control.obeyed, self.control.reached = True, ending.number  # also when it failed by itself
             self.end_by_operator(ending)
             return
         failure = self.failure = Failure(call.block, arguments, error)
@@ -330,6 +349,12 @@ class ObservationContext(ExecutionContext):
         self.end_by_operator(ending)
         if ending.verb != "stop":
             raise ending_error(ending, self._obsid)
+
+    def _end_at_checkpoint(self) -> None:
+        """A verb was obeyed before an outermost building block began: it acts now, not some time later."""
+        ending = self.control.ending
+        if ending is not None and not (ending.verb == "stop" and (self.managed or self.joined)):
+            self.end_by_operator(ending)
 
     def settle(self, call: Call) -> None:
         """A verb came too late to be seen inside the building block: it acts now.
@@ -396,18 +421,16 @@ class ObservationContext(ExecutionContext):
     def end_by_operator(self, ending: VerbRequest, *, only_if_idle: bool = False) -> None:
         """Ends the observation as the verb says; the safes run on `abort`. A runner closes its observation itself.
 
+        When another thread does it already, this one waits: who goes on with the session finds the observation ended.
+
         Args:
             ending: the verb.
             only_if_idle: not while a building block is active: that one does it when it has been left.
         """
-        with self._gate:
-            if self._closing:
-                return
-            # First closed, then looked: a building block first enters, then looks whether it is closed.
-            self._closing = True
-            if only_if_idle and self._outermost:
-                self._closing = False
-                return
+        if not self._begin_to_end(only_if_idle):
+            if not only_if_idle:
+                self.await_operators_end()
+            return
         self.tell("ending", ending.verb)
         try:
             if ending.verb == "abort":
@@ -419,7 +442,27 @@ class ObservationContext(ExecutionContext):
             self._pending.clear()
         finally:
             text = f"{ending.verb} by {ending.by}" + (f": {ending.reason}" if ending.reason else "")
-            self._finish(STATUS_OF_VERB[ending.verb], text)
+            try:
+                self._finish(STATUS_OF_VERB[ending.verb], text)
+            finally:
+                self._ended.set()
+
+    def await_operators_end(self) -> None:
+        """Waits while another thread ends the observation on an operator's word: safes are not disturbed."""
+        if self._ender not in (0, threading.get_ident()):
+            self._ended.wait()
+
+    def _begin_to_end(self, only_if_idle: bool) -> bool:
+        with self._gate:
+            if self._closing:
+                return False
+            # First closed, then looked: a building block first enters, then looks whether it is closed.
+            self._closing = True
+            if only_if_idle and self._outermost:
+                self._closing = False
+                return False
+            self._ender = threading.get_ident()
+            return True
 
     def safes_on_abort(self) -> list[SafeCall]:
         """Returns what runs on `abort`: the safes of what has failed, then the safe state of the Setup."""

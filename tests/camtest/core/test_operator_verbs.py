@@ -302,6 +302,45 @@ def test_abort_of_a_paused_run(core: FakeCore) -> None:
     assert core.last["status"] == "aborted"
 
 
+@pytest.mark.parametrize("verb", ["abort", "halt", "stop"])
+def test_whoever_sees_the_end_of_a_paused_run_finds_it_ended(
+    core: FakeCore, safe_setup: None, verb: str
+) -> None:
+    """The thread that follows the desk and the one that commands find out at the same moment: one of them makes safe."""
+    for _ in range(5):
+        DONE.clear()
+
+        def operator() -> None:
+            eventually(lambda: core.desk.look()["state"] == "paused")
+            core.give_verb(verb, reason="enough", by="op@console:1")
+
+        helper = threading.Thread(target=operator)
+        with pytest.raises((OperatorAbort, HaltAbort, OperatorStop)), observation():
+            given(core, "pause")
+            helper.start()
+            several()
+        assert DONE == (["safe state"] if verb == "abort" else [])
+        assert core.last["status"] == ("done" if verb == "stop" else "aborted")
+        if verb != "stop":
+            assert core.last["reason"] == f"{verb} by op@console:1: enough"
+        helper.join()
+        assert [event["event"] for event in core.events].count("safes-start") <= 1
+        core.events.clear()
+
+
+def test_abort_while_a_block_fails_by_itself(core: FakeCore, safe_setup: None) -> None:
+    def work() -> None:
+        given(core, "abort")
+        raise OSError("the shutter sticks")
+
+    start_observation()
+    with pytest.raises(OSError, match="the shutter sticks"):
+        lamp_on(work=work)
+    assert DONE == ["lamp off 0", "safe state"]
+    assert core.last["status"] == "aborted"
+    assert current_obsid() is None
+
+
 @pytest.mark.parametrize(
     ("verb", "status", "done"),
     [("stop", "done", []), ("abort", "aborted", ["safe state"]), ("halt", "aborted", [])],

@@ -161,7 +161,8 @@ def test_one_commands_the_other_reads_watches_and_queues(
     eventually(lambda: "exposing" in viewer.text and "held" in viewer.text, "what the viewer shows")
 
     # He cannot start anything meanwhile, but line it up.
-    assert f"an observation is running: {obsid}" in ben.does("run", second, code=1)
+    refusal = ben.does("run", second, code=1)
+    assert f"an observation is running: obsid {obsid}, started by anna@" in refusal
     assert "second.ipynb waits" in ben.does("queue", "add", second)
     queued = json.loads(ben.does("queue", "list", "--json"))
     assert [(entry["status"], entry["by"].partition("@")[0]) for entry in queued["items"]] in (
