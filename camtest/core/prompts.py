@@ -194,7 +194,10 @@ class _Asked:
         return f"{self.question} [{hint}] " if hint else f"{self.question} "
 
     def record(self, answer: Answer) -> None:
-        """Writes the answer into events and log."""
+        """Writes the answer into events and log, and shows one that was not typed here where the question is shown."""
+        if answer.how not in ("prompt", "dry-run"):
+            by = f", {answer.by}" if answer.by else ""
+            print(f"{self.question} -> {answer.text} ({answer.how}{by})")  # noqa: T201 (for the person at the cell)
         LOGGER.info(
             "%s -> %s (%s%s)", self.question, answer.text, answer.how, f", {answer.by}" if answer.by else ""
         )

@@ -102,9 +102,10 @@ def test_only_answers_to_the_question_count(core: FakeCore) -> None:
         operator.join()
 
 
-def test_default_when_nobody_answers_in_time(core: FakeCore) -> None:
+def test_default_when_nobody_answers_in_time(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     with observation():
         assert confirm("Go on?", default=True, timeout=0.02)
+    assert capsys.readouterr().out == "Go on? -> yes (time-out)\n"
     assert [e["event"] for e in questions(core)] == ["question", "answer"]
     assert questions(core)[1]["how"] == "time-out"
 
