@@ -261,6 +261,8 @@ def _read_line(asked: _Asked) -> None:
                 asked.give(Answer(answer, command_origin(), "prompt"))
     except (EOFError, RuntimeError, OSError) as exc:  # no terminal; a front-end that cannot ask (papermill)
         LOGGER.info("the question waits for `camtest answer`: %s", exc)
+        if asked.context is not None:
+            print(f"{asked.prompt}(waits for `camtest answer`)", flush=True)  # noqa: T201 (viewers of the run see it)
         if asked.context is None and asked.timeout is None:
             asked.done.set()
             raise NoAnswerAbort(f"nobody can answer {asked.question!r} here: {exc}") from exc

@@ -36,7 +36,7 @@ from camtest.core.spool import EventSpool
 from camtest.core.values import to_json_bytes
 from camtest.state import set_command_sequence, setup_at_hand
 from egse.confman import ObservationError
-from egse.confman.desk import MAKING_SAFE, VerbRequest
+from egse.confman.desk import DECISIONS, MAKING_SAFE, VerbRequest
 from egse.context import CommandContext
 from egse.mode import current_mode
 
@@ -298,9 +298,10 @@ class ObservationContext(ExecutionContext):
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         if self._safing == threading.get_ident():
             return
-        if self.failure is None or self.failure.retry:
+        if self.failure is None or self.failure.retry:  # else the operator has to decide first
             try:
-                self.pass_by(Place.CHECKPOINT)  # else the operator has to decide first, also after a `stop`
+                # A `stop` waits for what is repeated, as it has waited for the decision.
+                self.pass_by(Place.CHECKPOINT if self.failure is None else Place.COMMAND)
             except (OperatorAbort, HaltAbort, OperatorStop):
                 if not stack:
                     self._end_at_checkpoint()
@@ -376,10 +377,11 @@ class ObservationContext(ExecutionContext):
             self.tell(*self._told)  # nothing is to be decided, but the verb has arrived
             return
         self.mark("decided", decision=decision, block=failure.block.qualified_name, reason=reason, by=by)
+        # Told first: who waits for the decision goes on at once, and may fail again.
+        self.tell("running", f"{decision} after {failure.block.name} by {by}")
         self.failure = replace(failure, retry=True) if decision == "retry" else None
         self._pending.clear()
         self._look()
-        self.tell("running", f"{decision} after {failure.block.name} by {by}")
         self.control.wake()
         ending = self.control.ending
         if decision == "continue" and ending is not None and not (self.managed or self.joined):
@@ -402,7 +404,7 @@ class ObservationContext(ExecutionContext):
 
     def _on_verb(self, request: VerbRequest) -> None:
         """Called in the thread that follows the desk."""
-        if request.verb in ("continue", "retry"):
+        if request.verb in DECISIONS:
             self.control.reached = max(self.control.reached, request.number)
             if request.number > self.decided_up_to:
                 self.decide(request.verb, request.reason, request.by)

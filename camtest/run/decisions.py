@@ -17,13 +17,12 @@ from camtest.core.spool import read_events
 from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
 from egse.clock import system_clock
-from egse.confman.desk import VerbRequest
+from egse.confman.desk import DECISIONS, VerbRequest
 
 LOGGER = logging.getLogger(__name__)
 
 LOOK_INTERVAL = 0.5
 """How often a run that is held looks for signals and the end of its kernel [s]."""
-DECISIONS = ("retry", "continue")
 _PUT_RIGHT = frozenset(kind.__name__ for kind in MAY_BE_DECIDED)
 
 _GO_ON = (

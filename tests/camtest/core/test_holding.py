@@ -13,7 +13,8 @@ import pytest
 
 from camtest import Abort, building_block, on_abort, requires
 from camtest.core import observation as module
-from camtest.core.context import OperatorAbort, PreconditionAbort
+from camtest.core.context import OperatorAbort, OperatorStop, PreconditionAbort
+from camtest.core.exec import ObservationError
 from camtest.core.holding import HoldError, hold_seconds
 from camtest.core.spool import EventSpool, read_events
 
@@ -61,10 +62,14 @@ class Kernel:
         self.spool.collect()
         return [event for event in read_events(self.spool.path) if event["event"] in kinds]
 
-    def operator(self, *verbs: str) -> None:
-        """Lets somebody elsewhere give one verb each time that something is held."""
+    def operator(self, *verbs: str, after: int = 0) -> None:
+        """Lets somebody elsewhere give one verb each time that something is held, after others have given so many."""
 
         def act() -> None:
+            deadline = time.monotonic() + 60
+            while len(self.core.desk.look()["verbs"]) < after:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             for number, verb in enumerate(verbs, 1):
                 deadline = time.monotonic() + 60
                 while len(self.events("held")) < number or self.core.desk.look()["state"] != "held":
@@ -128,6 +133,18 @@ def test_it_may_fail_again_and_again(kernel: Kernel) -> None:
     assert DONE == ["exposing"] * 3 + ["read"]
     assert [event["decision"] for event in kernel.events("decided")] == ["retry", "retry", "continue"]
     assert all(verb["reached"] for verb in kernel.core.desk.look()["verbs"])
+
+
+def test_stop_waits_for_the_decision_and_for_what_is_repeated(kernel: Kernel) -> None:
+    TROUBLE.append(OSError("the shutter sticks"))
+    kernel.operator("stop")
+    kernel.operator("retry", after=1)
+    assert expose(time=2.0) == 2.0
+    with pytest.raises(OperatorStop):
+        read_out()
+    assert DONE == ["exposing", "exposing"]
+    with pytest.raises(ObservationError, match="ending already: `stop`"):
+        kernel.core.give_verb("pause")
 
 
 def test_abort_makes_safe_in_the_living_kernel(kernel: Kernel) -> None:

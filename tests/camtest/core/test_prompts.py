@@ -77,11 +77,15 @@ def test_at_the_prompt(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "@" in answer["by"]
 
 
-def test_from_elsewhere(core: FakeCore) -> None:
+def test_from_elsewhere(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     with observation():
         operator = from_elsewhere(core, "yes")
         assert confirm("Go on?")
         operator.join()
+    assert capsys.readouterr().out.splitlines() == [
+        "Go on? [y/n] (waits for `camtest answer`)",
+        "Go on? -> yes (desk, op@console:1)",
+    ]
     (answer,) = [e for e in core.events if e["event"] == "answer"]
     assert (answer["how"], answer["by"]) == ("desk", "op@console:1")
 
@@ -105,7 +109,7 @@ def test_only_answers_to_the_question_count(core: FakeCore) -> None:
 def test_default_when_nobody_answers_in_time(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     with observation():
         assert confirm("Go on?", default=True, timeout=0.02)
-    assert capsys.readouterr().out == "Go on? -> yes (time-out)\n"
+    assert capsys.readouterr().out.splitlines()[-1] == "Go on? -> yes (time-out)"
     assert [e["event"] for e in questions(core)] == ["question", "answer"]
     assert questions(core)[1]["how"] == "time-out"
 

@@ -139,8 +139,6 @@ class Verbs(RuleBasedStateMachine):
     @rule(decision=st.sampled_from(["continue", "retry", "abort"]))
     def decide(self, decision: str) -> None:
         INSIDE.clear()
-        if decision == "retry" and self.ending == "stop":
-            return
         try:
             decide(decision)
         except (OSError, OperatorStop):
