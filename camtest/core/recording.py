@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
-
-import msgspec
 
 from camtest.core.blocks import BlockDefinition
 from camtest.core.conditions import SafeCall
 from camtest.core.context import (
     ACTIVE,
-    RED_LINE,
     Abort,
     Call,
-    ExecutionContext,
     Failure,
     HaltAbort,
     OperatorAbort,
@@ -31,50 +24,15 @@ from camtest.core.handle import Observation, ObservationHandle
 from camtest.core.holding import await_decision
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
-from camtest.core.sequence import CommandSequence, SequenceEntry
 from camtest.core.spool import EventSpool
-from camtest.core.values import to_json_bytes
-from camtest.state import set_command_sequence, setup_at_hand
+from camtest.core.writing import EventWriter
+from camtest.state import setup_at_hand
 from egse.confman import ObservationError
 from egse.confman.desk import DECISIONS, MAKING_SAFE, VerbRequest
-from egse.context import CommandContext
-from egse.mode import current_mode
 
 LOGGER = logging.getLogger(__name__)
 
-LONGEST_SEQUENCE = 10_000
-"""How many building blocks the command sequence of a session shows; all of them are in the events."""
 STATUS_OF_VERB = {"stop": "done", "abort": "aborted", "halt": "aborted"}
-
-
-class _StartEvent(msgspec.Struct, tag_field="event", tag="start", omit_defaults=True):
-    t: float
-    pid: int
-    call: int
-    parent: int
-    block: str
-    bbid: str
-    bbcount: int
-    args: dict[str, Any]
-    safe: dict[str, Any] | None = None
-
-
-class _EndEvent(msgspec.Struct, tag_field="event", tag="end"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-
-
-class _FailedEvent(msgspec.Struct, tag_field="event", tag="failed"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-    error: str
-    aborted: bool
 
 
 def status_of(error: BaseException) -> str:
@@ -86,7 +44,7 @@ def status_of(error: BaseException) -> str:
     return "failed" if isinstance(error, Exception) else "interrupted"
 
 
-class ObservationContext(ExecutionContext):
+class ObservationContext(EventWriter):
     """Registers building blocks in the events of the running observation.
 
     Args:
@@ -103,24 +61,12 @@ class ObservationContext(ExecutionContext):
         handle: ObservationHandle | None,
         finish: Callable[[str, str], None] = lambda status, reason: None,
     ) -> None:
-        self.record = record
+        super().__init__(record, spool)
         self.handle = handle
         self.nested: str | None = None
         self.managed = False
         self.over: str | None = None
-        self._spool = spool
-        self._obsid = str(record["obsid"])
-        self.run_id = str(record.get("run_id", ""))
-        self.pid = os.getpid()
-        self._numbers = itertools.count(1)
-        self._bbcount = itertools.count(1)
-        self._entries = 0
-        self._began = time.monotonic()
-        details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode=current_mode(), details=details)
-        set_command_sequence(self.sequence)
         self._finish = finish
-        self._contexts: dict[BlockDefinition, CommandContext] = {}
         self._gate = threading.Lock()
         self._outermost: set[int] = set()  # threads in which a building block is active
         self._closing = False
@@ -154,10 +100,6 @@ class ObservationContext(ExecutionContext):
             self._follower.stop()
 
     @property
-    def obsid(self) -> str:
-        return self._obsid
-
-    @property
     def joined(self) -> bool:
         """True when a runner holds the observation."""
         return self.handle is None
@@ -174,24 +116,7 @@ class ObservationContext(ExecutionContext):
             self._outermost.add(threading.get_ident())
             if self._closing:
                 self._refuse_entry()
-        number = next(self._numbers)
-        safe = block.options.safe if block.options is not None else None
-        event = _StartEvent(
-            time.time(),
-            self.pid,
-            number,
-            0 if parent is None else parent.number,
-            block.qualified_name,
-            block.bbid,
-            next(self._bbcount),
-            arguments,
-            None if safe is None else {"name": safe.name, "arguments": dict(safe.arguments)},
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
-        commands = self._contexts.get(block)
-        if commands is None:
-            commands = self._contexts[block] = CommandContext("", "", self._obsid, block.name)
-        return Call(block, number, self._noted(block, arguments, parent), commands)
+        return self._write_start(block, arguments, parent)
 
     def _refuse_entry(self) -> None:
         if self._safing == threading.get_ident():
@@ -203,67 +128,25 @@ class ObservationContext(ExecutionContext):
             raise ending_error(ending, self._obsid)
         raise ObservationError(f"observation {self._obsid} is ending")
 
-    def _noted(
-        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
-    ) -> SequenceEntry | None:
-        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
-        if self._entries >= LONGEST_SEQUENCE:
-            self.sequence.details["incomplete"] = (
-                f"only the first {LONGEST_SEQUENCE} building blocks are here"
-            )
-            return None
-        self._entries += 1
-        above = None if parent is None else parent.token
-        entry = above if isinstance(above, SequenceEntry) else None
-        start = time.monotonic() - self._began
-        return self.sequence.add(
-            entry, "block", block.name, start=start, arguments=arguments, red_line=RED_LINE.get()
-        )
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._began
-
-    def _done(self, call: Call, error: str = "") -> None:
-        if isinstance(call.token, SequenceEntry):
-            call.token.end = time.monotonic() - self._began
-            call.token.error = error
-
     def end(self, call: Call, result: Any) -> None:
-        self._done(call)
         if self._pending:
             # What failed inside it was dealt with by it.
             self._pending = [one for one in self._pending if one[0] < call.number]
-        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
-        self._spool.write(to_json_bytes(event) + b"\n")
+        self._write_end(call)
 
     def fail(self, call: Call, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
-        self._done(call, text)
         options = call.block.options
         if options is not None and options.safe is not None:
             if call.entered:
                 self._pending.append((call.number, options.safe))
             else:
                 self.mark("refused", call=call.number, block=call.block.qualified_name)
-        event = _FailedEvent(
-            time.time(),
-            self.pid,
-            call.number,
-            call.block.qualified_name,
-            next(self._bbcount),
-            text,
-            isinstance(error, Abort),
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
+        self._write_failed(call, text, aborted=isinstance(error, Abort))
 
     def leave(self) -> None:
         """Called when an outermost building block has ended, however."""
         self._outermost.discard(threading.get_ident())
-
-    def mark(self, event: str, **fields: Any) -> None:
-        """Writes a marker into the events."""
-        self._spool.write_event({"t": time.time(), "event": event, "pid": self.pid, **fields})
 
     # -- looking around ------------------------------------------------------------------------------------------
 

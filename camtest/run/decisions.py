@@ -6,9 +6,7 @@ cell outside of building blocks, or one that came too late to be decided about.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable
 
 from camtest.core.control import tell_desk
 from camtest.core.handle import ObservationHandle
@@ -18,8 +16,6 @@ from camtest.run.client import Outcome, RunClient
 from camtest.run.interrupts import Interrupts
 from egse.clock import system_clock
 from egse.confman.desk import DECISIONS, VerbRequest
-
-LOGGER = logging.getLogger(__name__)
 
 LOOK_INTERVAL = 0.5
 """How often a run that is held looks for signals and the end of its kernel [s]."""
@@ -39,20 +35,12 @@ class Decisions:
         handle: the observation.
         interrupts: those of the run.
         seconds: how long a failure waits [s]; 0 for not at all.
-        on_held: told why the run is held.
     """
 
-    def __init__(
-        self,
-        handle: ObservationHandle,
-        interrupts: Interrupts,
-        seconds: float,
-        on_held: Callable[[str], None] = lambda why: None,
-    ) -> None:
+    def __init__(self, handle: ObservationHandle, interrupts: Interrupts, seconds: float) -> None:
         self._handle = handle
         self._interrupts = interrupts
         self._seconds = seconds
-        self._on_held = on_held
         self._given: VerbRequest | None = None
         self._news = threading.Event()
 
@@ -79,10 +67,6 @@ class Decisions:
         self._given, why = None, f"cell {client.nb_man.number(index)}: {outcome.reason}"
         self._handle.mark(HELD, cell=client.nb_man.number(index), error=outcome.reason, timeout=self._seconds)
         tell_desk(self._handle.run_id, HELD, why)
-        self._on_held(why)
-        LOGGER.error(
-            "%s; it waits %g s for `camtest decide retry|continue|abort`", why.capitalize(), self._seconds
-        )
         decision = self._wait(client)
         given = self._given
         if decision in DECISIONS and given is not None:

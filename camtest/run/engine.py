@@ -25,7 +25,7 @@ from papermill.log import logger as papermill_logger
 
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
-from camtest.core.holding import hold_seconds
+from camtest.core.holding import HELD, hold_seconds
 from camtest.core.lease import supervised_lease
 from camtest.core.values import call_text, plain
 from camtest.core.variables import (
@@ -356,6 +356,10 @@ class _Run:
 
     def _tell_state(self, state: str, detail: str) -> None:
         """Tells viewers and subscribers what the desk was told; how the run ends they are told at its end."""
+        if state == HELD:
+            LOGGER.warning(
+                "Held, %s. It waits %g s for `camtest decide retry|continue|abort`", detail, self.hold
+            )
         if state not in ("failed", "over"):
             self.journal.state(state, detail, obsid=self.handle.obsid, notebook=self.name)
 

@@ -38,7 +38,10 @@ def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
 
     def read(prompt: str = "") -> str:
         shown.append(prompt)
-        return next(rest)
+        answer = next(rest, None)
+        if answer is None:
+            raise OSError("nobody is at the keyboard any more")
+        return answer
 
     monkeypatch.setattr("builtins.input", read)
     return shown
@@ -63,13 +66,15 @@ def from_elsewhere(core: FakeCore, answer: str) -> threading.Thread:
 
 def test_at_the_prompt(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     with observation():
-        shown = typed(monkeypatch, "maybe", "Y", "", "gr", "red", "free text")
+        shown = typed(monkeypatch, "maybe", "Y", "", "gr", "red", "free text")  # and nothing more
         assert confirm("Go on?", default=False)
         assert not confirm("Go on?", default=False)
         assert ask("Filter?", choices=["clear", "green", "grey", "red"]) == "red"
         assert ask("Remark?") == "free text"
+        assert confirm("And in time?", default=True, timeout=0.02)
+        assert [one for one in core.desk.look()["questions"] if one["answer"] is None] == []
     assert shown[:3] == ["Go on? [y/N] "] * 3
-    assert shown[-1] == "Remark? "
+    assert "Remark? " in shown
     asked, answer = questions(core)[:2]
     assert (asked["text"], asked["choices"], asked["default"]) == ("Go on?", ["yes", "no"], "no")
     assert (answer["answer"], answer["how"]) == ("yes", "prompt")
