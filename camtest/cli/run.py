@@ -39,6 +39,12 @@ Example: camtest run procedures/short_functional_test.ipynb -p num_cycles 2
     help="Go on with this run (id, obsid or test id), with its notebook and parameters, at the step that did not pass.",
 )
 @click.option("--from-step", metavar="TITLE", help="With --continues: begin with this earlier step.")
+@click.option(
+    "--hold",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="When something fails, keep the kernel and wait so long for `camtest decide`; CAMTEST_HOLD by default, or not at all.",
+)
 @click.option("--detach", is_flag=True, help="Run it in the background; follow it with `camtest attach`.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
 def run(
@@ -54,6 +60,7 @@ def run(
     cell_timeout: float | None,
     continues: str | None,
     from_step: str | None,
+    hold: float | None,
     detach: bool,
     quiet: bool,
 ) -> None:
@@ -89,6 +96,7 @@ def run(
             kernel_name=kernel,
             description=description,
             cell_timeout=cell_timeout,
+            hold=hold,
             report=None if quiet else progress(),
             on_start=lambda obsid: click.echo(f"Observation {obsid} started: {name}"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -84,14 +85,14 @@ def halt(reason: str, wait: float) -> None:
 
 
 @click.command()
-@click.argument("decision", type=click.Choice(["continue", "retry", "abort"]))
+@click.argument("decision", type=click.Choice(["continue", "skip", "retry", "abort"]))
 @REASON
 def decide(decision: str, reason: str) -> None:
-    """Decide what becomes of the observation after a building block has failed.
+    """Decide what becomes of the observation after a building block, or a cell of a run that is held, has failed.
 
-    continue: go on as if it had not; retry: it is repeated first; abort: make safe and end.
+    continue, skip: go on after it as if it had not; retry: it is repeated first; abort: make safe and end.
     """
-    _give(decision, reason)
+    _give("continue" if decision == "skip" else decision, reason)
 
 
 @click.command()
@@ -106,9 +107,15 @@ def answer(answer: str, key: str) -> None:
     click.echo(f"answered: {answer}")
 
 
-@click.command()
-def desk() -> None:
+@click.command(epilog="Example: camtest desk --follow")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Print what changes, of all observations of the site, as JSON lines."
+)
+def desk(follow: bool) -> None:
     """Show how the running observation is, what operators want of it, and what it asks them."""
+    if follow:
+        _follow()
+        return
     content = _ask("get_desk")
     observation = _ask("find_observation", run_id=content["run_id"])
     detail = f" ({content['detail']})" if content["detail"] else ""
@@ -122,3 +129,14 @@ def desk() -> None:
         if question["answer"] is None:
             choices = f" [{'/'.join(question['choices'])}]" if question["choices"] else ""
             click.echo(f"  question {question['key']}: {question['text']}{choices}")
+
+
+def _follow() -> None:
+    """Prints events until Ctrl-C."""
+    from camtest.core.news import follow_observations
+
+    try:
+        for event in follow_observations():
+            click.echo(json.dumps(event))
+    except KeyboardInterrupt:
+        return

@@ -152,6 +152,14 @@ class ExecutionContext(ABC):
     def broke(self, call: Call, arguments: dict[str, Any], error: BaseException) -> None:  # noqa: B027 (a dry run does nothing here)
         """Called when an outermost building block has raised; in an observation later ones are refused from then on."""
 
+    def hold(self, error: BaseException) -> str:
+        """Returns what an operator decides about the outermost building block that has raised: retry, continue or "".
+
+        Raises:
+            OperatorAbort, HaltAbort: when an operator ends the observation.
+        """
+        return ""
+
     def leave(self) -> None:  # noqa: B027 (the same)
         """Called when an outermost building block has ended, however."""
 

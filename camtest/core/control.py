@@ -175,6 +175,11 @@ class RunControl:
         """True when an operator wants the building block to end now."""
         return bool(self.taken_over) or self._is_pressing()
 
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Waits until a condition holds that news of the desk bring about, at most `timeout` [s of the wall]."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
     def wait_for_answer(self, key: str, timeout: float) -> Question | None:
         """Returns the question with this key once it is answered, None when it is not within `timeout` [s]."""
 

@@ -119,6 +119,11 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
             if not stack:
                 context.leave()
                 context.broke(call, arguments, exc)
+                decision = context.hold(exc)
+                if decision == "retry":
+                    return run(**arguments)  # type: ignore[call-arg]
+                if decision == "continue":
+                    return None  # type: ignore[return-value]
             raise
         context.end(call, result)
         if not stack:

@@ -64,6 +64,8 @@ class ObservationHandle:
         verbs: what operators wanted, oldest first.
         when_verb: called with each of them, in another thread.
         room: tells how long files and the end of the observation wait for room on a full data disk [s].
+        state: what the run last said of itself to the operator's desk.
+        when_state: called with that, and more about it for people, in another thread.
     """
 
     def __init__(self, record: Observation, lease: float) -> None:
@@ -78,6 +80,9 @@ class ObservationHandle:
         self._seen: Desk | None = None
         self.when_verb: Callable[[VerbRequest], None] = lambda request: None
         self.room: Callable[[], float] = lambda: 0.0
+        self.state = "running"
+        self._detail = ""
+        self.when_state: Callable[[str, str], None] = lambda state, detail: None
         self._deliver: Callable[[Desk], None] = lambda desk: None
         self._desk = DeskFollower(self.run_id, self._on_desk)
         self._lease.start()
@@ -112,6 +117,9 @@ class ObservationHandle:
             self.verbs.append(request)
             self.mark("verb", number=request.number, verb=request.verb, by=request.by, reason=request.reason)
             self.when_verb(request)
+        if (desk.state, desk.detail) != (self.state, self._detail):
+            self.state, self._detail = desk.state, desk.detail
+            self.when_state(desk.state, desk.detail)
         self._deliver(desk)
 
     @property

@@ -210,6 +210,7 @@ def finish_observation(status: str, reason: str = "", patience: float = PATIENCE
     context = _current
     if context is None:
         return
+    context.await_operators_end()
     status, reason = context.true_end(status, reason)
     if context.handle is not None and status != "done":
         context.make_safe(context.pending())
@@ -291,6 +292,18 @@ def decide(decision: str, reason: str = "") -> Any:
     else:
         context.decide(decision, reason, command_origin())
     return failure.block.run(**failure.arguments) if decision == "retry" else None
+
+
+def go_on_after_failure(number: int) -> None:
+    """Takes what an operator has told the runner about a failed cell: the cell is executed again, or left behind.
+
+    Args:
+        number: of that verb on the operator's desk.
+    """
+    context = _current
+    if context is not None:
+        context.decided_up_to = max(context.decided_up_to, number)
+        context.forget_failure()
 
 
 def checkpoint() -> None:

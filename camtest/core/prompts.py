@@ -36,6 +36,8 @@ LOGGER = logging.getLogger(__name__)
 
 YES, NO = "yes", "no"
 POLICIES = ("ask", "default", "abort")
+ON_ITS_WAY = 0.2
+"""How long a signal may take from one thread to another [s]."""
 _numbers = itertools.count(1)
 
 
@@ -124,6 +126,7 @@ class _Asked:
         self.context: ObservationContext | None = None if GlobalState.dry_run else running_context()
         self.done = threading.Event()
         self._answer: Answer | None = None
+        self._on_desk = False
         self._lock = threading.Lock()
 
     def without_asking(self) -> Answer | None:
@@ -163,6 +166,7 @@ class _Asked:
         if self._answer is None:
             self._mark("question-unanswered", timeout=self.timeout)
             raise NoAnswerAbort(f"nobody has answered {self.question!r} within {self.timeout:g} s")
+        self._tell_desk(self._answer)
         return self._answer
 
     def give(self, answer: Answer) -> None:
@@ -194,7 +198,10 @@ class _Asked:
         return f"{self.question} [{hint}] " if hint else f"{self.question} "
 
     def record(self, answer: Answer) -> None:
-        """Writes the answer into events and log."""
+        """Writes the answer into events and log, and shows one that was not typed here where the question is shown."""
+        if answer.how not in ("prompt", "dry-run"):
+            by = f", {answer.by}" if answer.by else ""
+            print(f"{self.question} -> {answer.text} ({answer.how}{by})")  # noqa: T201 (for the person at the cell)
         LOGGER.info(
             "%s -> %s (%s%s)", self.question, answer.text, answer.how, f", {answer.by}" if answer.by else ""
         )
@@ -217,8 +224,20 @@ class _Asked:
         try:
             with services.configuration_manager(timeout=2.0) as manager:
                 manager.ask_operator(run_id=self.context.run_id, question=question)
+            self._on_desk = True
         except (OSError, LookupError, ObservationError) as exc:
             LOGGER.warning("the question cannot be answered from elsewhere: %s", exc)
+
+    def _tell_desk(self, answer: Answer) -> None:
+        """Says on the desk that the question was answered here: nobody needs to answer it any more."""
+        if self.context is None or not self._on_desk or answer.how == "desk":
+            return
+        about = {"answer": answer.text, "key": self.key, "by": answer.by or answer.how}
+        try:
+            with services.configuration_manager(timeout=2.0) as manager:
+                manager.answer_question(run_id=self.context.run_id, **about)
+        except (OSError, LookupError, ObservationError) as exc:
+            LOGGER.debug("the desk was not told the answer to %r: %s", self.question, exc)
 
     def _watch(self) -> None:
         """Waits for an answer from the desk, for a verb that ends the run, and for the end of the time."""
@@ -250,23 +269,38 @@ def _reader(asked: _Asked) -> Callable[[], None] | None:
 def _read_line(asked: _Asked) -> None:
     """Asks with `input`, in a terminal or a notebook, until there is an answer from anywhere."""
     interruption = _Interruption(asked.done)
+    problem: Exception | None = None
     try:
-        while not asked.done.is_set():
-            answer = asked.understood(input(asked.prompt))
-            if answer is not None:
-                interruption.stop()
-                asked.give(Answer(answer, command_origin(), "prompt"))
-    except (EOFError, RuntimeError, OSError) as exc:  # no terminal; a front-end that cannot ask (papermill)
-        LOGGER.info("the question waits for `camtest answer`: %s", exc)
-        if asked.context is None and asked.timeout is None:
-            asked.done.set()
-            raise NoAnswerAbort(f"nobody can answer {asked.question!r} here: {exc}") from exc
+        try:
+            _read_answers(asked, interruption)
+        except (
+            EOFError,
+            RuntimeError,
+            OSError,
+        ) as exc:  # no terminal; a front-end that cannot ask (papermill)
+            problem = exc
+        interruption.stop()
     except KeyboardInterrupt:
+        interruption.stop()
         if not interruption.happened:
             asked.done.set()
             raise
-    finally:
-        interruption.stop()
+    if problem is None:
+        return
+    LOGGER.info("the question waits for `camtest answer`: %s", problem)
+    if asked.context is not None:
+        print(f"{asked.prompt}(waits for `camtest answer`)", flush=True)  # noqa: T201 (viewers of the run see it)
+    elif asked.timeout is None:
+        asked.done.set()
+        raise NoAnswerAbort(f"nobody can answer {asked.question!r} here: {problem}") from problem
+
+
+def _read_answers(asked: _Asked, interruption: _Interruption) -> None:
+    while not asked.done.is_set():
+        answer = asked.understood(input(asked.prompt))
+        if answer is not None:
+            interruption.stop()
+            asked.give(Answer(answer, command_origin(), "prompt"))
 
 
 class _Interruption:
@@ -291,6 +325,9 @@ class _Interruption:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def stop(self) -> None:
-        """From now on nothing is interrupted."""
-        with suppress(KeyboardInterrupt), self._lock:
-            self._reading = False
+        """From now on nothing is interrupted; an interrupt that is on its way is awaited and forgotten."""
+        with suppress(KeyboardInterrupt):
+            with self._lock:
+                expected, self._reading = self._reading and self.happened, False
+            if expected:
+                threading.Event().wait(ON_ITS_WAY)

@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from camtest.core.blocks import BlockDefinition
 from camtest.core.conditions import SafeCall
-from camtest.core.context import ACTIVE, RED_LINE, Abort, Call, ExecutionContext, Failure, OperatorStop
+from camtest.core.context import (
+    ACTIVE,
+    Abort,
+    Call,
+    Failure,
+    HaltAbort,
+    OperatorAbort,
+    OperatorStop,
+)
 from camtest.core.control import DeskFollower, Place, RunControl, claim_safes, ending_error, tell_desk
 from camtest.core.handle import Observation, ObservationHandle
+from camtest.core.holding import await_decision
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
-from camtest.core.sequence import CommandSequence, SequenceEntry
 from camtest.core.spool import EventSpool
-from camtest.core.values import to_json_bytes
-from camtest.state import set_command_sequence, setup_at_hand
+from camtest.core.writing import EventWriter
+from camtest.state import setup_at_hand
 from egse.confman import ObservationError
-from egse.confman.desk import VerbRequest
-from egse.context import CommandContext
-from egse.mode import current_mode
+from egse.confman.desk import DECISIONS, MAKING_SAFE, VerbRequest
 
 LOGGER = logging.getLogger(__name__)
 
-LONGEST_SEQUENCE = 10_000
-"""How many building blocks the command sequence of a session shows; all of them are in the events."""
 STATUS_OF_VERB = {"stop": "done", "abort": "aborted", "halt": "aborted"}
-
-
-class _StartEvent(msgspec.Struct, tag_field="event", tag="start", omit_defaults=True):
-    t: float
-    pid: int
-    call: int
-    parent: int
-    block: str
-    bbid: str
-    bbcount: int
-    args: dict[str, Any]
-    safe: dict[str, Any] | None = None
-
-
-class _EndEvent(msgspec.Struct, tag_field="event", tag="end"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-
-
-class _FailedEvent(msgspec.Struct, tag_field="event", tag="failed"):
-    t: float
-    pid: int
-    call: int
-    block: str
-    bbcount: int
-    error: str
-    aborted: bool
 
 
 def status_of(error: BaseException) -> str:
@@ -75,7 +44,7 @@ def status_of(error: BaseException) -> str:
     return "failed" if isinstance(error, Exception) else "interrupted"
 
 
-class ObservationContext(ExecutionContext):
+class ObservationContext(EventWriter):
     """Registers building blocks in the events of the running observation.
 
     Args:
@@ -92,34 +61,26 @@ class ObservationContext(ExecutionContext):
         handle: ObservationHandle | None,
         finish: Callable[[str, str], None] = lambda status, reason: None,
     ) -> None:
-        self.record = record
+        super().__init__(record, spool)
         self.handle = handle
         self.nested: str | None = None
         self.managed = False
         self.over: str | None = None
-        self._spool = spool
-        self._obsid = str(record["obsid"])
-        self.run_id = str(record.get("run_id", ""))
-        self.pid = os.getpid()
-        self._numbers = itertools.count(1)
-        self._bbcount = itertools.count(1)
-        self._entries = 0
-        self._began = time.monotonic()
-        details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode=current_mode(), details=details)
-        set_command_sequence(self.sequence)
         self._finish = finish
-        self._contexts: dict[BlockDefinition, CommandContext] = {}
         self._gate = threading.Lock()
         self._outermost: set[int] = set()  # threads in which a building block is active
         self._closing = False
+        self._ender = 0  # thread that ends it on an operator's word
+        self._ended = threading.Event()
         self._safing = 0
         self._pending: list[tuple[int, SafeCall]] = []
+        self._told = ("running", "")
+        self.decided_up_to = 0
         self.interlocks = Interlocks.none()
         self.control = RunControl(self._obsid, self._on_verb)
         self.control.on_paused = self._on_paused
         self.control.on_taken_over = lambda holder: self._on_over(f"it was taken over by {holder}")
-        self.control.on_reached = lambda request: self._tell("ending", request.verb)
+        self.control.on_reached = lambda request: self.tell("ending", request.verb)
         self._follower: DeskFollower | None = None
 
     def start(self) -> None:
@@ -139,10 +100,6 @@ class ObservationContext(ExecutionContext):
             self._follower.stop()
 
     @property
-    def obsid(self) -> str:
-        return self._obsid
-
-    @property
     def joined(self) -> bool:
         """True when a runner holds the observation."""
         return self.handle is None
@@ -159,24 +116,7 @@ class ObservationContext(ExecutionContext):
             self._outermost.add(threading.get_ident())
             if self._closing:
                 self._refuse_entry()
-        number = next(self._numbers)
-        safe = block.options.safe if block.options is not None else None
-        event = _StartEvent(
-            time.time(),
-            self.pid,
-            number,
-            0 if parent is None else parent.number,
-            block.qualified_name,
-            block.bbid,
-            next(self._bbcount),
-            arguments,
-            None if safe is None else {"name": safe.name, "arguments": dict(safe.arguments)},
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
-        commands = self._contexts.get(block)
-        if commands is None:
-            commands = self._contexts[block] = CommandContext("", "", self._obsid, block.name)
-        return Call(block, number, self._noted(block, arguments, parent), commands)
+        return self._write_start(block, arguments, parent)
 
     def _refuse_entry(self) -> None:
         if self._safing == threading.get_ident():
@@ -184,70 +124,29 @@ class ObservationContext(ExecutionContext):
         self.leave()
         ending = self.control.ending
         if ending is not None:
+            self._end_at_checkpoint()
             raise ending_error(ending, self._obsid)
         raise ObservationError(f"observation {self._obsid} is ending")
 
-    def _noted(
-        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
-    ) -> SequenceEntry | None:
-        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
-        if self._entries >= LONGEST_SEQUENCE:
-            self.sequence.details["incomplete"] = (
-                f"only the first {LONGEST_SEQUENCE} building blocks are here"
-            )
-            return None
-        self._entries += 1
-        above = None if parent is None else parent.token
-        entry = above if isinstance(above, SequenceEntry) else None
-        start = time.monotonic() - self._began
-        return self.sequence.add(
-            entry, "block", block.name, start=start, arguments=arguments, red_line=RED_LINE.get()
-        )
-
-    @property
-    def elapsed(self) -> float:
-        return time.monotonic() - self._began
-
-    def _done(self, call: Call, error: str = "") -> None:
-        if isinstance(call.token, SequenceEntry):
-            call.token.end = time.monotonic() - self._began
-            call.token.error = error
-
     def end(self, call: Call, result: Any) -> None:
-        self._done(call)
         if self._pending:
             # What failed inside it was dealt with by it.
             self._pending = [one for one in self._pending if one[0] < call.number]
-        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
-        self._spool.write(to_json_bytes(event) + b"\n")
+        self._write_end(call)
 
     def fail(self, call: Call, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
-        self._done(call, text)
         options = call.block.options
         if options is not None and options.safe is not None:
             if call.entered:
                 self._pending.append((call.number, options.safe))
             else:
                 self.mark("refused", call=call.number, block=call.block.qualified_name)
-        event = _FailedEvent(
-            time.time(),
-            self.pid,
-            call.number,
-            call.block.qualified_name,
-            next(self._bbcount),
-            text,
-            isinstance(error, Abort),
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
+        self._write_failed(call, text, aborted=isinstance(error, Abort))
 
     def leave(self) -> None:
         """Called when an outermost building block has ended, however."""
         self._outermost.discard(threading.get_ident())
-
-    def mark(self, event: str, **fields: Any) -> None:
-        """Writes a marker into the events."""
-        self._spool.write_event({"t": time.time(), "event": event, "pid": self.pid, **fields})
 
     # -- looking around ------------------------------------------------------------------------------------------
 
@@ -282,8 +181,14 @@ class ObservationContext(ExecutionContext):
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         if self._safing == threading.get_ident():
             return
-        if self.failure is None or self.failure.retry:
-            self.pass_by(Place.CHECKPOINT)  # else the operator has to decide first, also after a `stop`
+        if self.failure is None or self.failure.retry:  # else the operator has to decide first
+            try:
+                # A `stop` waits for what is repeated, as it has waited for the decision.
+                self.pass_by(Place.CHECKPOINT if self.failure is None else Place.COMMAND)
+            except (OperatorAbort, HaltAbort, OperatorStop):
+                if not stack:
+                    self._end_at_checkpoint()
+                raise
         super().attend(block, stack)
         if self.interlocks:
             self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
@@ -300,12 +205,40 @@ class ObservationContext(ExecutionContext):
         if self._safing == threading.get_ident():
             return
         ending = self.control.ending
-        if ending is not None and self.control.obeyed:
+        if ending is not None and (self.control.obeyed or ending.verb != "stop"):
+            self.control.obeyed, self.control.reached = True, ending.number  # also when it failed by itself
             self.end_by_operator(ending)
             return
         failure = self.failure = Failure(call.block, arguments, error)
         self.attention = True
-        self._tell("failed", f"{call.block.name}: {failure.text}")
+        self.tell("failed", f"{call.block.name}: {failure.text}")
+
+    def hold(self, error: BaseException) -> str:
+        if not self.joined or self._safing == threading.get_ident():
+            return ""  # at a prompt the operator is here, and decides before the next building block
+        return await_decision(self, error)
+
+    def obey_now(self) -> None:
+        """Obeys `abort` or `halt` between two building blocks.
+
+        Raises:
+            OperatorAbort, HaltAbort: when one of them was given and not obeyed yet.
+        """
+        ending = self.control.ending
+        if ending is not None and self.control.is_pressing and self.lost is None:
+            self._obey(ending)
+
+    def _obey(self, ending: VerbRequest) -> None:
+        self.control.obeyed, self.control.reached = True, ending.number
+        self.end_by_operator(ending)
+        if ending.verb != "stop":
+            raise ending_error(ending, self._obsid)
+
+    def _end_at_checkpoint(self) -> None:
+        """A verb was obeyed before an outermost building block began: it acts now, not some time later."""
+        ending = self.control.ending
+        if ending is not None and not (ending.verb == "stop" and (self.managed or self.joined)):
+            self.end_by_operator(ending)
 
     def settle(self, call: Call) -> None:
         """A verb came too late to be seen inside the building block: it acts now.
@@ -318,24 +251,30 @@ class ObservationContext(ExecutionContext):
             return
         if ending.verb == "stop" and (self.managed or self.joined):
             return  # the next checkpoint, or the end, is near
-        self.control.obeyed = True
-        self.end_by_operator(ending)
-        if ending.verb != "stop":
-            raise ending_error(ending, self._obsid)
+        self._obey(ending)
 
     def decide(self, decision: str, reason: str, by: str) -> None:
         """Takes an operator's decision about the building block that failed: continue or retry."""
         failure = self.failure
         if failure is None:
+            self.tell(*self._told)  # nothing is to be decided, but the verb has arrived
             return
         self.mark("decided", decision=decision, block=failure.block.qualified_name, reason=reason, by=by)
+        # Told first: who waits for the decision goes on at once, and may fail again.
+        self.tell("running", f"{decision} after {failure.block.name} by {by}")
         self.failure = replace(failure, retry=True) if decision == "retry" else None
         self._pending.clear()
         self._look()
-        self._tell("running", f"{decision} after {failure.block.name} by {by}")
+        self.control.wake()
         ending = self.control.ending
         if decision == "continue" and ending is not None and not (self.managed or self.joined):
             self.end_by_operator(ending, only_if_idle=True)  # a stop that has waited for the decision
+
+    def forget_failure(self) -> None:
+        """The failure was decided about elsewhere; its safes are not run any more."""
+        self.failure = None
+        self._pending.clear()
+        self._look()
 
     def true_end(self, status: str, reason: str) -> tuple[str, str]:
         """Returns status and reason of an end: not `done` when nobody has decided about a failure."""
@@ -348,8 +287,10 @@ class ObservationContext(ExecutionContext):
 
     def _on_verb(self, request: VerbRequest) -> None:
         """Called in the thread that follows the desk."""
-        if request.verb in ("continue", "retry"):
-            self.decide(request.verb, request.reason, request.by)
+        if request.verb in DECISIONS:
+            self.control.reached = max(self.control.reached, request.number)
+            if request.number > self.decided_up_to:
+                self.decide(request.verb, request.reason, request.by)
             return
         self._look()
         ending = self.control.ending
@@ -360,24 +301,22 @@ class ObservationContext(ExecutionContext):
 
     def _on_paused(self, request: VerbRequest | None) -> None:
         self._look()
-        self._tell("running" if request is None else "paused", "" if request is None else request.by)
+        self.tell("running" if request is None else "paused", "" if request is None else request.by)
 
     def end_by_operator(self, ending: VerbRequest, *, only_if_idle: bool = False) -> None:
         """Ends the observation as the verb says; the safes run on `abort`. A runner closes its observation itself.
+
+        When another thread does it already, this one waits: who goes on with the session finds the observation ended.
 
         Args:
             ending: the verb.
             only_if_idle: not while a building block is active: that one does it when it has been left.
         """
-        with self._gate:
-            if self._closing:
-                return
-            # First closed, then looked: a building block first enters, then looks whether it is closed.
-            self._closing = True
-            if only_if_idle and self._outermost:
-                self._closing = False
-                return
-        self._tell("ending", ending.verb)
+        if not self._begin_to_end(only_if_idle):
+            if not only_if_idle:
+                self.await_operators_end()
+            return
+        self.tell("ending", ending.verb)
         try:
             if ending.verb == "abort":
                 due = self.safes_on_abort()
@@ -388,7 +327,27 @@ class ObservationContext(ExecutionContext):
             self._pending.clear()
         finally:
             text = f"{ending.verb} by {ending.by}" + (f": {ending.reason}" if ending.reason else "")
-            self._finish(STATUS_OF_VERB[ending.verb], text)
+            try:
+                self._finish(STATUS_OF_VERB[ending.verb], text)
+            finally:
+                self._ended.set()
+
+    def await_operators_end(self) -> None:
+        """Waits while another thread ends the observation on an operator's word: safes are not disturbed."""
+        if self._ender not in (0, threading.get_ident()):
+            self._ended.wait()
+
+    def _begin_to_end(self, only_if_idle: bool) -> bool:
+        with self._gate:
+            if self._closing:
+                return False
+            # First closed, then looked: a building block first enters, then looks whether it is closed.
+            self._closing = True
+            if only_if_idle and self._outermost:
+                self._closing = False
+                return False
+            self._ender = threading.get_ident()
+            return True
 
     def safes_on_abort(self) -> list[SafeCall]:
         """Returns what runs on `abort`: the safes of what has failed, then the safe state of the Setup."""
@@ -419,6 +378,7 @@ class ObservationContext(ExecutionContext):
         if not due or self.lost is not None or not claim_safes(self.run_id):
             return []
         self.mark("safes-start", safes=[safe.name for safe in due])
+        self.tell(MAKING_SAFE, ", ".join(safe.name for safe in due))
         before, self._safing = self._safing, threading.get_ident()
         token = ACTIVE.set(())
         try:
@@ -427,8 +387,11 @@ class ObservationContext(ExecutionContext):
             ACTIVE.reset(token)
             self._safing = before
         self.mark("safes-done", problems=problems)
+        self.tell("ending", "; ".join(problems) or "made safe")
         return problems
 
-    def _tell(self, state: str, detail: str = "") -> None:
+    def tell(self, state: str, detail: str = "") -> None:
+        """Tells the operator's desk how the run is."""
+        self._told = state, detail
         if self.run_id and self.lost is None:
             tell_desk(self.run_id, state, detail, self.control.reached)

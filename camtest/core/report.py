@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _LEVELS = ("WARNING", "ERROR", "CRITICAL")
 _MOST_LOG = 500
+_SAID = frozenset(("question", "answer", "question-unanswered", "verb", "held", "decided", "undecided"))
+"""What was asked of operators and what they wanted, besides remarks and red lines."""
+_NOT_TOLD = frozenset(("event", "t", "pid", "seq", "by", "key", "number"))
 
 
 def make_report(
@@ -39,7 +42,7 @@ def make_report(
     sections = {
         "Summary": _summary(observation, problems),
         "Deviations from the procedure (red lines)": _red_lines(observation),
-        "Remarks, prompts and notes": _said(observation),
+        "Questions, verbs, decisions and remarks": _said(observation),
         "Plan against as-run": "" if plan is None else plan.diff(sequence).to_html(),
         "Parameters": pairs({name: as_text(value) for name, value in _parameters(observation).items()}),
         "Steps of the notebook": _cells(observation),
@@ -118,8 +121,8 @@ def _said(observation: Observation) -> str:
     lines: list[tuple[str, str, str, str]] = []
     for event in observation.events:
         kind = str(event.get("event", ""))
-        if kind.startswith("prompt"):
-            known = {k: v for k, v in event.items() if k not in ("event", "t", "pid", "seq")}
+        if kind in _SAID:
+            known = {k: v for k, v in event.items() if k not in _NOT_TOLD and v not in (None, "", [])}
             told = "; ".join(f"{key}: {as_text(value)}" for key, value in known.items())
             lines.append((_clock(event.get("t")), kind, str(event.get("by", "")), told))
     for record in observation.notes:

@@ -78,6 +78,7 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         self._kernel_group: int | None = None
         self.before_cells: Callable[[RunClient], None] = lambda client: None
         self.after_cells: Callable[[RunClient], None] = lambda client: None
+        self.at_failure: Callable[[RunClient, int, Outcome], str] = lambda client, index, outcome: ""
         self.outcome: Outcome | None = None
         self._kernel_gone = False
 
@@ -133,7 +134,31 @@ class RunClient(PapermillNotebookClient):  # type: ignore[misc]
         return Outcome("done")
 
     def _execute_one(self, cell: NotebookNode, index: int) -> Outcome | None:
-        """Executes one cell; returns how the run ended, None when it goes on."""
+        """Executes one cell, again as often as an operator wants; returns how the run ended, None when it goes on."""
+        while True:
+            outcome = self._attempt(cell, index)
+            if outcome is None or self._kernel_gone:
+                return outcome
+            decision = self.at_failure(self, index, outcome)
+            if decision == "kernel-lost":
+                self._kernel_gone = True
+                return Outcome(
+                    "kernel-lost", f"the kernel died while cell {self.nb_man.number(index)} was held"
+                )
+            if decision == "continue":
+                return None
+            if decision != "retry":
+                return outcome
+            self.nb_man.again(cell, index)
+
+    @property
+    def kernel_has_ended(self) -> bool:
+        """True when the process of the kernel is no longer there."""
+        process = getattr(self.km.provisioner, "process", None)
+        return process is not None and process.poll() is not None
+
+    def _attempt(self, cell: NotebookNode, index: int) -> Outcome | None:
+        """Executes one cell once; returns how the run ended, None when it goes on."""
         self.nb_man.cell_start(cell, index)
         self._interrupts.cell_started(self._kernel_group)
         try:

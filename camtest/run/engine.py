@@ -25,18 +25,21 @@ from papermill.log import logger as papermill_logger
 
 from camtest.core.forwarding import forward_abandoned
 from camtest.core.handle import ObservationHandle, open_observation
+from camtest.core.holding import HELD, hold_seconds
 from camtest.core.lease import supervised_lease
 from camtest.core.services import ROOM_PATIENCE
 from camtest.core.values import call_text, plain
 from camtest.core.variables import (
     CONTINUES_VARIABLE,
     DRY_RUN_VARIABLE,
+    HOLD_VARIABLE,
     OBSERVATION_VARIABLE,
     PROMPTS_VARIABLE,
     RUN_ID_VARIABLE,
     SPOOL_VARIABLE,
 )
 from camtest.run.client import Outcome, RunClient
+from camtest.run.decisions import Decisions
 from camtest.run.interrupts import Interrupts
 from camtest.run.journal import RunJournal, prune
 from camtest.run.manager import Reporter, RunManager
@@ -142,6 +145,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         on_end: Callable[[RunResult], None] | None = None,
         about: dict[str, Any] | None = None,
         skip: Callable[[NotebookNode], bool] | None = None,
+        hold: float | None = None,
         **options: Any,
     ) -> NotebookNode:
         """Runs the notebook, parametrised already, as one observation.
@@ -158,6 +162,8 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             on_end: told the result when the observation is closed; the default prints it.
             about: more about the run for its record: `source` (batch, queue, task), `continues` (obsid), ...
             skip: tells which cells are left out, because the run continues another one; None for none.
+            hold: how long what fails waits for an operator's decision [s]; None for `CAMTEST_HOLD`, which is 0 (not
+                at all) by default. A run that nobody attends is not held.
             options: further options of papermill's nbclient engine.
 
         Raises:
@@ -165,14 +171,15 @@ class CamtestEngine(Engine):  # type: ignore[misc]
             RunError: when no observation could be started, or the run did not end as `done` and no cell shows why.
             DeadKernelError: when the kernel died.
         """
-        run = _Run.prepare(nb, input_path, description, output_path=output_path, about=about)
+        run = _Run.prepare(nb, input_path, description, output_path=output_path, about=about, hold=hold)
         if on_start is not None:
             on_start(run.handle.obsid)
         manager: RunManager | None = None
         with Interrupts() as interrupts:
             run.handle.when_lost = lambda reason: interrupts.stop(f"the observation is over: {reason}")
             run.handle.room = lambda: 0.0 if interrupts.signalled else run.wait_for_room()
-            obey_verbs(run.handle, interrupts)
+            decisions = Decisions(run.handle, interrupts, run.hold)
+            obey_verbs(run.handle, interrupts, decisions.take)
             try:
                 manager = RunManager(
                     nb,
@@ -187,6 +194,7 @@ class CamtestEngine(Engine):  # type: ignore[misc]
                 client = RunClient(
                     manager, interrupts, **_client_options(kernel_name, log_output, skip, options)
                 )
+                client.at_failure = decisions.await_one
                 outcome = as_operator_wanted(run.handle, client.run(run.environment()))
             except BaseException as exc:
                 outcome = Outcome(
@@ -262,6 +270,7 @@ class _Run:
         parameters: dict[str, Any],
         given: dict[str, Any],
         record: dict[str, Any],
+        hold: float,
     ) -> None:
         self.handle = handle
         self.notebook = notebook
@@ -272,7 +281,9 @@ class _Run:
         self.continues = str(record.get("continues", ""))
         self.unattended = record.get("source") in UNATTENDED
         self._waits_for_room = False
+        self.hold = hold
         self.journal = _begin_record(handle, notebook, {"name": self.name, **record})
+        handle.when_state = self._tell_state
         self._leftovers = threading.Thread(target=_settle_leftovers, name="leftovers", daemon=True)
         self._leftovers.start()
 
@@ -285,8 +296,11 @@ class _Run:
         *,
         output_path: str | None,
         about: dict[str, Any] | None,
+        hold: float | None = None,
     ) -> _Run:
         """Checks the parameters and starts the observation."""
+        wait = hold_seconds() if hold is None else hold
+        wait = 0.0 if (about or {}).get("source") in UNATTENDED else wait
         given = dict(notebook.metadata.get("papermill", {}).get("parameters") or {})
         label = Path(str(input_path)).name if input_path else "notebook"
         parameters = check_parameters(notebook, given, label)
@@ -326,7 +340,7 @@ class _Run:
         record["given"] = plain(given)
         local = output_path is not None and output_path != "-" and "://" not in output_path
         record["output"] = str(where_papermill_means(output_path).resolve()) if local and output_path else ""
-        return cls(handle, notebook, input_path, parameters, given, record)
+        return cls(handle, notebook, input_path, parameters, given, record, wait)
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of the kernel, by which it joins the observation.
@@ -342,8 +356,18 @@ class _Run:
                 OBSERVATION_VARIABLE: json.dumps(plain(self.handle.record)),
                 SPOOL_VARIABLE: str(self.handle.spool.path),
                 CONTINUES_VARIABLE: self.continues,
+                HOLD_VARIABLE: f"{self.hold:g}",
             }
         )
+
+    def _tell_state(self, state: str, detail: str) -> None:
+        """Tells viewers and subscribers what the desk was told; how the run ends they are told at its end."""
+        if state == HELD:
+            LOGGER.warning(
+                "Held, %s. It waits %g s for `camtest decide retry|continue|abort`", detail, self.hold
+            )
+        if state not in ("failed", "over"):
+            self.journal.state(state, detail, obsid=self.handle.obsid, notebook=self.name)
 
     def observed(self, report: Reporter | None) -> Reporter:
         """Returns a reporter that also writes the events of the cells."""

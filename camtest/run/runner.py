@@ -68,6 +68,7 @@ def run_notebook(
     on_start: Callable[[str], None] | None = None,
     about: dict[str, Any] | None = None,
     skip: Callable[[NotebookNode], bool] | None = None,
+    hold: float | None = None,
 ) -> RunResult:
     """Runs a notebook as one observation.
 
@@ -85,6 +86,7 @@ def run_notebook(
         on_start: told the obsid when the observation has been started.
         about: more about the run for its record: `source`, `continues`, ...
         skip: tells which cells are left out; see `camtest.run.steps`.
+        hold: how long what fails waits for an operator's decision [s]; None for `CAMTEST_HOLD`, see the engine.
 
     Returns:
         How it ended, whatever that is; a run that never started raises.
@@ -113,6 +115,7 @@ def run_notebook(
                 on_end=results.append,
                 about=about,
                 skip=skip,
+                hold=hold,
                 execution_timeout=cell_timeout,
             )
         except (RunError, DeadKernelError):

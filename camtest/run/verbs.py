@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from camtest.core.handle import ObservationHandle
 from camtest.run.client import Outcome
 from camtest.run.interrupts import Interrupts
-from egse.confman.desk import ENDING, RANKS, VerbRequest
+from egse.clock import system_clock
+from egse.confman.desk import ENDING, MAKING_SAFE, RANKS, VerbRequest
 
 OBEDIENCE = 5.0
 """How long an active building block may take to obey `abort` or `halt` before the kernel is interrupted [s]."""
+SAFES_TIME = 300.0
+"""How long the kernel may make safe, once it has begun, before it is interrupted and a fresh process does it [s]."""
 
 
-def obey_verbs(handle: ObservationHandle, interrupts: Interrupts) -> None:
+def obey_verbs(
+    handle: ObservationHandle,
+    interrupts: Interrupts,
+    also: Callable[[VerbRequest], None] = lambda request: None,
+) -> None:
     """Has a run end as operators want: no cell is started any more, and a cell that does not end is interrupted.
 
     Args:
         handle: the observation.
         interrupts: those of the run.
+        also: told each verb.
     """
 
     def obey(request: VerbRequest) -> None:
-        if RANKS[request.verb] < ENDING:
-            return
-        text = describe(request)
-        interrupts.reason = interrupts.reason or text
-        if request.verb != "stop":
-            timer = threading.Timer(OBEDIENCE, _interrupt, (interrupts, text))
-            timer.daemon = True
-            timer.start()
+        if RANKS[request.verb] >= ENDING:
+            interrupts.reason = interrupts.reason or describe(request)
+            if request.verb != "stop":
+                deadline = system_clock().monotonic() + SAFES_TIME
+                _interrupt_later(handle, interrupts, describe(request), deadline)
+        also(request)
 
     handle.when_verb = obey
 
 
-def _interrupt(interrupts: Interrupts, text: str) -> None:
-    interrupts.reason = None  # it was noted, not acted upon
-    interrupts.stop(text)
+def _interrupt_later(handle: ObservationHandle, interrupts: Interrupts, text: str, deadline: float) -> None:
+    """Interrupts the kernel when it has not obeyed in a while; not while it makes safe."""
+
+    def interrupt() -> None:
+        if handle.state == MAKING_SAFE and system_clock().monotonic() < deadline:
+            _interrupt_later(handle, interrupts, text, deadline)
+            return
+        interrupts.reason = None  # it was noted, not acted upon
+        interrupts.stop(text)
+
+    timer = threading.Timer(OBEDIENCE, interrupt)
+    timer.daemon = True
+    timer.start()
 
 
 def describe(request: VerbRequest) -> str:

@@ -26,8 +26,12 @@ LONGEST_FOLLOW = 30.0
 """Longest time that the answer to `follow_desk` is held back [s]."""
 
 RANKS = {"pause": 1, "resume": 1, "continue": 1, "retry": 1, "stop": 2, "abort": 3, "halt": 4}
-"""The verbs; once one of rank 2 or more was given, only one of a higher rank is accepted."""
+"""The verbs; once one of rank 2 or more was given, only one of a higher rank is accepted, or after `stop` a decision."""
+DECISIONS = ("continue", "retry")
 ENDING = 2
+MAKING_SAFE = "making-safe"
+STATES = ("running", "paused", "failed", "held", MAKING_SAFE, "ending", "over")
+"""failed: a building block failed, later ones refuse; held: it waits where it is for a decision; over: it has ended."""
 
 
 class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +86,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_id: the observation.
         version: grows with every change.
-        state: what the run last said of itself: running, paused, failed, ending; over when it has ended.
+        state: what the run last said of itself: one of `STATES`.
         detail: more about that, for people.
         verbs: all verbs, oldest first.
         questions: those without an answer, and the last one with one.
@@ -137,8 +141,7 @@ class OperatorDesk:
         last = desk.verbs[-1] if desk.verbs else None
         if last is not None and last.verb == verb and (not last.reached or RANKS[verb] >= ENDING):
             return self._as_dict(desk)
-        if last is not None and RANKS[last.verb] >= ENDING and RANKS[verb] <= RANKS[last.verb]:
-            raise ObservationError(f"it is ending already: `{last.verb}` by {last.by} at {last.at}")
+        self._refuse_weaker(desk, verb)
         request = VerbRequest(
             number=len(desk.verbs) + 1, verb=verb, reason=reason, by=by, at=format_datetime()
         )
@@ -146,12 +149,22 @@ class OperatorDesk:
         self._given[request.number] = self._clock.monotonic()
         return self._as_dict(self._change(desk, verbs=[*desk.verbs, request]))
 
+    @staticmethod
+    def _refuse_weaker(desk: Desk, verb: str) -> None:
+        """Once the observation is to end, only stronger verbs are taken; a `stop` waits for what is to be decided."""
+        ending = max(desk.verbs, key=lambda one: RANKS[one.verb], default=None)
+        if ending is None or RANKS[ending.verb] < ENDING or RANKS[verb] > RANKS[ending.verb]:
+            return
+        if ending.verb == "stop" and verb in DECISIONS:
+            return
+        raise ObservationError(f"it is ending already: `{ending.verb}` by {ending.by} at {ending.at}")
+
     def report(self, run_id: str, state: str, detail: str = "", reached: int = 0) -> dict[str, Any]:
         """Takes what the run says of itself.
 
         Args:
             run_id: the observation.
-            state: running, paused, failed or ending.
+            state: one of `STATES`.
             detail: more about it.
             reached: number of the last verb that it has obeyed.
         """

@@ -125,7 +125,7 @@ class ConfigurationManagerInterface(ControlInterface):
         """Returns what operators want of the running observation, and what it asks them.
 
         Returns:
-            `run_id`, `version`, `state` (running, paused, failed, ending, over) and `detail`, `verbs`, `questions`, `holder`
+            `run_id`, `version`, `state` (see `egse.confman.desk.STATES`) and `detail`, `verbs`, `questions`, `holder`
             (who took it over), `safes_by`.
 
         Raises:
@@ -146,7 +146,7 @@ class ConfigurationManagerInterface(ControlInterface):
 
     @dynamic_interface
     def report_to_desk(self, run_id: str, state: str, detail: str = "", reached: int = 0) -> dict[str, Any]:
-        """Says how the run is: running, paused, failed or ending; and the number of the last verb that it obeyed."""
+        """Says how the run is (`egse.confman.desk.STATES`), and the number of the last verb that it obeyed."""
 
     @dynamic_interface
     def ask_operator(self, run_id: str, question: dict[str, Any]) -> dict[str, Any]:

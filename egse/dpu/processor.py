@@ -27,6 +27,7 @@ from egse.dpu.sink import Timeouts
 from egse.dpu.state import NFEEState
 from egse.h5 import CycleFacts, Kind, parse_format
 from egse.logger.handler import setup_logging
+from egse.mode import current_mode
 from egse.reg import RegisterMap
 from egse.response import describe_error
 from egse.security.curve import Guard
@@ -342,7 +343,7 @@ def main(arguments: list[str]) -> int:
         Exit code.
     """
     config = msgspec.json.decode(arguments[0], type=ProcessorConfig)
-    setup_logging("dpu_processor", endpoint=config.log_endpoint or None)
+    setup_logging("dpu_processor", endpoint=config.log_endpoint or None, mode=current_mode())
     link = make_link(config.spw_endpoint, config.spw_identity)
     processor = DPUProcessor(config, link, RealClock(config.speed))
     with on_signals(processor.stop):

@@ -21,8 +21,9 @@ LOGGER = logging.getLogger(__name__)
 
 LOG_FILE = "log.jsonl"
 """Name, without prefix, of the extract of the log."""
-REMARK, RED_LINE, PROMPT = "note", "red-line", "prompt"
-"""Kinds of events that people cause. Those of prompts only begin like this (question, answer)."""
+REMARK, RED_LINE = "note", "red-line"
+PROMPTS = frozenset(("question", "answer", "question-unanswered"))
+"""Kinds of events that people cause: remarks, deviations from the procedure, and questions with what came of them."""
 
 PATIENCE = 2.0
 """How long a seal waits for git at most [s]."""
@@ -57,7 +58,7 @@ def describe(folder: Path, info: ObservationInfo) -> dict[str, Any]:
             said["remarks"].append(event)
         elif kind == RED_LINE:
             said["red_lines"].append(event)
-        elif kind.startswith(PROMPT):
+        elif kind in PROMPTS:
             said["prompts"].append(event)
     return {
         "mode": str(details.get("mode", "")),

@@ -269,3 +269,40 @@ def test_the_archive_lists_and_shows_it(main_run: Any, shell: Any) -> None:
     for path in [*main_run.record.folder.glob("*.csv"), *main_run.record.raw_files]:
         assert str(path.relative_to(main_run.record.site_folder)) in output
     assert shell.run("camtest", "verify", obsid) == (0, f"{obsid} is as recorded.\n")
+
+
+def test_the_mode_stands_in_every_record(main_run: Any) -> None:
+    """Somebody who finds one file of the observation sees that no camera was there."""
+    record = main_run.record
+    assert record.manifest["mode"] == "simulator"
+    assert {command["mode"] for command in record.lines("commands.jsonl")} == {"simulator"}
+    assert {begin["source"]["mode"] for begin, _ in record.journal().values()} == {"simulator"}
+    logged = record.lines("log.jsonl")
+    assert len(logged) > 10
+    assert {line["mode"] for line in logged} == {"simulator"}
+    for path in record.raw_files:
+        with h5py.File(path) as file:
+            assert file.attrs["mode"] == "simulator"
+    for path in record.folder.glob("*_cube.fits"):
+        assert fits.getheader(path)["RUNMODE"] == "simulator"
+    stored = nbformat.read(record.file("short_functional_test.ipynb"), as_version=4)
+    for notebook in (stored, nbformat.read(main_run.executed, as_version=4)):
+        assert notebook.metadata.camtest["mode"] == "simulator"
+    text = (record.site_folder.parent.parent / "log" / "general.log").read_text()
+    assert re.search(rf"obsid={record.obsid} .*mode=simulator", text)
+    lines = [line for line in text.splitlines() if line.startswith("level=")]
+    assert [line for line in lines if "mode=simulator]" not in line] == []
+
+
+def test_the_mode_stands_in_what_is_exported_afterwards(main_run: Any, shell: Any, tmp_path: Path) -> None:
+    obsid = main_run.record.obsid
+    names = [tmp_path / f"as_run.{suffix}" for suffix in ("json", "csv", "yaml", "md", "html")]
+    options = [word for path in names for word in ("--export", path)]
+    code, output = shell.run("camtest", "obs", "sequence", obsid, *options)
+    assert code == 0, output
+    for path in names:
+        text = path.read_text()
+        assert "simulator" in (text.partition("</style>")[2] or text), path
+    code, output = shell.run("camtest", "obs", "report", obsid, "-o", tmp_path / "report.html")
+    assert code == 0, output
+    assert '<div class="mode simulator">simulator</div>' in (tmp_path / "report.html").read_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from camtest import building_block, end_observation, execute, generate_command_sequence, start_observation
-from camtest.core import recording, services
+from camtest.core import services, writing
 from egse.setup import Setup, get_setup, load_setup, set_provider, submit_setup
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_10_2_3_a_long_observation_keeps_a_readable_sequence(
 ) -> None:
     from camtest import GlobalState
 
-    monkeypatch.setattr(recording, "LONGEST_SEQUENCE", 2)
+    monkeypatch.setattr(writing, "LONGEST_SEQUENCE", 2)
     execute(homing, axes=[1, 2, 3])
     assert len(GlobalState.command_sequence) == 2
     assert GlobalState.command_sequence.details["incomplete"] == "only the first 2 building blocks are here"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import textwrap
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ from camtest import (
     observation,
     start_observation,
 )
-from camtest.core.exec import BuildingBlockError, ObservationError, definition_of
+from camtest.core.exec import BuildingBlockError, ObservationError, active_blocks, definition_of
 from egse.command import CommandError, Range, Unit
 from egse.setup import Setup
 
@@ -241,6 +242,32 @@ def warm_up(
     return setpoint, channel
 
 
+REGISTERED: list[tuple[str, ...]] = []
+
+
+@building_block
+def inner() -> None:
+    REGISTERED.append(active_blocks())
+
+
+@building_block
+def outer(fails: bool) -> None:
+    REGISTERED.append(active_blocks())
+    inner()
+    if fails:
+        raise ValueError("no light")
+
+
+@building_block
+def ping(depth: int) -> None:
+    pong(depth=depth)
+
+
+@building_block
+def pong(depth: int) -> None:
+    ping(depth=depth)
+
+
 @building_block
 def over_and_over(depth: int) -> None:
     again(depth)
@@ -298,6 +325,48 @@ def test_no_recursion(core: FakeCore) -> None:
         BuildingBlockError, match=r"`over_and_over` is active already .* cannot be called recursively"
     ):
         execute(over_and_over, depth=1)
+
+
+def test_no_recursion_by_way_of_another_building_block(core: FakeCore) -> None:
+    with pytest.raises(BuildingBlockError) as info:
+        execute(ping, depth=1)
+    assert "(`ping` -> `pong` -> `ping`)" in str(info.value)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_it_is_registered_while_it_runs_and_no_longer(core: FakeCore, fails: bool) -> None:
+    REGISTERED.clear()
+    with pytest.raises(ValueError, match="no light") if fails else nullcontext(), observation():
+        outer(fails=fails)
+    assert REGISTERED == [("outer",), ("outer", "inner")]
+    assert active_blocks() == ()
+    assert [event["event"] for event in core.events if "block" in event] == [
+        *("start", "start", "end"),
+        "failed" if fails else "end",
+    ]
+
+
+def test_a_dry_run_registers_it_in_the_command_sequence() -> None:
+    generate_command_sequence(outer, fails=False)
+    sequence = GlobalState.command_sequence
+    assert [(entry.id, entry.kind) for entry in sequence] == [("outer", "block"), ("outer/inner", "block")]
+    assert sequence.mode == "dry-run"
+
+
+def test_execute_is_not_used_inside_a_building_block(core: FakeCore) -> None:
+    @building_block
+    def wrong() -> None:
+        execute(inner)
+
+    with pytest.raises(
+        BuildingBlockError, match=r"cannot be used inside a building block \(`wrong` is active"
+    ):
+        execute(wrong)
+
+
+def test_an_observation_is_not_started_in_another(core: FakeCore) -> None:
+    with observation(), pytest.raises(ObservationError, match="an observation is running: obsid CSL1_00007"):
+        start_observation("a second one")
 
 
 def test_an_argument_that_may_be_none_must_be_given_all_the_same(core: FakeCore) -> None:

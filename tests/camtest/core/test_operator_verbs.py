@@ -104,12 +104,14 @@ def eventually(condition: Callable[[], Any]) -> None:
 
 
 def arrived(verb: str) -> Callable[[], bool]:
-    """Returns a condition: the verb has arrived in this process."""
+    """Returns a condition: the verb has arrived in this process, and the next building block will look at it."""
 
     def check() -> bool:
         context = module._current
-        request = None if context is None else context.control.ending or context.control.pausing
-        return request is not None and request.verb == verb
+        if context is None:
+            return False
+        request = context.control.ending or context.control.pausing
+        return request is not None and request.verb == verb and context.attention
 
     return check
 
@@ -298,6 +300,50 @@ def test_abort_of_a_paused_run(core: FakeCore) -> None:
     helper.join()
     assert DONE == []
     assert core.last["status"] == "aborted"
+
+
+@pytest.mark.parametrize("verb", ["abort", "halt", "stop"])
+def test_whoever_sees_the_end_of_a_paused_run_finds_it_ended(
+    core: FakeCore, safe_setup: None, verb: str
+) -> None:
+    """The thread that follows the desk and the one that commands find out at the same moment: one of them makes safe."""
+    expected = ["safe state"] if verb == "abort" else []
+
+    def operator() -> None:
+        eventually(lambda: core.desk.look()["state"] == "paused")
+        core.give_verb(verb, reason="enough", by="op@console:1")
+
+    def session() -> None:
+        with observation():
+            given(core, "pause")
+            helper.start()
+            several()
+
+    for _ in range(5):
+        DONE.clear()
+        core.events.clear()
+        helper = threading.Thread(target=operator)
+        with pytest.raises((OperatorAbort, HaltAbort, OperatorStop)):
+            session()
+        assert expected == DONE
+        assert core.last["status"] == ("done" if verb == "stop" else "aborted")
+        if verb != "stop":
+            assert core.last["reason"] == f"{verb} by op@console:1: enough"
+        helper.join()
+        assert core.kinds().count("safes-start") == (1 if verb == "abort" else 0)
+
+
+def test_abort_while_a_block_fails_by_itself(core: FakeCore, safe_setup: None) -> None:
+    def work() -> None:
+        given(core, "abort")
+        raise OSError("the shutter sticks")
+
+    start_observation()
+    with pytest.raises(OSError, match="the shutter sticks"):
+        lamp_on(work=work)
+    assert DONE == ["lamp off 0", "safe state"]
+    assert core.last["status"] == "aborted"
+    assert current_obsid() is None
 
 
 @pytest.mark.parametrize(

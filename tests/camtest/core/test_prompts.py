@@ -38,7 +38,10 @@ def typed(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
 
     def read(prompt: str = "") -> str:
         shown.append(prompt)
-        return next(rest)
+        answer = next(rest, None)
+        if answer is None:
+            raise OSError("nobody is at the keyboard any more")
+        return answer
 
     monkeypatch.setattr("builtins.input", read)
     return shown
@@ -63,13 +66,15 @@ def from_elsewhere(core: FakeCore, answer: str) -> threading.Thread:
 
 def test_at_the_prompt(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     with observation():
-        shown = typed(monkeypatch, "maybe", "Y", "", "gr", "red", "free text")
+        shown = typed(monkeypatch, "maybe", "Y", "", "gr", "red", "free text")  # and nothing more
         assert confirm("Go on?", default=False)
         assert not confirm("Go on?", default=False)
         assert ask("Filter?", choices=["clear", "green", "grey", "red"]) == "red"
         assert ask("Remark?") == "free text"
+        assert confirm("And in time?", default=True, timeout=0.02)
+        assert [one for one in core.desk.look()["questions"] if one["answer"] is None] == []
     assert shown[:3] == ["Go on? [y/N] "] * 3
-    assert shown[-1] == "Remark? "
+    assert "Remark? " in shown
     asked, answer = questions(core)[:2]
     assert (asked["text"], asked["choices"], asked["default"]) == ("Go on?", ["yes", "no"], "no")
     assert (answer["answer"], answer["how"]) == ("yes", "prompt")
@@ -77,11 +82,15 @@ def test_at_the_prompt(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "@" in answer["by"]
 
 
-def test_from_elsewhere(core: FakeCore) -> None:
+def test_from_elsewhere(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     with observation():
         operator = from_elsewhere(core, "yes")
         assert confirm("Go on?")
         operator.join()
+    assert capsys.readouterr().out.splitlines() == [
+        "Go on? [y/n] (waits for `camtest answer`)",
+        "Go on? -> yes (desk, op@console:1)",
+    ]
     (answer,) = [e for e in core.events if e["event"] == "answer"]
     assert (answer["how"], answer["by"]) == ("desk", "op@console:1")
 
@@ -102,9 +111,10 @@ def test_only_answers_to_the_question_count(core: FakeCore) -> None:
         operator.join()
 
 
-def test_default_when_nobody_answers_in_time(core: FakeCore) -> None:
+def test_default_when_nobody_answers_in_time(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
     with observation():
         assert confirm("Go on?", default=True, timeout=0.02)
+    assert capsys.readouterr().out.splitlines()[-1] == "Go on? -> yes (time-out)"
     assert [e["event"] for e in questions(core)] == ["question", "answer"]
     assert questions(core)[1]["how"] == "time-out"
 

@@ -34,7 +34,12 @@ EVENTS = [
     {"event": "red-line", "t": 3.0, "number": 1, "kind": "changed", "what": "factor", "planned": 0.1, "actual": 0.2,
      "reason": "too dark", "by": "P. Curie", "second": "M. Curie"},
     {"event": "note", "t": 3.1, "by": "P. Curie", "text": "it rains"},
-    {"event": "prompt", "t": 3.2, "question": "Is the door closed?", "answer": "yes"},
+    {"event": "question", "t": 3.2, "pid": 1, "key": "1-1", "text": "Is the door closed?", "choices": ["yes", "no"],
+     "default": None, "timeout": 60.0},
+    {"event": "answer", "t": 3.3, "pid": 1, "key": "1-1", "text": "Is the door closed?", "answer": "yes",
+     "by": "op@console:1", "how": "desk"},
+    {"event": "decided", "t": 3.4, "decision": "continue", "block": "lab.light", "reason": "lamp is on",
+     "by": "op@console:2"},
 ]  # fmt: skip
 
 
@@ -108,7 +113,8 @@ def test_the_manifest_has_it_all(site: Path) -> None:
     assert manifest.software["client"]["kernel"]["name"] == "camtest"
     assert [line["second"] for line in manifest.red_lines] == ["M. Curie"]
     assert [remark["text"] for remark in manifest.remarks] == ["it rains"]
-    assert [prompt["answer"] for prompt in manifest.prompts] == ["yes"]
+    assert [prompt["event"] for prompt in manifest.prompts] == ["question", "answer"]
+    assert (manifest.prompts[1]["answer"], manifest.prompts[1]["by"]) == ("yes", "op@console:1")
     assert {"commands", "events", "log", "packages", "setup"} <= set(manifest.records)
 
 
@@ -126,7 +132,15 @@ def test_the_report_tells_what_a_reviewer_asks(site: Path, tmp_path: Path) -> No
     for text in (
         *("CSL1_00084_00001", "simulator", "failed", "pc@host:1", "chimay", "00084", "/p/light.ipynb"),
         *("every file is as recorded", "RED LINE 1: changed factor", "too dark", "agreed by M. Curie"),
-        *("it rains", "Is the door closed?", "lamp drifts", "note suspect", "A. Nalyst", "3. <Light>"),
+        *(
+            "it rains",
+            "Is the door closed?",
+            "answer: yes",
+            "op@console:1",
+            "decision: continue",
+            "op@console:2",
+        ),
+        *("lamp drifts", "note suspect", "A. Nalyst", "3. <Light>"),
         *(
             "ValueError: <no>",
             "ogse_cs.att_set_level_factor(factor=0.2)",

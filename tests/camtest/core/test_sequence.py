@@ -77,6 +77,18 @@ def test_export_follows_the_suffix(sequence: CommandSequence, tmp_path: Path) ->
         sequence.export(tmp_path / "sequence.docx")
 
 
+@pytest.mark.parametrize("mode", ["operations", "simulator", "dry-run"])
+@pytest.mark.parametrize("suffix", ["json", "csv", "yaml", "md", "html", "txt"])
+def test_the_mode_stands_in_every_export(tmp_path: Path, suffix: str, mode: str) -> None:
+    sequence = CommandSequence("warm_up()", mode=mode)
+    sequence.add(None, "block", "warm_up", start=0.0)
+    text = sequence.export(tmp_path / f"sequence.{suffix}").read_text()
+    others = {"operations", "simulator", "dry-run"} - {mode}
+    body = text.partition("</style>")[2] or text  # the page knows the colours of all modes
+    assert mode in body
+    assert not any(other in body for other in others)
+
+
 def test_tree_folds_polling(sequence: CommandSequence) -> None:
     poll = sequence.add(None, "block", "poll", start=60.0)
     for number in range(5):

@@ -33,6 +33,7 @@ from tests.camtest.conftest import FakeCore
 
 SAFES: list[str] = []
 INSIDE: list[Callable[[], None]] = []
+AT_ITS_END: list[Callable[[], None]] = []
 
 
 @building_block
@@ -51,6 +52,8 @@ def expose(fails: bool) -> None:
     for action in INSIDE:
         action()
     get_command_context()
+    for action in AT_ITS_END:
+        action()
     if fails:
         raise OSError("the shutter sticks")
 
@@ -72,6 +75,7 @@ class Verbs(RuleBasedStateMachine):
         GlobalState.reset()
         SAFES.clear()
         INSIDE.clear()
+        AT_ITS_END.clear()
         self.ends: list[tuple[str, str]] = []
         self.expected_safes: list[str] = []
         self.ending = ""
@@ -93,12 +97,13 @@ class Verbs(RuleBasedStateMachine):
     @rule(
         fails=st.booleans(),
         verb=st.sampled_from(["", "stop", "abort", "halt", "abort, halt", "pause, resume"]),
+        late=st.booleans(),
     )
-    def call_a_block(self, fails: bool, verb: str) -> None:
-        INSIDE[:] = [lambda one=one: self.give(one) for one in verb.split(", ") if one]  # type: ignore[misc]
+    def call_a_block(self, fails: bool, verb: str, late: bool) -> None:
+        """A block runs to its end, good or bad; verbs come before its last command, or after it."""
         refused = self.failed
-        if refused:
-            INSIDE.clear()
+        actions = [lambda one=one: self.give(one) for one in verb.split(", ") if one and not refused]  # type: ignore[misc]
+        INSIDE[:], AT_ITS_END[:] = ([], actions) if late else (actions, [])
         try:
             expose(fails=fails)
         except BlockRefusedError:
@@ -108,14 +113,18 @@ class Verbs(RuleBasedStateMachine):
             error: BaseException | None = exc
         else:
             error = None
+        finally:
+            INSIDE.clear()
+            AT_ITS_END.clear()
         assert not refused, "a block ran although an earlier one had failed"
-        self.after_block(error, fails, verb)
+        self.after_block(error, fails, verb, late)
 
-    def after_block(self, error: BaseException | None, fails: bool, verb: str) -> None:
+    def after_block(self, error: BaseException | None, fails: bool, verb: str, late: bool) -> None:
         last = verb.split(", ")[-1]
         if last in ("abort", "halt"):
-            assert isinstance(error, Abort)
-            self.over("aborted", ["dark", "state"] if last == "abort" else [])
+            assert isinstance(error, OSError if late and fails else Abort)
+            broken = fails or not late  # a block that has had its last command may still end well
+            self.over("aborted", [*(["dark"] if broken else []), "state"] if last == "abort" else [])
         elif last == "stop":
             # Not a checkpoint inside it: the building block has its end, good or bad.
             if fails:
@@ -130,8 +139,6 @@ class Verbs(RuleBasedStateMachine):
     @rule(decision=st.sampled_from(["continue", "retry", "abort"]))
     def decide(self, decision: str) -> None:
         INSIDE.clear()
-        if decision == "retry" and self.ending == "stop":
-            return
         try:
             decide(decision)
         except (OSError, OperatorStop):

@@ -11,6 +11,7 @@ import pytest
 
 from egse.h5 import CycleWriter, get_attribute_value, get_file, packets, show_file, show_groups
 from egse.h5.names import daily_path, file_name, highest_number, parse_file_name
+from egse.mode import set_mode
 
 T0 = 1_700_000_000.25
 
@@ -55,6 +56,17 @@ def test_layout_of_the_icd(tmp_path: Path, attributes: dict[str, int]) -> None:
         assert "commands" not in file["0"]
         assert bytes(file["3/commands/0"][()]) == b"\x51\x01\x7c\xd1"
         assert file["3/commands/0"].attrs["name"] == "n_fee_set_dump_mode"
+
+
+@pytest.mark.parametrize("mode", ["operations", "simulator"])
+def test_the_mode_stands_in_the_file(tmp_path: Path, attributes: dict[str, int], mode: str) -> None:
+    set_mode(mode)
+    try:
+        path = write_cycle(tmp_path / "x.hdf5", attributes, [])
+    finally:
+        set_mode("")
+    with h5py.File(path, "r") as file:
+        assert file.attrs["mode"] == mode
 
 
 @pytest.mark.parametrize("umask", [0, 0o077])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from egse.mode import set_mode
 from egse.storage import CSV, FITS, HDF5, TXT, SQLite, StorageError, persistence_class
 from egse.storage.persistence import format_name
 
@@ -160,6 +161,20 @@ def test_what_is_no_fits_file_is_set_aside(tmp_path: Path) -> None:
 
 
 # -- HDF5 and text ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["operations", "simulator"])
+def test_the_mode_stands_in_the_headers(tmp_path: Path, mode: str) -> None:
+    set_mode(mode)
+    try:
+        for file in (FITS(tmp_path / "a.fits"), HDF5(tmp_path / "a.hdf5")):
+            file.append([{"name": "IMAGE", "data": np.zeros((2, 2))}])
+            file.close()
+    finally:
+        set_mode("")
+    assert fits.getheader(tmp_path / "a.fits")["RUNMODE"] == mode
+    with h5py.File(tmp_path / "a.hdf5") as reader:
+        assert reader.attrs["mode"] == mode
 
 
 def test_hdf5_is_readable_while_it_is_in_use(tmp_path: Path) -> None:
