@@ -34,7 +34,9 @@ from egse.signals import on_signals
 from egse.spw import (
     NoBytesReceivedError,
     RMAPLink,
+    SpaceWireCharacterError,
     SpaceWireLinkError,
+    SpaceWireParityError,
     TimecodeTimeoutError,
     make_link,
 )
@@ -47,6 +49,10 @@ WAIT = 0.01
 """How long the loop waits for packets and requests before it looks at the time and at finished files again [s]."""
 BURST = 64
 """Most packets taken in one turn of the loop."""
+RESTART_LOOKS = 3
+"""So often it is looked whether a link runs again after an error of a character."""
+RESTART_TIME = 0.01
+"""Time between two looks [s of the wall]; the ends of a link start it within 0.1 ms (ECSS-E-ST-50-12C)."""
 TAKE_OVER_TIME = 6.0
 """How long a new processor waits for ports and spools of one that is just ending [s]."""
 
@@ -102,6 +108,7 @@ class DPUProcessor:
         self._parent = config.parent
         self._stopping = False
         self._errors = 0
+        self._link_errors = dict.fromkeys(("link_parity_errors", "link_escape_errors", "link_failures"), 0)
         self._files: SimpleQueue[tuple[Path, CycleFacts]] = SimpleQueue()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._guard = Guard("DPU processor", self._context)
@@ -146,6 +153,7 @@ class DPUProcessor:
                         self._link.configure()
                         self._serve_link()
                 except SpaceWireLinkError as exc:
+                    self._link_errors["link_failures"] += 1
                     LOGGER.error("the SpaceWire link failed: %s; it is opened again", exc)
                     self._clock.sleep(0.5 * self._clock.speed)
         finally:
@@ -160,11 +168,25 @@ class DPUProcessor:
                 self._turn()
             except (NoBytesReceivedError, TimecodeTimeoutError):
                 continue  # normal while waiting
+            except SpaceWireCharacterError as exc:
+                self._note_broken_characters(exc)
             except SpaceWireLinkError:
                 raise
             except Exception:
                 self._errors += 1
                 LOGGER.exception("an error in the loop of the DPU Processor; it goes on")
+
+    def _note_broken_characters(self, exc: SpaceWireCharacterError) -> None:
+        """Counts a parity or escape error; the link is opened again only if it does not run any more."""
+        name = "link_parity_errors" if isinstance(exc, SpaceWireParityError) else "link_escape_errors"
+        self._link_errors[name] += 1
+        for _ in range(RESTART_LOOKS):
+            if self._link.is_running:
+                if self._link_errors[name] % 1000 == 1:  # a bad cable makes thousands of them
+                    LOGGER.warning("%s; the link goes on (%s: %d)", exc, name, self._link_errors[name])
+                return
+            self._clock.sleep(RESTART_TIME * self._clock.speed)
+        raise exc
 
     def _turn(self) -> None:
         """One turn: packets that are there, time, questions, commands, news."""
@@ -236,6 +258,7 @@ class DPUProcessor:
             "lost_records": self._recorder.lost_records,
             "failed_cycles": self._recorder.failed_cycles,
             "loop_errors": self._errors,
+            **self._link_errors,
             "dropped_messages": self._queues.dropped,
         }
         recorder = {"hdf5_backlog": self._recorder.backlog, "unfinished_files": self._recorder.unfinished}
