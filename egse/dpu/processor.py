@@ -19,6 +19,7 @@ import zmq
 
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
+from egse.dpu.hk_ring import HousekeepingRing
 from egse.dpu.maps import FEEMaps
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, MessageStream, encode_message
 from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
@@ -40,7 +41,6 @@ from egse.spw import (
     TimecodeTimeoutError,
     make_link,
 )
-from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
@@ -108,6 +108,7 @@ class DPUProcessor:
         self._parent = config.parent
         self._stopping = False
         self._errors = 0
+        self._housekeeping = HousekeepingRing()
         self._link_errors = dict.fromkeys(("link_parity_errors", "link_escape_errors", "link_failures"), 0)
         self._files: SimpleQueue[tuple[Path, CycleFacts]] = SimpleQueue()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -233,6 +234,8 @@ class DPUProcessor:
                 return bytes(state.registers.memory)
             case "register_value":
                 return state.registers[request.args["name"]]
+            case "housekeeping":
+                return self._housekeeping.since(str(request.args["since"]))
             case "set_obsid":
                 return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
             case "set_maps":
@@ -299,7 +302,7 @@ class DPUProcessor:
         self._recorder.end_cycle()
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
-        self.publish(MessageIdentifier.N_FEE_HK, (area, utc_text(timestamp)))
+        self.publish(MessageIdentifier.N_FEE_HK, self._housekeeping.add(area, timestamp))
 
     def counting(self, num_cycles: int, frame_counter: int) -> None:
         self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))
