@@ -207,6 +207,7 @@ class DPUCore:
     def _on_housekeeping(self, packet: bytes, now: float) -> None:
         self.counters["hk_packets"] += 1
         if len(packet) != HK_PACKET_SIZE:
+            self._check.add_unknown(len(packet))
             self.counters["error_packets"] += 1
             return
         if self.phase is not Phase.HOUSEKEEPING:

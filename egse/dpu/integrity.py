@@ -26,6 +26,12 @@ MOST_LISTED: Final = 15_000
 CLEAR_MAJORITY: Final = 0.75
 """An order of the sides is believed when so many of the good packets keep it."""
 
+SUPPORT: Final = 0.1
+"""Housekeeping is believed when so many image packets say the same as it, for each of those that say what most say."""
+
+REMEMBERED: Final = 6
+"""So many earlier housekeeping headers are compared with."""
+
 _CCD: Final = 0x30
 _SIDE: Final = 6
 _LAST: Final = 7
@@ -73,14 +79,16 @@ class ReadoutCheck:
         self._places: list[int] = []
         self._cut: list[int] = []
         self._next_place = 0
+        self._after_unknown = True
 
     def add(self, packet: bytes | memoryview, flags: int) -> None:
         """Takes an image packet as received; flags are not 0 when an error cut it (EEP)."""
         if flags:
             self._cut.append(self.count)
         header = packet[:HEADER_SIZE]
-        if not self.count or header != self._headers[-HEADER_SIZE:]:
+        if self._after_unknown or header != self._headers[-HEADER_SIZE:]:
             self._next_place += 1  # else it was repeated, and has taken the place of no other
+        self._after_unknown = False
         self._headers += header
         self._sizes.append(len(packet))
         self._places.append(self._next_place)
@@ -94,6 +102,7 @@ class ReadoutCheck:
         """
         if not self._sizes or size in self._sizes[-2:]:
             self._next_place += 1
+            self._after_unknown = True
 
     def verdict(self, layout: FrameLayout | None = None) -> Verdict:
         """Returns what is wrong with the readout.
@@ -127,20 +136,16 @@ class ReadoutCheck:
     ) -> Verdict:
         sequence = headers[:, 8] << 8 | headers[:, 9]
         offsets = sequence - np.array(self._places)
-        _keep_rising(good, sequence, offsets)
-        total = 0 if layout is None else layout.packets
-        outside = good & (sequence >= total)
-        if layout is not None and (outside.sum() > 1 or not total):
+        if layout is not None and not _fits_layout(good, sequence, offsets, layout.packets):
             layout = None  # that is not what is being read
-        elif layout is not None:
-            good &= ~outside
-        elif good.any():
-            _drop_lone_end(good, offsets)
+        _keep_rising(good, sequence, offsets)
+        if layout is None:
+            _drop_lone_ends(good, offsets)
         alternates = _check_sides(good, headers, sequence)
         _check_kinds(good, headers, sequence, layout)
         _check_last(good, headers, sequence, layout if alternates else None)
         if layout is not None:
-            missing = max(0, total - self._next_place)
+            missing = max(0, layout.packets - self._next_place)
         else:
             kept = offsets[good]
             missing = int(kept[-1] - kept[0]) if kept.size else 0
@@ -150,12 +155,12 @@ class ReadoutCheck:
 class HousekeepingHistory:
     """Compares the parts of housekeeping headers that no source explains with those of the housekeeping before.
 
-    Sequence counters stay or count up; side, last-packet flag and CCD are as the last or the last but one time in this frame of the
-    cycle, but the CCD may also be that which is read out, if it was so before.
+    Sequence counters stay or count up; side, last-packet flag and CCD are as the last time in this frame of the cycle, or as twice
+    before, but the CCD may also be that which is read out, if it was so before.
     """
 
     def __init__(self) -> None:
-        self._sequences: deque[int] = deque(maxlen=2)
+        self._sequences: deque[int] = deque(maxlen=REMEMBERED)
         self._bits: dict[int, deque[tuple[int, bool]]] = {}
 
     def fits(self, packet: bytes, ccd: int | None) -> bool:
@@ -168,11 +173,11 @@ class HousekeepingHistory:
         sequence, bits = int.from_bytes(packet[8:10], "big"), packet[5] & 0xF0
         steps = [(sequence - before) & 0xFFFF for before in self._sequences]
         follows = not steps or any(step <= ago for ago, step in enumerate(reversed(steps), start=1))
-        seen = self._bits.setdefault(packet[5] & 0x0C, deque(maxlen=2))
-        same = not seen or any(
-            bits == before or (was_read and bits & _CCD == ccd and not (bits ^ before) & ~_CCD)
-            for before, was_read in seen
-        )
+        seen = self._bits.setdefault(packet[5] & 0x0C, deque(maxlen=REMEMBERED))
+        before = [past for past, _ in seen]
+        same = not seen or bits == before[-1] or before.count(bits) > 1
+        if not same and bits & _CCD == ccd:
+            same = any(was_read and not (bits ^ past) & ~_CCD for past, was_read in seen)
         self._sequences.append(sequence)
         seen.append((bits, bits & _CCD == ccd))
         return follows and same
@@ -218,8 +223,10 @@ def _elect(heads: Numbers, housekeeping: int | None) -> int | None:
     best = int(votes.argmax())
     if housekeeping is None:
         return int(values[best])
-    for_housekeeping = 1 + int(votes[values == housekeeping].sum())
-    return int(values[best]) if votes[best] > for_housekeeping else housekeeping
+    support = int(votes[values == housekeeping].sum())
+    if votes[best] <= support + 1 or support >= SUPPORT * votes[best]:
+        return housekeeping  # as many may be of a next readout whose timecode was lost
+    return int(values[best])
 
 
 def _keep_majority(good: Booleans, values: Numbers) -> None:
@@ -252,8 +259,9 @@ def _longest(values: list[int], strict: bool) -> list[int]:
     find = bisect_left if strict else bisect_right
     for place, value in enumerate(values):
         length = find(tops, value)
-        tops[length : length + 1] = [value]
-        places[length : length + 1] = [place]
+        if tops[length : length + 1] != [value]:  # of equal ones the first is believed
+            tops[length : length + 1] = [value]
+            places[length : length + 1] = [place]
         before.append(places[length - 1] if length else -1)
     series = []
     place = places[-1] if places else -1
@@ -263,11 +271,24 @@ def _longest(values: list[int], strict: bool) -> list[int]:
     return series[::-1]
 
 
-def _drop_lone_end(good: Booleans, offsets: Numbers) -> None:
-    """A counter that jumps at the very last packet is believed only when it is known how many packets there are."""
+def _fits_layout(good: Booleans, sequence: Numbers, offsets: Numbers, total: int) -> bool:
+    """Rules out counters beyond the last packet; returns False when packets beyond it go on as those before did."""
+    if not total or not good.any():
+        return bool(total)
+    values, votes = np.unique(offsets[good], return_counts=True)
+    beyond = sequence >= total
+    if int((good & beyond & (offsets == values[votes.argmax()])).sum()) > 1:
+        return False
+    good &= ~beyond
+    return True
+
+
+def _drop_lone_ends(good: Booleans, offsets: Numbers) -> None:
+    """Counters that jump at the very end are believed only when it is known how many packets there are."""
     numbers = np.flatnonzero(good)
-    if numbers.size > 2 and offsets[numbers[-1]] != offsets[numbers[-2]]:
+    while numbers.size > 2 and offsets[numbers[-1]] != offsets[numbers[-2]]:
         good[numbers[-1]] = False
+        numbers = numbers[:-1]
 
 
 def _check_sides(good: Booleans, headers: Numbers, sequence: Numbers) -> bool:
