@@ -15,7 +15,7 @@ import logging
 from enum import Enum
 from typing import Any
 
-from egse.dpu.integrity import MOST_LISTED, ReadoutCheck, TimecodeCheck
+from egse.dpu.integrity import MOST_LISTED, ReadoutCheck
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
 from egse.dpu.slot import Commands, CommandSlot
@@ -81,8 +81,6 @@ class DPUCore:
         self.notice = ""
         self._watch = FEEWatch(state)
         self._check = ReadoutCheck()
-        self._timecodes = TimecodeCheck()
-        self._bad_timecode = False
         self._sink = sink
         self._expect_data = expect_data
         self._transactions = Transactions(sink.send, self.timeouts.rmap)
@@ -195,9 +193,7 @@ class DPUCore:
         if self._pending_timecode is not None:
             self._begin_frame(None, now)
         self._end_frame()
-        self._bad_timecode = not self._timecodes.follows(byte)
-        self.counters["suspect_timecodes"] += self._bad_timecode
-        self._pending_timecode = (timecode, self._timestamp)
+        self._pending_timecode = (byte, self._timestamp)
         self.state.timecode, self.state.timecode_timestamp = timecode, self._timestamp
         self._pulse_time = now
         self.slot.on_pulse(now)
@@ -225,7 +221,7 @@ class DPUCore:
         state = self.state
         if self._pending_timecode is None:
             return
-        (timecode, timestamp), self._pending_timecode = self._pending_timecode, None
+        (byte, timestamp), self._pending_timecode = self._pending_timecode, None
         number = frame_number
         if number is None:
             self.counters["missing_hk"] += 1
@@ -233,9 +229,9 @@ class DPUCore:
             state.frame_counter = (state.frame_counter + 1) & 0xFFFF
         self._follow_pulse(number, timestamp)
         self._frame_open = True
-        self._check.begin_frame(packet)
+        self._check.begin_frame(packet, byte)
         self._record_frame()
-        self._sink.record(Kind.TIMECODE, bytes((timecode,)), timestamp)
+        self._sink.record(Kind.TIMECODE, bytes((byte & 0x3F,)), timestamp)
         if packet:
             self._sink.record(Kind.HK, packet, self._timestamp)
         self._last_data = now
@@ -294,7 +290,8 @@ class DPUCore:
         self.counters["suspect_packets"] += len(verdict.suspects)
         self.counters["missing_packets"] += verdict.missing
         self.counters["suspect_hk"] += verdict.housekeeping
-        items = [*(["timecode"] if self._bad_timecode else []), *(["hk"] if verdict.housekeeping else [])]
+        self.counters["suspect_timecodes"] += verdict.timecode
+        items = [*(["timecode"] if verdict.timecode else []), *(["hk"] if verdict.housekeeping else [])]
         if verdict.missing:
             LOGGER.error("frame %d: %d image packets are missing", number, verdict.missing)
         if not verdict.suspects and not items:

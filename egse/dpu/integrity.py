@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -47,11 +48,13 @@ class Verdict:
     Attributes:
         suspects: image packets that do not fit, by their number in the order of arrival.
         housekeeping: True when the housekeeping packet does not fit.
+        timecode: True when the timecode does not fit.
         missing: image packets that did not arrive at all.
     """
 
     suspects: list[int]
     housekeeping: bool = False
+    timecode: bool = False
     missing: int = 0
 
 
@@ -64,16 +67,19 @@ class ReadoutCheck:
 
     def __init__(self) -> None:
         self._history = HousekeepingHistory()
+        self._timecodes = TimecodeHistory()
         self.begin_frame(b"")
 
-    def begin_frame(self, housekeeping: bytes) -> None:
+    def begin_frame(self, housekeeping: bytes, timecode: int | None = None) -> None:
         """A readout begins.
 
         Args:
+            timecode: its timecode as received, with the two upper bits.
             housekeeping: its housekeeping packet; empty when that was lost.
         """
         self.count = 0
         self._housekeeping = housekeeping
+        self._timecode = timecode
         self._headers = bytearray()
         self._sizes: list[int] = []
         self._places: list[int] = []
@@ -86,7 +92,7 @@ class ReadoutCheck:
         if flags:
             self._cut.append(self.count)
         header = packet[:HEADER_SIZE]
-        if self._after_unknown or header != self._headers[-HEADER_SIZE:]:
+        if self._after_unknown or bytes(header) != self._headers[-HEADER_SIZE:]:
             self._next_place += 1  # else it was repeated, and has taken the place of no other
         self._after_unknown = False
         self._headers += header
@@ -110,30 +116,38 @@ class ReadoutCheck:
         Args:
             layout: how it is cut into packets, as far as that is known.
         """
+        hk_head = int(_heads(_header_of(self._housekeeping))[0]) if self._housekeeping else None
         bad_hk = bool(self._housekeeping) and not (
             _is_hk_header(self._housekeeping) and self._history.fits(self._housekeeping, self._ccd())
         )
         if not self.count:
-            return Verdict([], bad_hk, 0 if layout is None else layout.packets)
+            missing = 0 if layout is None else layout.packets
+            return Verdict([], bad_hk, self._is_bad_timecode(hk_head), missing)
         headers = np.frombuffer(bytes(self._headers), np.uint8).reshape(-1, HEADER_SIZE).astype(np.int64)
         good = _are_sound(headers, np.array(self._sizes))
         good[self._cut] = False
-        hk_head = int(_heads(_header_of(self._housekeeping))[0]) if self._housekeeping else None
         head = _elect(_heads(headers)[good], hk_head)
         if head is not None:
             good &= _heads(headers) == head
             bad_hk = bad_hk or (hk_head is not None and hk_head != head)
         _keep_majority(good, headers[:, 5] & _CCD)
-        return self._check_order(headers, good, layout, bad_hk)
+        missing = self._check_order(headers, good, layout)
+        return Verdict(np.flatnonzero(~good).tolist(), bad_hk, self._is_bad_timecode(head), missing)
+
+    def _is_bad_timecode(self, head: int | None) -> bool:
+        if self._timecode is None:
+            return False
+        if head is None:
+            return self._timecode > 0x3F  # there is nothing to compare it with
+        return not self._timecodes.fits(self._timecode, head & 0xFFFF)
 
     def _ccd(self) -> int | None:
         """Returns the CCD that most image packets name, as its bits in the type word."""
         names = [byte & _CCD for byte in self._headers[5::HEADER_SIZE]]
         return max(set(names), key=names.count) if names else None
 
-    def _check_order(
-        self, headers: Numbers, good: Booleans, layout: FrameLayout | None, bad_hk: bool
-    ) -> Verdict:
+    def _check_order(self, headers: Numbers, good: Booleans, layout: FrameLayout | None) -> int:
+        """Rules out what is not in its place; returns how many packets did not arrive."""
         sequence = headers[:, 8] << 8 | headers[:, 9]
         offsets = sequence - np.array(self._places)
         if layout is not None and not _fits_layout(good, sequence, offsets, layout.packets):
@@ -145,17 +159,37 @@ class ReadoutCheck:
         _check_kinds(good, headers, sequence, layout)
         _check_last(good, headers, sequence, layout if alternates else None)
         if layout is not None:
-            missing = max(0, layout.packets - self._next_place)
-        else:
-            kept = offsets[good]
-            missing = int(kept[-1] - kept[0]) if kept.size else 0
-        return Verdict(np.flatnonzero(~good).tolist(), bad_hk, max(0, missing))
+            return max(0, layout.packets - self._next_place)
+        kept = offsets[good]
+        return int(kept[-1] - kept[0]) if kept.size else 0
+
+
+class TimecodeHistory:
+    """Timecodes and frame counters count the same pulses: their difference stays, also when pulses are not heard.
+
+    After the FEE has begun anew it is another one; that is believed the third time.
+    """
+
+    def __init__(self) -> None:
+        self._differences: deque[int] = deque(maxlen=REMEMBERED)
+
+    def fits(self, timecode: int, frame_counter: int) -> bool:
+        """Returns False when the timecode of a readout is another than its frame counter tells.
+
+        Args:
+            timecode: as received, with the two upper bits, which are 0.
+            frame_counter: of the readout.
+        """
+        difference, past = (timecode - frame_counter) & 0x3F, self._differences
+        known = not past or past.count(difference) > 1 or (len(past) < 3 and difference == past[-1])
+        past.append(difference)
+        return known and timecode < 0x40
 
 
 class HousekeepingHistory:
     """Compares the parts of housekeeping headers that no source explains with those of the housekeeping before.
 
-    Sequence counters stay or count up; side, last-packet flag and CCD are as the last time in this frame of the cycle, or as twice
+    Side, last-packet flag and CCD are as the last time in this frame of the cycle, or as twice
     before, but the CCD may also be that which is read out, if it was so before.
     """
 
@@ -171,8 +205,7 @@ class HousekeepingHistory:
             ccd: bits of the CCD in the type words of its image packets, None without any.
         """
         sequence, bits = int.from_bytes(packet[8:10], "big"), packet[5] & 0xF0
-        steps = [(sequence - before) & 0xFFFF for before in self._sequences]
-        follows = not steps or any(step <= ago for ago, step in enumerate(reversed(steps), start=1))
+        follows = self._follows(sequence)
         seen = self._bits.setdefault(packet[5] & 0x0C, deque(maxlen=REMEMBERED))
         before = [past for past, _ in seen]
         same = not seen or bits == before[-1] or before.count(bits) > 1
@@ -181,6 +214,16 @@ class HousekeepingHistory:
         self._sequences.append(sequence)
         seen.append((bits, bits & _CCD == ccd))
         return follows and same
+
+    def _follows(self, sequence: int) -> bool:
+        """Sequence counters either stay or count up, as they did before."""
+        past = list(self._sequences)
+        if len(past) < 3:
+            return not past or (sequence - past[-1]) & 0xFFFF <= 1
+        if past.count(sequence) > 1:
+            return True
+        counts = any((after - before) & 0xFFFF == 1 for before, after in pairwise(past))
+        return counts and any((sequence - before) & 0xFFFF == ago for ago, before in enumerate(past[::-1], 1))
 
 
 def _header_of(packet: bytes) -> Numbers:
@@ -204,7 +247,8 @@ def _are_sound(headers: Numbers, sizes: Numbers) -> Booleans:
     length = headers[:, 2] << 8 | headers[:, 3]
     is_image = (kinds == PacketKind.DATA) | (kinds == PacketKind.OVERSCAN)
     sound: Booleans = (headers[:, 0] == LOGICAL_ADDRESS) & (headers[:, 4] < 0x10) & is_image
-    return sound & (length == sizes - HEADER_SIZE)
+    sound &= length == sizes - HEADER_SIZE
+    return sound
 
 
 def _heads(headers: Numbers) -> Numbers:
@@ -336,23 +380,3 @@ def _check_last(good: Booleans, headers: Numbers, sequence: Numbers, layout: Fra
     for group in np.unique(groups[good]):
         members = np.flatnonzero(good & (groups == group))
         good[members[:-1][last[members[:-1]] != 0]] = False
-
-
-class TimecodeCheck:
-    """Follows the timecodes: each is the one before plus 1, modulo 64."""
-
-    def __init__(self) -> None:
-        self._expected: int | None = None
-        self._seen = -1
-
-    def follows(self, timecode: int) -> bool:
-        """Returns False when a timecode does not follow: it is broken, or one is missing; the next is then judged anew.
-
-        Args:
-            timecode: as received, with the two upper bits, which are 0.
-        """
-        last, self._seen = self._seen, timecode
-        fits = self._expected in (None, timecode) or (last >= 0 and timecode == (last + 1) & 0x3F)
-        base = timecode if fits or self._expected is None else self._expected
-        self._expected = (base + 1) & 0x3F
-        return fits and timecode < 0x40

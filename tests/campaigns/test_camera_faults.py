@@ -351,7 +351,7 @@ class DPU:
         assert self.handle.wait_ready(30)
 
     def until(
-        self, wanted: str, condition: Callable[[dict[str, Any]], bool] = bool, timeout: float = 30.0
+        self, wanted: str, condition: Callable[[dict[str, Any]], bool] = bool, timeout: float = 120.0
     ) -> Any:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
