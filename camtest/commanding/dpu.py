@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, cast
 
 from camtest.commanding.utilities import device, wait_until
 from camtest.core.exec import Abort, building_block
+from camtest.core.prompts import confirm
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.dpu import DPUProxy
 from egse.dpu.maps import FEEMaps
-from egse.fee import CYCLE_TIMES, n_fee_mode
+from egse.fee import CYCLE_TIMES, camera_model, n_fee_mode
 from egse.fee.geometry import PARALLEL_OVERSCAN, ROWS
 from egse.reg import FieldChange, RegisterMap
 
@@ -166,24 +167,41 @@ def format_changes(changes: list[FieldChange]) -> str:
 
 @building_block
 def n_fee_set_fpga_defaults() -> None:
-    """Writes the FPGA defaults of the camera into the registers of the N-FEE, all in one slot.
+    """Writes the FPGA defaults of the camera into the registers of the N-FEE, all in one slot, when the operator agrees.
 
-    Logs the table of old and new values. To have an operator decide first, show him `format_changes(fpga_default_changes())`.
+    Shows the table of old and new values and asks; unattended runs agree. Nothing is asked when there is nothing to change.
 
     Raises:
-        Abort: when the N-FEE is not in ON mode (the defaults would put it there), see `fpga_default_changes` for others.
+        Abort: when the operator does not agree; when the N-FEE is not in ON mode (the defaults would put it there); see
+            `fpga_default_changes` for others.
     """
+    wait_until(
+        _registers_are_known, timeout=_patience(2.5 * LONGEST_CYCLE), what="the registers of the N-FEE"
+    )
     if not n_fee_is_on_mode():
         raise Abort(f"The N-FEE is in {n_fee_get_mode().name}: its FPGA defaults are written in ON mode only")
     changes = fpga_default_changes()
     if not changes:
         LOGGER.info("The registers of the N-FEE hold the FPGA defaults already")
         return
-    LOGGER.info("FPGA defaults of the N-FEE:\n%s", format_changes(changes))
+    table = format_changes(changes)
+    LOGGER.info("FPGA defaults of the N-FEE:\n%s", table)
+    if not confirm(f"{table}\nWrite these FPGA defaults into the N-FEE?", default=True):
+        raise Abort("The operator does not want the FPGA defaults in the N-FEE: nothing was written")
     dpu().n_fee_set_register_values({change.name: change.new for change in changes})
     left = fpga_default_changes()
     if left:
         raise Abort(f"The FPGA defaults are not in effect:\n{format_changes(left)}")
+
+
+def _registers_are_known() -> bool:
+    """True when the DPU has read the registers: a camera that was just switched on has not told them yet."""
+    return bool(dpu().get_status_summary()["known"])
+
+
+def is_engineering_model() -> bool:
+    """Returns True for an EM (`PLATO_CAMERA_IS_EM`), which has no FPGA defaults."""
+    return camera_model() == "em"
 
 
 @building_block

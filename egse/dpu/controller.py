@@ -135,6 +135,10 @@ class DPUController(DPUInterface, DynamicCommandMixin):
     def get_hdf5_files(self, obsid: str) -> list[str]:
         return self.backend.hdf5_files(obsid)
 
+    def get_n_fee_housekeeping(self, since: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.backend.query("housekeeping", {"since": since})
+        return found
+
     def get_unfinished_files(self) -> int:
         return int(self.backend.query("status").get("unfinished_files", 0))
 

@@ -15,7 +15,7 @@ import logging
 from enum import Enum
 from typing import Any
 
-from egse.dpu.integrity import MOST_LISTED, PacketCheck
+from egse.dpu.integrity import MOST_LISTED, ReadoutCheck
 from egse.dpu.scripts import read_hk_area
 from egse.dpu.sink import DPUSink, Timeouts
 from egse.dpu.slot import Commands, CommandSlot
@@ -23,7 +23,9 @@ from egse.dpu.state import NFEEState
 from egse.dpu.transactions import Transactions
 from egse.dpu.watch import FEEWatch
 from egse.fee import IMAGE_MODES, READOUT_PERIOD
+from egse.fee.geometry import FrameLayout
 from egse.h5 import Kind
+from egse.h5.names import SUSPECT_ITEMS, SUSPECT_PACKETS
 from egse.rmap import is_rmap_reply
 from egse.spw import HEADER_SIZE, HK_PACKET_SIZE, CCDSide, PacketKind, is_timecode
 from egse.spw.packets import DATA_PROTOCOL_ID
@@ -78,7 +80,7 @@ class DPUCore:
         self.counters = dict.fromkeys(_COUNTERS, 0)
         self.notice = ""
         self._watch = FEEWatch(state)
-        self._check = PacketCheck()
+        self._check = ReadoutCheck()
         self._sink = sink
         self._expect_data = expect_data
         self._transactions = Transactions(sink.send, self.timeouts.rmap)
@@ -122,10 +124,12 @@ class DPUCore:
             else:
                 self._on_data(packet, now, flags)
         elif is_timecode(packet):
-            self._on_timecode(packet[1] & 0x3F, now)
+            self._on_timecode(packet[1], now)
         elif is_rmap_reply(packet):
+            self._check.add_unknown(len(packet))
             self._transactions.handle(bytes(packet), now)
         else:
+            self._check.add_unknown(len(packet))
             self.counters["unknown_packets"] += 1
 
     def step(self, now: float, timestamp: float) -> None:
@@ -183,12 +187,13 @@ class DPUCore:
 
     # -- the frame -----------------------------------------------------------------------------------------------
 
-    def _on_timecode(self, timecode: int, now: float) -> None:
+    def _on_timecode(self, byte: int, now: float) -> None:
+        timecode = byte & 0x3F
         self.counters["timecodes"] += 1
         if self._pending_timecode is not None:
             self._begin_frame(None, now)
         self._end_frame()
-        self._pending_timecode = (timecode, self._timestamp)
+        self._pending_timecode = (byte, self._timestamp)
         self.state.timecode, self.state.timecode_timestamp = timecode, self._timestamp
         self._pulse_time = now
         self.slot.on_pulse(now)
@@ -198,6 +203,7 @@ class DPUCore:
     def _on_housekeeping(self, packet: bytes, now: float) -> None:
         self.counters["hk_packets"] += 1
         if len(packet) != HK_PACKET_SIZE:
+            self._check.add_unknown(len(packet))
             self.counters["error_packets"] += 1
             return
         if self.phase is not Phase.HOUSEKEEPING:
@@ -215,7 +221,7 @@ class DPUCore:
         state = self.state
         if self._pending_timecode is None:
             return
-        (timecode, timestamp), self._pending_timecode = self._pending_timecode, None
+        (byte, timestamp), self._pending_timecode = self._pending_timecode, None
         number = frame_number
         if number is None:
             self.counters["missing_hk"] += 1
@@ -223,9 +229,9 @@ class DPUCore:
             state.frame_counter = (state.frame_counter + 1) & 0xFFFF
         self._follow_pulse(number, timestamp)
         self._frame_open = True
-        self._check.begin_frame(packet)
+        self._check.begin_frame(packet, byte)
         self._record_frame()
-        self._sink.record(Kind.TIMECODE, bytes((timecode,)), timestamp)
+        self._sink.record(Kind.TIMECODE, bytes((byte & 0x3F,)), timestamp)
         if packet:
             self._sink.record(Kind.HK, packet, self._timestamp)
         self._last_data = now
@@ -252,8 +258,7 @@ class DPUCore:
             self.counters["orphan_packets"] += 1
             return
         self._last_data = now
-        if self._check.check(packet, flags):
-            self.counters["suspect_packets"] += 1
+        self._check.add(packet, flags)
         self._sink.record(Kind.DATA, packet, self._timestamp)
         if self._sink.is_wanted(MessageIdentifier.SYNC_DATA_PACKET):
             self._sink.publish(MessageIdentifier.SYNC_DATA_PACKET, (packet, utc_text(self._timestamp)))
@@ -276,16 +281,34 @@ class DPUCore:
             self.counters["incomplete_readouts"] += 1
             sides = ", ".join(sorted(side.name for side in self._open_sides))
             LOGGER.error("frame %d: no last packet of side %s came", self.state.frame_number, sides)
-        if self._check.suspects:
-            self._flag_suspects()
+        self._judge_frame()
         self._sink.record(Kind.FRAME_END, b"", self._timestamp)
 
-    def _flag_suspects(self) -> None:
-        """Lists the suspect packets of the frame in its file."""
-        suspects, number = self._check.suspects, self.state.frame_number
-        LOGGER.error("frame %d: %d of %d image packets are suspect", number, len(suspects), self._check.count)
-        attributes = {"suspect_packets": suspects[:MOST_LISTED]}
+    def _judge_frame(self) -> None:
+        """Counts what does not fit into the frame, and lists it in its file."""
+        verdict, number = self._check.verdict(self._layout()), self.state.frame_number
+        self.counters["suspect_packets"] += len(verdict.suspects)
+        self.counters["missing_packets"] += verdict.missing
+        self.counters["suspect_hk"] += verdict.housekeeping
+        self.counters["suspect_timecodes"] += verdict.timecode
+        items = [*(["timecode"] if verdict.timecode else []), *(["hk"] if verdict.housekeeping else [])]
+        if verdict.missing:
+            LOGGER.error("frame %d: %d image packets are missing", number, verdict.missing)
+        if not verdict.suspects and not items:
+            return
+        LOGGER.error(
+            "frame %d: %d of %d image packets are suspect%s",
+            number, len(verdict.suspects), self._check.count, "".join(f", {item} too" for item in items),
+        )  # fmt: skip
+        attributes: dict[str, Any] = {SUSPECT_ITEMS: items} if items else {}
+        if verdict.suspects:
+            attributes[SUSPECT_PACKETS] = verdict.suspects[:MOST_LISTED]
         self._sink.record_map(Kind.FRAME, {"frame": number, "attributes": attributes}, self._timestamp)
+
+    def _layout(self) -> FrameLayout | None:
+        """Returns how the readout is cut into packets; None when that is not known, as in windowing modes."""
+        state = self.state
+        return state.layout if self._expect_data and state.known and state.sends_image else None
 
     # -- the cycle -----------------------------------------------------------------------------------------------
 
@@ -385,4 +408,7 @@ _COUNTERS = (
     "missing_hk",
     "incomplete_readouts",
     "suspect_packets",
+    "suspect_hk",
+    "suspect_timecodes",
+    "missing_packets",
 )

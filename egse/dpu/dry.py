@@ -83,6 +83,8 @@ class DryBackend:
             return bytes(self._core.state.registers.memory)
         if name == "register_value":
             return self._core.state.registers[(arguments or {})["name"]]
+        if name == "housekeeping":
+            return {"rows": [], "first": 0}  # a dry run keeps nothing
         return self._core.status()
 
     def command(self, commands: Commands) -> dict[str, Any]:

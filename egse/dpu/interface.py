@@ -105,6 +105,18 @@ class DPUInterface(DeviceInterface):
     def get_unfinished_files(self) -> int:
         """Returns how many cycles have ended whose raw file is not on disk yet; 0 when everything is written."""
 
+    @observe
+    @dynamic_interface
+    def get_n_fee_housekeeping(self, since: str) -> dict[str, Any]:
+        """Returns housekeeping areas that the DPU Processor has received; it keeps those of about a day, since its start.
+
+        Args:
+            since: time of reception (UTC text) after which they came; empty for all.
+
+        Returns:
+            `rows`: the oldest 500 of them, as [number, timestamp, 144 bytes]; `first`: number of the oldest one that is kept.
+        """
+
     # -- commands to the FEE, sent in the next slot --------------------------------------------------------------
 
     @deferred

@@ -11,7 +11,8 @@ msgpack (where the original pickled it). `decode_message` gives back what the ma
     HDF5_FILENAMES      list of paths
     SYNC_ERROR_FLAGS    (error flags, frame counter, timestamp)
     N_FEE_RESYNC        (restarted, reason, timestamp): the FEE was not as its mirror was; not in the original
-    N_FEE_HK            (144 bytes, timestamp): housekeeping, twice a timecode (what `n_fee_hk` stores); not in the original
+    N_FEE_HK            (144 bytes, timestamp, number): housekeeping, twice a timecode (what `n_fee_hk` stores), numbered since the
+                        start of the processor; not in the original
 
 Timestamps are those of reception in the DPU Processor, UTC text `YYYY-mm-ddTHH:MM:SS.mmm+0000`. The numbers of the identifiers are
 not given by any source; they are fixed here.

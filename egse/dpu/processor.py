@@ -19,6 +19,7 @@ import zmq
 
 from egse.clock import Clock, RealClock
 from egse.dpu.core import DPUCore
+from egse.dpu.hk_ring import HousekeepingRing
 from egse.dpu.maps import FEEMaps
 from egse.dpu.messages import DATA_STREAM, MONITORING_STREAM, MessageStream, encode_message
 from egse.dpu.queues import BATCH, COMMAND, PRIORITY, ProcessorQueues, QueueEvent, QueueReply, QueueRequest
@@ -35,11 +36,12 @@ from egse.signals import on_signals
 from egse.spw import (
     NoBytesReceivedError,
     RMAPLink,
+    SpaceWireCharacterError,
     SpaceWireLinkError,
+    SpaceWireParityError,
     TimecodeTimeoutError,
     make_link,
 )
-from egse.storage.naming import utc_text
 from egse.zmq import MessageIdentifier
 
 LOGGER = logging.getLogger("egse.dpu.processor")
@@ -48,6 +50,10 @@ WAIT = 0.01
 """How long the loop waits for packets and requests before it looks at the time and at finished files again [s]."""
 BURST = 64
 """Most packets taken in one turn of the loop."""
+RESTART_LOOKS = 3
+"""So often it is looked whether a link runs again after an error of a character."""
+RESTART_TIME = 0.01
+"""Time between two looks [s of the wall]; the ends of a link start it within 0.1 ms (ECSS-E-ST-50-12C)."""
 TAKE_OVER_TIME = 6.0
 """How long a new processor waits for ports and spools of one that is just ending [s]."""
 
@@ -103,6 +109,8 @@ class DPUProcessor:
         self._parent = config.parent
         self._stopping = False
         self._errors = 0
+        self._housekeeping = HousekeepingRing()
+        self._link_errors = dict.fromkeys(("link_parity_errors", "link_escape_errors", "link_failures"), 0)
         self._files: SimpleQueue[tuple[Path, CycleFacts]] = SimpleQueue()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._guard = Guard("DPU processor", self._context)
@@ -147,6 +155,7 @@ class DPUProcessor:
                         self._link.configure()
                         self._serve_link()
                 except SpaceWireLinkError as exc:
+                    self._link_errors["link_failures"] += 1
                     LOGGER.error("the SpaceWire link failed: %s; it is opened again", exc)
                     self._clock.sleep(0.5 * self._clock.speed)
         finally:
@@ -161,11 +170,25 @@ class DPUProcessor:
                 self._turn()
             except (NoBytesReceivedError, TimecodeTimeoutError):
                 continue  # normal while waiting
+            except SpaceWireCharacterError as exc:
+                self._note_broken_characters(exc)
             except SpaceWireLinkError:
                 raise
             except Exception:
                 self._errors += 1
                 LOGGER.exception("an error in the loop of the DPU Processor; it goes on")
+
+    def _note_broken_characters(self, exc: SpaceWireCharacterError) -> None:
+        """Counts a parity or escape error; the link is opened again only if it does not run any more."""
+        name = "link_parity_errors" if isinstance(exc, SpaceWireParityError) else "link_escape_errors"
+        self._link_errors[name] += 1
+        for _ in range(RESTART_LOOKS):
+            if self._link.is_running:
+                if self._link_errors[name] % 1000 == 1:  # a bad cable makes thousands of them
+                    LOGGER.warning("%s; the link goes on (%s: %d)", exc, name, self._link_errors[name])
+                return
+            self._clock.sleep(RESTART_TIME * self._clock.speed)
+        raise exc
 
     def _turn(self) -> None:
         """One turn: packets that are there, time, questions, commands, news."""
@@ -212,6 +235,8 @@ class DPUProcessor:
                 return bytes(state.registers.memory)
             case "register_value":
                 return state.registers[request.args["name"]]
+            case "housekeeping":
+                return self._housekeeping.since(str(request.args["since"]))
             case "set_obsid":
                 return self._recorder.set_obsid(int(request.args["cycle"]), str(request.args["obsid"]))
             case "set_maps":
@@ -237,6 +262,7 @@ class DPUProcessor:
             "lost_records": self._recorder.lost_records,
             "failed_cycles": self._recorder.failed_cycles,
             "loop_errors": self._errors,
+            **self._link_errors,
             "dropped_messages": self._queues.dropped,
         }
         recorder = {"hdf5_backlog": self._recorder.backlog, "unfinished_files": self._recorder.unfinished}
@@ -277,7 +303,7 @@ class DPUProcessor:
         self._recorder.end_cycle()
 
     def housekeeping(self, area: bytes, timestamp: float) -> None:
-        self.publish(MessageIdentifier.N_FEE_HK, (area, utc_text(timestamp)))
+        self.publish(MessageIdentifier.N_FEE_HK, self._housekeeping.add(area, timestamp))
 
     def counting(self, num_cycles: int, frame_counter: int) -> None:
         self._queues.send(QueueEvent("count", {"num_cycles": num_cycles, "frame_counter": frame_counter}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from egse.fee import IMAGE_MODES, CCDNumbering, ccd_numbering, is_dump_mode, n_fee_mode, sides_of
-from egse.fee.geometry import ROWS
+from egse.fee.geometry import PACKET_SIZE, ROWS, FrameLayout
 from egse.h5 import DATA_ATTRIBUTES
 from egse.reg import RegisterMap, RegisterWrite
 from egse.spw import CCDSide
@@ -96,6 +96,13 @@ class NFEEState:
     def sides(self) -> tuple[CCDSide, ...]:
         """The CCD sides that the FEE transmits."""
         return sides_of(self.in_effect["sensor_sel"])
+
+    @property
+    def layout(self) -> FrameLayout:
+        """How the running readout is cut into packets."""
+        fields = self.in_effect
+        size = fields.get("packet_size", PACKET_SIZE)
+        return FrameLayout(fields["v_start"], fields["v_end"], fields["h_end"], self.sides, size)
 
     @property
     def has_overscan(self) -> bool:

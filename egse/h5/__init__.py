@@ -36,6 +36,7 @@ from egse.h5.reader import (
     show_file,
     show_groups,
     spoiled_packets,
+    suspect_items,
     suspect_packets,
 )
 from egse.h5.spool import Kind, Record, SpoolError, SpoolReader, SpoolWriter
@@ -89,5 +90,6 @@ __all__ = [
     "show_groups",
     "sides_in_frame",
     "spoiled_packets",
+    "suspect_items",
     "suspect_packets",
 ]

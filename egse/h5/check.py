@@ -38,6 +38,7 @@ from egse.h5.reader import (
     packet_gaps,
     packet_headers,
     packet_verdicts,
+    suspect_items,
     suspect_packets,
 )
 from egse.h5.table import data_packets
@@ -280,6 +281,8 @@ def _check_data(file: h5py.File, frame: FrameReport, report: FileReport) -> None
     if suspects:
         which = _some(suspects)
         report.error(where, f"{len(suspects)} packets did not fit into their readout on arrival: {which}")
+    for item in suspect_items(file, frame.number):
+        report.error(f"/{frame.number}/{item}", "did not fit on arrival")
     for gap in gaps:
         last = gap["first"] + gap["count"] - 1
         report.error(where, f"{gap['count']} packets are missing: sequence counter {gap['first']} to {last}")

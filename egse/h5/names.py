@@ -41,6 +41,9 @@ DATA_ATTRIBUTES = (
 SUSPECT_PACKETS = "suspect_packets"
 """Attribute of `/N/data` that is there when packets did not fit into their readout: their numbers, see `egse.dpu.integrity`."""
 
+SUSPECT_ITEMS = "suspect_items"
+"""Attribute of `/N/data` that is there when other items of the frame did not fit on arrival: names out of `timecode` and `hk`."""
+
 SPOILED_PACKETS = "spoiled_packets"
 """Attribute of `/N/data` of a file of format 2.6 that was converted from 3.0: numbers of the packets that were not any more what had
 been received, by their CRC-32."""

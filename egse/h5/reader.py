@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from egse.fee.geometry import frame_layout
 from egse.h5.extents import Extents, find_extents
-from egse.h5.names import SPOILED_CRCS, SPOILED_PACKETS, SUSPECT_PACKETS
+from egse.h5.names import SPOILED_CRCS, SPOILED_PACKETS, SUSPECT_ITEMS, SUSPECT_PACKETS
 from egse.h5.packed import PacketGroup, RawFile, is_packed
 from egse.h5.table import data_packets, expected_packets, find_gaps, packet_crc, packet_table
 from egse.spw import HEADER_SIZE
@@ -238,6 +238,13 @@ def suspect_packets(file: h5py.File, frame: int) -> list[int]:
     return [int(number) for number in attributes.get(SUSPECT_PACKETS, ())]
 
 
+def suspect_items(file: h5py.File, frame: int) -> list[str]:
+    """Returns which other items of a frame did not fit when they were received: `timecode`, `hk`."""
+    path = f"{frame}/data"
+    attributes = file[path].attrs if path in file else {}
+    return [name.decode() for name in attributes.get(SUSPECT_ITEMS, ())]
+
+
 def spoiled_packets(file: h5py.File, frame: int) -> dict[int, int]:
     """Returns the packets of a frame that are not any more what was received.
 
@@ -300,5 +307,6 @@ def show_file(file: h5py.File) -> str:
         fields = ", ".join(f"{name}={value}" for name, value in sorted(get_attributes(file, number).items()))
         suspects = len(suspect_packets(file, number))
         count = f"{packet_count(file, number)} packets" + (f" ({suspects} suspect)" if suspects else "")
+        count += "".join(f", {item} suspect" for item in suspect_items(file, number))
         lines.append(f"frame {number}: {when}, {count}, {fields}")
     return "\n".join(lines)

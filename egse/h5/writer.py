@@ -48,6 +48,7 @@ from egse.h5.names import (
     FORMAT_VERSIONS,
     PACKED_VERSION,
     REGISTER_LENGTH,
+    SUSPECT_ITEMS,
     SUSPECT_PACKETS,
 )
 from egse.h5.packed import PackedPackets
@@ -110,12 +111,14 @@ class FrameWriter:
         self._store.write(self._group, "hk_data", area)
 
     def attributes(self, values: dict[str, Any]) -> None:
-        """Stores the register fields of `DATA_ATTRIBUTES` that `values` holds, and `suspect_packets`; other keys are left out."""
+        """Stores the register fields of `DATA_ATTRIBUTES` that `values` holds, and what is suspect; other keys are left out."""
         for name in DATA_ATTRIBUTES:
             if name in values:
                 self._data.attrs[name] = int(values[name])
         if SUSPECT_PACKETS in values:
             self._data.attrs[SUSPECT_PACKETS] = np.asarray(values[SUSPECT_PACKETS], np.uint32)
+        if SUSPECT_ITEMS in values:
+            self._data.attrs[SUSPECT_ITEMS] = np.array(values[SUSPECT_ITEMS], "S")
 
     def packets(self, payloads: Sequence[Buffer]) -> None:
         """Appends data packets, in the order of arrival.

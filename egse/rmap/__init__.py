@@ -24,7 +24,7 @@ from egse.rmap.constants import (
     RMAP_KEY,
     RMAP_PROTOCOL_ID,
 )
-from egse.rmap.crc import rmap_crc
+from egse.rmap.crc import header_crc, rmap_crc
 from egse.rmap.errors import (
     RMAPAddressError,
     RMAPDecodeError,
@@ -61,6 +61,7 @@ __all__ = [
     "is_rmap_packet",
     "is_rmap_reply",
     "read_command",
+    "header_crc",
     "rmap_crc",
     "rmw_command",
     "status_text",

@@ -16,7 +16,7 @@ from egse.rmap.constants import (
     RMAP_KEY,
     RMAP_PROTOCOL_ID,
 )
-from egse.rmap.crc import rmap_crc
+from egse.rmap.crc import header_crc, rmap_crc
 from egse.rmap.errors import RMAPDecodeError
 
 COMMAND: Final = 0x40
@@ -120,7 +120,7 @@ class RMAPCommand(_Instruction):
         header += self.transaction_id.to_bytes(2, "big")
         header += self.address.to_bytes(5, "big")
         header += self.length.to_bytes(3, "big")
-        header.append(rmap_crc(header))
+        header.append(header_crc(header, 0))
         packet = self.target_path + bytes(header)
         if self.is_write or self.is_rmw:
             packet += self.data + bytes((rmap_crc(self.data),))
@@ -156,11 +156,11 @@ class RMAPReply(_Instruction):
         header = bytearray((self.initiator, RMAP_PROTOCOL_ID, self.instruction, self.status, self.target))
         header += self.transaction_id.to_bytes(2, "big")
         if self.is_write:
-            header.append(rmap_crc(header))
+            header.append(header_crc(header, 0))
             return self.reply_path + bytes(header)
         header.append(0)
         header += len(self.data).to_bytes(3, "big")
-        header.append(rmap_crc(header))
+        header.append(header_crc(header, 0))
         return self.reply_path + bytes(header) + self.data + bytes((rmap_crc(self.data),))
 
 
@@ -358,9 +358,9 @@ def _check_start(body: bytes, *, command: bool) -> None:
 def _check_header(body: bytes, size: int) -> None:
     if len(body) < size:
         raise RMAPDecodeError(f"RMAP packet too short: {len(body)} bytes, header alone has {size}")
-    if rmap_crc(body[:size]) != 0:
+    if header_crc(body[:size], 0) != 0:
         raise RMAPDecodeError(
-            f"RMAP header CRC is {body[size - 1]:#04x}, expected {rmap_crc(body[: size - 1]):#04x}"
+            f"RMAP header CRC is {body[size - 1]:#04x}, expected {header_crc(body[: size - 1], 0):#04x}"
         )
 
 

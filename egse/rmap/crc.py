@@ -7,8 +7,14 @@ from typing import Final
 import anycrc
 import fastcrc
 
-_long: Final = anycrc.CRC(width=8, poly=0x07, init=0x00, refin=True, refout=True, xorout=0x00).calc
-_short: Final = fastcrc.crc8.rohc
+header_crc: Final = fastcrc.crc8.rohc
+"""`header_crc(data, 0)` is the RMAP CRC of a header: the compiled function itself, the fastest of the libraries up to 512 bytes.
+
+A header of 15 bytes takes it as long as the call of a Python function, so that there is none around it. The start value has to be given,
+as that of the library is another one."""
+
+data_crc: Final = anycrc.CRC(width=8, poly=0x07, init=0x00, refin=True, refout=True, xorout=0x00).calc
+"""`data_crc(data)` is the RMAP CRC of a data field; above 512 bytes the fastest of the libraries."""
 
 
 def rmap_crc(data: bytes | bytearray | memoryview) -> int:
@@ -17,6 +23,4 @@ def rmap_crc(data: bytes | bytearray | memoryview) -> int:
     Args:
         data: header or data field, without or with its CRC byte; contiguous.
     """
-    # Up to 512 bytes fastcrc is the faster of the two compiled libraries, above it anycrc (5 times). On headers the call of
-    # this function takes as long as the CRC, so it does nothing else.
-    return _short(data, 0) if len(data) < 513 else _long(data)
+    return header_crc(data, 0) if len(data) < 513 else data_crc(data)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from egse.rmap import RMAP_PROTOCOL_ID, rmap_crc
+from egse.rmap import RMAP_PROTOCOL_ID, header_crc, rmap_crc
 from egse.spw.errors import PacketError
 from egse.spw.packets import DATA_PROTOCOL_ID, HEADER_SIZE
 
@@ -153,7 +153,7 @@ def _verdict(packet: Packet) -> int:
     instruction = packet[2]
     command, write = instruction & 0x40, instruction & 0x20
     size = 16 + 4 * (instruction & 3) if command else (8 if write else 12)
-    if len(packet) < size or rmap_crc(packet[:size]):
+    if len(packet) < size or header_crc(packet[:size], 0):
         return CRCVerdict.HEADER_WRONG
     has_data = instruction & 0x30 if command else not write
     length = int.from_bytes(packet[size - 4 : size - 1], "big") + 1 if has_data else 0

@@ -121,6 +121,7 @@ class SpaceWireOverDSI(RMAPLink):
     def disconnect(self) -> None:
         esl, self._esl = self._esl, None
         self._pending.clear()
+        self._failure = None
         if esl is not None:
             self._library.esl_close_connection(esl)
 
@@ -235,6 +236,10 @@ class SpaceWireOverDSI(RMAPLink):
     def is_connected(self) -> bool:
         """True when the DSI is open and its SpaceWire port is running."""
         return self._esl is not None and self._library.esl_link_connected(self._esl)
+
+    @property
+    def is_running(self) -> bool:
+        return self.is_connected
 
     def get_speed(self) -> int:
         """Returns `speed` [Mbit/s]."""

@@ -4,8 +4,9 @@ SpaceWireError
   SpaceWireLinkError            the link is not open, the other end is away (also a ConnectionError)
     SpaceWireBufferFullError    the other end does not read
     SpaceWireDisconnectError    the link, or the connection to its interface, broke
-    SpaceWireParityError        parity error on the link
-    SpaceWireEscapeError        escape error on the link
+    SpaceWireCharacterError     characters on the link were broken; it goes on, or its ends start it anew by themselves
+      SpaceWireParityError      parity error
+      SpaceWireEscapeError      escape error
     ESLError                    the interface refused a call, or its library cannot be used
   SpaceWireEEPError             a reply that was cut by an error end of packet (also an RMAPError)
   NoBytesReceivedError          nothing came
@@ -34,12 +35,16 @@ class SpaceWireDisconnectError(SpaceWireLinkError):
     """The SpaceWire link broke (no signal for too long), or the interface that it hangs on went away."""
 
 
-class SpaceWireParityError(SpaceWireLinkError):
-    """A parity error on the link; the ends start it anew by themselves."""
+class SpaceWireCharacterError(SpaceWireLinkError):
+    """Characters on the link were broken; the ends start it anew by themselves, and reading may go on."""
 
 
-class SpaceWireEscapeError(SpaceWireLinkError):
-    """An escape error on the link (ESC followed by ESC, EOP or EEP); the ends start it anew by themselves."""
+class SpaceWireParityError(SpaceWireCharacterError):
+    """A parity error on the link."""
+
+
+class SpaceWireEscapeError(SpaceWireCharacterError):
+    """An escape error on the link (ESC followed by ESC, EOP or EEP)."""
 
 
 class ESLError(SpaceWireLinkError):

@@ -26,7 +26,7 @@ from egse.rmap import (
     write_command,
 )
 from egse.rmap.constants import RMAP_TIMEOUT
-from egse.spw.errors import SpaceWireEEPError
+from egse.spw.errors import SpaceWireEEPError, SpaceWireLinkError
 
 EOP: Final = 0
 """Flags of a packet that ended well (end of packet)."""
@@ -170,6 +170,7 @@ class RMAPLink(SpaceWireInterface):
         self.rmap_timeout = rmap_timeout
         self.stale_replies = 0
         self._pending: deque[tuple[int, bytes]] = deque()
+        self._failure: SpaceWireLinkError | None = None
         self._transaction_id = 0
 
     @abstractmethod
@@ -179,7 +180,15 @@ class RMAPLink(SpaceWireInterface):
     def read_packet(self, timeout: int | None = None) -> tuple[int, bytes]:
         if self._pending:
             return self._pending.popleft()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         return self._receive(timeout)
+
+    @property
+    def is_running(self) -> bool:
+        """False when the link is known to be down; asked after an error, to decide whether it is worth while to go on."""
+        return True
 
     def poll(self, timeout: float, others: Sequence[Pollable] = ()) -> list[Pollable]:
         """Waits until a packet can be read, one of the other sockets has input, or the time is over.
@@ -191,7 +200,7 @@ class RMAPLink(SpaceWireInterface):
         Returns:
             The other sockets that have input.
         """
-        if not self._pending:
+        if not self._pending and self._failure is None:
             wait = int(timeout * 1000)
             packet = self._receive(min(wait, _SLICE) if others else wait)
             if packet[1]:
@@ -206,12 +215,19 @@ class RMAPLink(SpaceWireInterface):
             timeout: longest time to wait for the first one [ms]; 0 only looks, None waits for ever.
 
         Returns:
-            List of (flags, data) as `read_packet` returns them; empty when nothing came.
+            List of (flags, data) as `read_packet` returns them; empty when nothing came. What came before an error of the link
+            is returned, and the error raised by the next call.
         """
         packets: list[tuple[int, bytes]] = []
         wait = timeout
         while len(packets) < max_packets:
-            packet = self.read_packet(wait)
+            try:
+                packet = self.read_packet(wait)
+            except SpaceWireLinkError as error:
+                if not packets:
+                    raise
+                self._failure = error
+                break
             if not packet[1]:
                 break
             packets.append(packet)

@@ -121,7 +121,7 @@ def test_modes_are_in_effect_when_their_block_returns(dry: DryRun) -> None:
     assert dpu.n_fee_is_on_mode()
 
 
-def test_switch_on_steps_with_fpga_defaults(dry: DryRun) -> None:
+def test_switch_on_steps_with_fpga_defaults(dry: DryRun, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dpu.fpga_default_changes() == [], "the simulated camera wakes up with the values of brigand"
     dpu.n_fee_set_fpga_defaults()
     assert commanded(dry, "n_fee_set_register_values") == []
@@ -136,6 +136,15 @@ def test_switch_on_steps_with_fpga_defaults(dry: DryRun) -> None:
     table = dpu.format_changes(changes).splitlines()
     assert len(table) == 4
     assert "reg_18_config, reg_19_config" in next(line for line in table if "ccd2_vrd_config" in line)
+    asked: list[tuple[str, bool | None]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(dpu, "confirm", lambda question, default=None: asked.append((question, default)))
+        with pytest.raises(Abort, match="nothing was written"):
+            dpu.n_fee_set_fpga_defaults()
+    ((question, default),) = asked
+    assert question.startswith(dpu.format_changes(changes))
+    assert default is True
+    assert len(commanded(dry, "n_fee_set_register_values")) == 1
     dpu.n_fee_set_fpga_defaults()
     written = commanded(dry, "n_fee_set_register_values")[-1][1]["values"]
     assert (written["sensor_sel"], written["r_cfg1"]) == (1, 9)

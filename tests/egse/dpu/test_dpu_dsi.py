@@ -21,12 +21,13 @@ from egse.spw.server import default_endpoint
 
 SOURCE = Path(__file__).parents[1] / "spw" / "esl_standin.c"
 COMPILER = shutil.which("gcc") or shutil.which("cc")
+COUNTED = ("timecodes", "hk_packets", "link_parity_errors", "link_escape_errors", "link_failures")
 HK_PACKET = struct.pack(">BBHHHH", 0x50, 0xF0, 144, 0x0582, 77, 0) + bytes(144)
 
 
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Compiles the stand-in, names it in the Settings, and has it receive a timecode and a housekeeping packet."""
+    """Compiles the stand-in, names it in the Settings, and has it receive a timecode, housekeeping, two errors and a timecode."""
     if COMPILER is None:
         pytest.skip("no C compiler (gcc or cc) to build the stand-in with")
     library = tmp_path / "libEtherSpaceLink.so"
@@ -35,7 +36,13 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = tmp_path / "local.yaml"
     settings.write_text(f"DSI:\n  ESL_LIBRARY: {library}\n")
     monkeypatch.setenv("PLATO_LOCAL_SETTINGS", str(settings))
-    records = [(Terminator.EXTN, b"\x91\x2a"), (Terminator.EOP, HK_PACKET)]
+    records = [
+        (Terminator.EXTN, b"\x91\x2a"),
+        (Terminator.EOP, HK_PACKET),
+        (Terminator.EXTN, b"\x09"),
+        (Terminator.EXTN, b"\x07"),
+        (Terminator.EXTN, b"\x91\x2b"),
+    ]
     playback = b"".join(struct.pack("=ii", kind, len(data)) + data for kind, data in records)
     (tmp_path / "playback").write_bytes(playback)
     monkeypatch.setenv("ESL_STANDIN_PLAYBACK", str(tmp_path / "playback"))
@@ -60,9 +67,11 @@ def test_the_processor_reads_the_link_of_a_dsi(
     try:
         assert handle.wait_ready(30)
         deadline = time.monotonic() + 30
-        while (status := handle.query("status"))["counters"]["hk_packets"] < 1:
+        while (status := handle.query("status"))["counters"]["timecodes"] < 2:
             assert time.monotonic() < deadline, status
-        assert (status["timecode"], status["frame_counter"]) == (42, 77)
+        assert (status["timecode"], status["frame_counter"]) == (43, 77)
+        found = {name: status["counters"][name] for name in COUNTED}
+        assert found == {**dict.fromkeys(COUNTED, 1), "timecodes": 2, "link_failures": 0}  # the link was kept
     finally:
         handle.stop()
 

@@ -78,7 +78,7 @@ def test_end_does_not_wait_for_an_obsid(tmp_path: Path) -> None:
     recorder = CycleRecorder(tmp_path, "LAB", files.add, obsid_wait=60.0)
     record(recorder, 1, obsid=None)
     recorder.end_cycle()
-    assert recorder.close(timeout=5.0)
+    assert recorder.close(timeout=40.0)  # less than the obsid is waited for
     assert files[0][1].obsid == ""
 
 

@@ -12,6 +12,7 @@ from egse.rmap import (
     count_path_bytes,
     decode_command,
     decode_reply,
+    header_crc,
     is_rmap_packet,
     is_rmap_reply,
     read_command,
@@ -60,6 +61,7 @@ def test_crc_equals_the_bitwise_definition(size: int) -> None:
     crc = rmap_crc(data)
     assert crc == bitwise_crc(data)
     assert rmap_crc(data + bytes((crc,))) == 0
+    assert header_crc(data, 0) == crc
 
 
 @pytest.mark.parametrize(

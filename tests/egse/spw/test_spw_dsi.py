@@ -186,6 +186,18 @@ def test_errors_of_the_link_have_a_name(
     assert link.read_packet(100) == (EOP, b"next")
 
 
+def test_what_came_before_an_error_is_not_lost(link: SpaceWireOverDSI, dsi: StandIn) -> None:
+    dsi.receive(b"before")
+    dsi.receive(b"\x09", Terminator.EXTN)
+    dsi.receive(b"after")
+    assert link.read_packets() == [(EOP, b"before")]
+    assert link.poll(0.01) == []
+    with pytest.raises(SpaceWireParityError):
+        link.read_packets()
+    assert link.is_running
+    assert link.read_packets() == [(EOP, b"after")]
+
+
 def test_errors_of_the_library_have_a_name(link: SpaceWireOverDSI, dsi: StandIn) -> None:
     dsi.receive_error(989)
     with pytest.raises(SpaceWireDisconnectError, match="closed the connection"):
