@@ -105,15 +105,16 @@ def _show(name: str | None, as_json: bool, *, wait: bool, times: bool) -> None:
         record = find_run(name)
     except LookupError as exc:
         raise click.ClickException(str(exc)) from exc
-    entries = follow(record.path, wait=wait)
+    kind = ""
     try:
-        for entry in entries:
+        for entry in follow(record.path, wait=wait):
+            kind = entry["kind"]
             for line in [json.dumps(entry)] if as_json else render(entry):
                 click.echo(f"{_clock(entry)} {line}" if times and not as_json else line)
     except KeyboardInterrupt:
         click.echo("Left; the procedure goes on.", err=True)
         return
-    if wait and not as_json and record.status == "lost":
+    if wait and not as_json and kind != "end":
         click.secho("The process of this run was killed: `camtest recover` makes its notebook.", fg="red")
         raise SystemExit(1)
 

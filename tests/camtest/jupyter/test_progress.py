@@ -21,7 +21,7 @@ waiting.REPORT_AFTER, waiting.SHOWN_EVERY = 0.2, 0.1
 GlobalState.clock = SessionClock(speed=100.0)
 asked = itertools.count()
 wait_until(lambda: next(asked) > 60, timeout=1000.0, interval=1.0, what="the <lamp>", progress=lambda: 7)
-GlobalState.clock.sleep(60.0)
+GlobalState.clock.sleep(240.0)
 """
 
 
@@ -60,6 +60,6 @@ def test_one_bar_for_each_wait(outputs: list[dict[str, Any]]) -> None:
     assert "the &lt;lamp&gt;" in lamp[0]["text/html"]
     assert 'max="1000.0"' in lamp[0]["text/html"]
     assert lamp[-1]["text/plain"].startswith("done waiting for the <lamp>")
-    assert sleep[0]["text/plain"].startswith("waiting for 60 s to pass: ")
+    assert sleep[0]["text/plain"].startswith("waiting for 240 s to pass: ")
     assert len(sleep) > 2, "it moves"
-    assert '<progress value="60.0" max="60.0"></progress>' in sleep[-1]["text/html"]
+    assert '<progress value="240.0" max="240.0"></progress>' in sleep[-1]["text/html"]
