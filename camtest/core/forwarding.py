@@ -124,8 +124,13 @@ def forward_abandoned() -> list[str]:
     storage manager has acknowledged all of it. That of an observation that is open still stays as it is: whoever makes
     safe what its process has left (a watchdog, or who claims it) reads there what that is.
     """
-    settled = []
-    for run_id, path in abandoned_spools():
+    settled: list[str] = []
+    try:
+        left = abandoned_spools()
+    except OSError as exc:  # the folder is gone, and whatever was in it
+        LOGGER.warning("what earlier runs have left is not looked after: %s", exc)
+        return settled
+    for run_id, path in left:
         try:
             if _is_open(run_id):
                 continue

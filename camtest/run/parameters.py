@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import inspect
 import io
+import threading
 import tokenize
 import typing
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,9 @@ _PLAIN_TYPES: dict[str, Any] = {
 } | {"Any": Any, "None": None, "List": list, "Dict": dict, "Tuple": tuple}
 _INFERRED: dict[type, Any] = {int: int | float, float: float, str: str, bool: bool, list: list, dict: dict}
 _NO_DEFAULT = inspect.Parameter.empty
+_PARSING = threading.Lock()
+"""Pooled kernels read notebooks in several threads. Some releases of Python 3.11 and 3.12 count the depth of what they
+parse for all threads together, and end with a SystemError (CPython issue 106905)."""
 
 
 class ParameterError(click.ClickException, ValueError):
@@ -87,6 +91,21 @@ class NotebookParameter:
         return _convert(self.definition.hint, text)
 
 
+def parse_module(source: str) -> ast.Module:
+    """Parses Python, in any thread.
+
+    Raises:
+        SyntaxError: when it is not valid.
+    """
+    with _PARSING:
+        return ast.parse(source)
+
+
+def _parse_expression(source: str) -> ast.expr:
+    with _PARSING:
+        return ast.parse(source, mode="eval").body
+
+
 def parameters_cell(notebook: NotebookNode) -> NotebookNode | None:
     """Returns the first cell tagged `parameters`, None when there is none."""
     tagged = (c for c in notebook.cells if c.cell_type == "code" and has_tag(c, PARAMETERS_TAG))
@@ -103,7 +122,7 @@ def notebook_parameters(notebook: NotebookNode) -> dict[str, NotebookParameter]:
     if cell is None:
         return {}
     try:
-        tree = ast.parse(cell.source)
+        tree = parse_module(cell.source)
     except SyntaxError as exc:
         raise ValueError(f"the cell tagged `parameters` is not valid Python: {exc}") from exc
     comments = _comments(cell.source)
@@ -132,7 +151,7 @@ def _type_comment(comment: str) -> tuple[ast.expr | None, str]:
         return None, comment
     declared, _, rest = comment.removeprefix("type:").strip().partition(" ")
     try:
-        return ast.parse(declared, mode="eval").body, rest.strip()
+        return _parse_expression(declared), rest.strip()
     except SyntaxError:
         return None, comment
 
@@ -172,7 +191,7 @@ def _hint(node: ast.expr) -> Any:
         case ast.Constant(value=None):
             return type(None)
         case ast.Constant(value=str(text)):
-            return _hint(ast.parse(text, mode="eval").body)
+            return _hint(_parse_expression(text))
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return _PLAIN_TYPES.get(name, Any)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
@@ -268,7 +287,7 @@ def check_parameters(
 
 def _default(parameter: NotebookParameter) -> Any:
     """Returns the default: its value when it is a literal, else the expression as text."""
-    value = _literal(ast.parse(parameter.default, mode="eval").body)
+    value = _literal(_parse_expression(parameter.default))
     return parameter.default if value is _NO_DEFAULT else value
 
 

@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from camtest.run.dryrun import DryRunFailedError, dry_run_notebook
 from camtest.run.journal import RunRecord
 from camtest.run.notebooks import cell_titles, has_tag, read_notebook
-from camtest.run.parameters import PARAMETERS_TAG
+from camtest.run.parameters import PARAMETERS_TAG, parse_module
 from camtest.run.recovery import notebook_of
 
 STEP_TAG = "step"
@@ -147,7 +147,7 @@ def _names(cell: NotebookNode) -> tuple[set[str], set[str]]:
         "" if line.lstrip().startswith(("%", "!")) else line for line in cell.source.splitlines()
     )
     try:
-        tree = ast.parse(source)
+        tree = parse_module(source)
     except SyntaxError:
         return set(), set()
     defined: set[str] = set()
