@@ -27,12 +27,12 @@ from egse.site.layout import SiteLayout
 from egse.site.ports import busy_ports, release_block
 from egse.site.sandbox import Sandbox
 
-from .distribution import check_shared, make_scheduler
+from .distribution import Precedence, check_shared, make_scheduler
 
 SPEED = 20.0
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Lets Ctrl-C reach the programs under test also when the tests were started in the background (`make test &`).
 
     And lets the thousand programs that the tests start find their modules compiled: containers like to forbid it.
@@ -40,6 +40,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    config.pluginmanager.register(Precedence(config))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,8 @@
 - all files that use the running sandbox of the session are done by one worker, so that there is one sandbox, and one
   run of the main job, however many workers there are;
 - that worker begins with them; of the others one does slow files and the rest quick ones, so that failures of quick
-  tests are seen early, processor and waiting are used side by side, and no slow file is left for the end.
+  tests are seen early, processor and waiting are used side by side, and no slow file is left for the end;
+- the other workers give way to it: cycles of the sandbox take 1.25 s, in which its programs must get their turn.
 
 `SHARED` and `SLOW` say which files these are. A file that is missing in `SHARED` is told when tests are collected;
 `SLOW` is a matter of speed only (see `--durations`).
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,12 @@ SLOW = (
 """Other files that take long, the longest first."""
 
 _SANDBOX = "the sandbox"
+_NICENESS = 5
+
+
+def file_of(nodeid: str) -> str:
+    """Returns the file that a test is in."""
+    return nodeid.partition("::")[0]
 
 
 def uses_sandbox(item: pytest.Item) -> bool:
@@ -74,11 +82,29 @@ def check_shared(items: list[pytest.Item]) -> None:
     Raises:
         pytest.UsageError: naming what is missing.
     """
-    missing = {item.nodeid.partition("::")[0] for item in items if uses_sandbox(item)} - set(SHARED)
+    missing = {file_of(item.nodeid) for item in items if uses_sandbox(item)} - set(SHARED)
     if missing:
         raise pytest.UsageError(
             f"these files use the running sandbox: add them to SHARED in {Path(__file__).name}: {sorted(missing)}"
         )
+
+
+class Precedence:
+    """Of several workers, the one that begins with the sandbox has precedence: the others are nice (in the sense of nice(1)).
+
+    Args:
+        config: of this process.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._decided = not hasattr(config, "workerinput")
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Decides at the first test."""
+        if not self._decided:
+            self._decided = True
+            if file_of(item.nodeid) not in SHARED:
+                os.nice(_NICENESS)
 
 
 def make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -87,7 +113,7 @@ def make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
+            file = file_of(nodeid)
             return _SANDBOX if file in SHARED else file
 
         def _assign_work_unit(self, node: Any) -> None:

@@ -2,12 +2,12 @@
 
 papermill comes first: while it is imported it loads our engine by its entry point, which must not be half loaded then.
 
-The check of notebooks (nbformat, jsonschema) builds a grammar of international addresses when `rfc3987_syntax` is there,
-which JupyterLab brings: more than a second of processor time at the start of each program, for something that is in no
-notebook. So jsonschema does not get to see it.
+The check of notebooks (nbformat, jsonschema) loads what knows international addresses and durations when it is there, and
+JupyterLab brings it: more than a second of processor time at the start of each program, most of it for building a grammar,
+for formats that are in no notebook. So jsonschema does not get to see them.
 """
 
 from egse.lazy import hidden
 
-with hidden("rfc3987_syntax"):
+with hidden("rfc3987_syntax"), hidden("isoduration"):
     import papermill as papermill
