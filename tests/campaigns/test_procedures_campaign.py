@@ -68,23 +68,24 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def test_all_procedures(bench: Sandbox, tmp_path: Path) -> None:
     assert sorted(step["notebook"] for step in _steps()) == sorted(map(str, FOLDER.glob("*.ipynb")))
-    plans = _dry_runs(bench, tmp_path)
     (tmp_path / "plan.yaml").write_text(PLAN % {"f": FOLDER})
-    batch = subprocess.run(
-        [CAMTEST, "batch", "plan.yaml", "--quiet"],
-        cwd=tmp_path,
-        env=bench.environ(),
-        capture_output=True,
-        text=True,
-        timeout=2400,
-        check=False,
-    )
-    print(batch.stdout)
+    command = [CAMTEST, "batch", "plan.yaml", "--quiet"]
+    with (
+        (tmp_path / "batch.txt").open("w") as output,
+        subprocess.Popen(command, cwd=tmp_path, env=bench.environ(), stdout=output, stderr=output) as batch,
+    ):
+        try:
+            plans = _dry_runs(bench, tmp_path)
+            batch.wait(2400)
+        finally:
+            batch.terminate()
+    told = (tmp_path / "batch.txt").read_text()
+    print(told)
     folders = sorted((bench.layout.data / "obs").iterdir())
-    assert len(folders) == len(plans), batch.stdout + batch.stderr
+    assert len(folders) == len(plans), told
     runs = [CommandSequence.of_observation(folder.name, bench.layout.data) for folder in folders]
     print(_table(plans, runs))
-    assert batch.returncode == 0, batch.stdout + batch.stderr
+    assert batch.returncode == 0, told
     for plan, run in zip(plans, runs, strict=True):
         assert plan.sequence.state_changing() == run.state_changing(), str(plan.sequence.diff(run))
         assert not plan.sequence.diff(run), str(plan.sequence.diff(run))
@@ -98,7 +99,7 @@ def _steps() -> list[dict[str, str]]:
 
 
 def _dry_runs(bench: Sandbox, folder: Path) -> list[Planned]:
-    """Dry-runs the day before it happens: each procedure begins where those before it have left the devices."""
+    """Dry-runs the day while it happens: each procedure begins where those before it have left the devices."""
     found: list[Planned] = []
     exports: list[Path] = []
     for step in _steps():

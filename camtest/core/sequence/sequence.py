@@ -68,7 +68,9 @@ class CommandSequence(Sequence[SequenceEntry]):
         """
         siblings = self.entries if parent is None else parent.children
         label = f"{device}.{name}" if device else name
-        names = self._names.setdefault(id(siblings), Counter(sibling.label for sibling in siblings))
+        names = self._names.get(id(siblings))
+        if names is None:  # counted once: a loop that polls for hours has thousands of siblings
+            names = self._names[id(siblings)] = Counter(sibling.label for sibling in siblings)
         names[label] += 1
         number = label if names[label] == 1 else f"{label}#{names[label]}"
         block = "" if parent is None else (parent.name if parent.kind == "block" else parent.block)
