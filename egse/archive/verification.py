@@ -145,7 +145,10 @@ def _pruned(site: Path, name: str, entry: FileEntry | Supplement) -> str:
 def _check_supplements(observation: Observation, supplements: list[Supplement]) -> Iterator[Problem]:
     site, folder = observation.site_folder, observation.folder
     listing = folder / SUPPLEMENTS
-    lines = listing.read_bytes().splitlines() if listing.exists() else []
+    content = listing.read_bytes() if listing.exists() else b""
+    lines = content.splitlines()
+    if content != b"".join(line + b"\n" for line in lines):
+        yield Problem("altered", _relative(listing, site), "the end of a line was altered")
     previous = sha256_of(folder / MANIFEST)
     # The list is append-only: what was added since `supplements` was read is looked at the next time.
     for number, (line, supplement) in enumerate(zip(lines, supplements, strict=False), 1):
