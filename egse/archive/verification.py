@@ -166,11 +166,16 @@ def _check_extra(
 ) -> Iterator[Problem]:
     listed = {entry.path for entry in manifest.files} | UNLISTED
     listed |= {supplement.path for supplement in supplements if not supplement.external}
+    extra = False
     for path in sorted(observation.folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             continue
         if path.relative_to(observation.folder).as_posix() not in listed:
+            extra = True
             yield Problem("extra", _relative(path, observation.site_folder), "is not part of the observation")
+    if extra and not supplements:
+        text = "is missing or empty; files that are not part of the observation may be its supplements"
+        yield Problem("missing", _relative(observation.folder / SUPPLEMENTS, observation.site_folder), text)
 
 
 def _relative(path: Path, site: Path) -> str:
