@@ -1,7 +1,7 @@
 """200 observations in a batch, and 20 faults on the way: each ends with its true status, and the batch is completed.
 
 A run that is to be hit waits in a building block until it was, so it is known which observation a fault meets and how that
-one has to end. `CAMPAIGN_RUNS`, `CAMPAIGN_FAULTS` and `CAMPAIGN_SEED` change the size and the moments; what a killed
+one has to end. `CAMPAIGN_RUNS`, `CAMPAIGN_FAULTS`, `CAMPAIGN_KINDS` and `CAMPAIGN_SEED` change the size, the faults and the moments; what a killed
 batch and a retry do is in the suite, in `tests/camtest/run/test_batch.py`.
 """
 
@@ -307,7 +307,8 @@ FAULT_KINDS: dict[str, Callable[[Site, int, str], None] | None] = {
 
 
 def plan_faults(site: Site) -> dict[int, str]:
-    kinds = [kind for kind in FAULT_KINDS if kind != "disk" or site.small_disk]
+    chosen = os.environ.get("CAMPAIGN_KINDS", ",".join(FAULT_KINDS)).split(",")
+    kinds = [kind for kind in chosen if kind != "disk" or site.small_disk]
     numbers = random.Random(SEED).sample(range(2, RUNS), min(FAULTS, RUNS - 2))
     faults = {number: kinds[index % len(kinds)] for index, number in enumerate(numbers)}
     for number, kind in faults.items():
