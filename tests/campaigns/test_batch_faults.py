@@ -381,6 +381,10 @@ def check_observations(
     """Each is closed with its true status; obsids are unique and without gaps."""
     ids = [int(str(record["obsid"])[-5:]) for record in records]
     assert ids == list(range(1, len(ids) + 1)), "obsids are unique and without gaps"
+    # A start whose answer came too late on a busy machine is withdrawn: the number is used, nothing was executed.
+    unborn = {r["obsid"]: r["reason"] for r in records if r["reason"].startswith("not started")}
+    assert all(r["status"] == "failed" for r in records if r["obsid"] in unborn)
+    records = [record for record in records if record["obsid"] not in unborn]
     statuses = {record["obsid"]: record["status"] for record in records}
     truth = {obsid: EXPECTED[faults[number]] for number, obsid in met.items()}
     assert met.keys() == faults.keys()
@@ -388,6 +392,7 @@ def check_observations(
     assert not wrong, wrong
     told = {a.obsid: a.status for attempts in state.attempts.values() for a in attempts}
     assert told == statuses, "the batch tells the same as the record of the site"
+    print(f"{len(unborn)} starts were withdrawn: {unborn}")
     for number, kind in faults.items():
         continued = [r["details"].get("continues") for r in records if r["details"].get("item") == number]
         assert continued == ([None] if EXPECTED[kind] == "done" else [None, met[number]])
