@@ -64,6 +64,7 @@ class ObservationHandle:
         verbs: what operators wanted, oldest first.
         when_verb: called with each of them, in another thread.
         room: tells how long files and the end of the observation wait for room on a full data disk [s].
+        when_full: called when they begin or go on to do that.
         state: what the run last said of itself to the operator's desk.
         when_state: called with that, and more about it for people, in another thread.
     """
@@ -80,6 +81,7 @@ class ObservationHandle:
         self._seen: Desk | None = None
         self.when_verb: Callable[[VerbRequest], None] = lambda request: None
         self.room: Callable[[], float] = lambda: 0.0
+        self.when_full: Callable[[], None] = lambda: None
         self.state = "running"
         self._detail = ""
         self.when_state: Callable[[str, str], None] = lambda state, detail: None
@@ -146,7 +148,14 @@ class ObservationHandle:
             with services.storage_manager(timeout=30.0) as storage:
                 return str(storage.add_file(run_id=self.run_id, name=name, data=data))
 
-        return services.patiently(send, f"storing {name}", room=self.room)
+        return services.patiently(send, f"storing {name}", room=self.wait_for_room)
+
+    def wait_for_room(self) -> float:
+        """Says that the data disk is full; returns how long room is waited for [s]."""
+        patience = self.room()
+        if patience:
+            self.when_full()
+        return patience
 
     def _store_software(self) -> None:
         """Puts versions and the state of the checkout into the folder, early: this process may be killed later."""
@@ -183,7 +192,10 @@ class ObservationHandle:
         self._lease.ending = True
         try:
             self.record = services.patiently(
-                lambda: self._end(status, reason), f"closing observation {self.obsid}", patience, self.room
+                lambda: self._end(status, reason),
+                f"closing observation {self.obsid}",
+                patience,
+                self.wait_for_room,
             )
         except BaseException:
             self._lease.ending = False

@@ -177,7 +177,8 @@ class CamtestEngine(Engine):  # type: ignore[misc]
         manager: RunManager | None = None
         with Interrupts() as interrupts:
             run.handle.when_lost = lambda reason: interrupts.stop(f"the observation is over: {reason}")
-            run.handle.room = lambda: 0.0 if interrupts.signalled else run.wait_for_room()
+            run.handle.room = lambda: 0.0 if interrupts.signalled else ROOM_PATIENCE
+            run.handle.when_full = run.say_that_it_waits
             decisions = Decisions(run.handle, interrupts, run.hold)
             obey_verbs(run.handle, interrupts, decisions.take)
             try:
@@ -380,14 +381,13 @@ class _Run:
 
         return observe
 
-    def wait_for_room(self) -> float:
-        """Says, once, that the end of the run waits for room on the data disk; returns how long it does [s]."""
+    def say_that_it_waits(self) -> None:
+        """Says, once, that the end of the run waits for room on the data disk."""
         if not self._waits_for_room:
             self._waits_for_room = True
             text = "the data disk is full; the run ends when there is room for its record"
             self.journal.state("running", text, obsid=self.handle.obsid)
             click.echo(f"{self.handle.obsid}: {text}", err=True)
-        return ROOM_PATIENCE
 
     def close(
         self, outcome: Outcome, manager: RunManager | None, on_end: Callable[[RunResult], None]

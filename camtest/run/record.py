@@ -101,7 +101,9 @@ def _store(handle: ObservationHandle, name: str, content: bytes | NotebookNode) 
     if isinstance(content, bytes):
         handle.add_file(name, content)
         return
-    services.patiently(lambda: _store_notebook(handle, name, content), f"storing {name}", room=handle.room)
+    services.patiently(
+        lambda: _store_notebook(handle, name, content), f"storing {name}", room=handle.wait_for_room
+    )
 
 
 def _store_notebook(handle: ObservationHandle, name: str, content: NotebookNode) -> None:

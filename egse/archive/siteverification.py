@@ -154,7 +154,10 @@ def _check_table(records: Sequence[ObservationRecord], site: Path, present: set[
         if records and (site / "daily").is_dir():
             yield Problem("missing", OBSID_TABLE, "the obsid table is missing")
         return
-    lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
+    # Nothing but a newline ends a line here, whatever else text files know.
+    *lines, rest = table.read_bytes().decode("utf-8", errors="replace").split("\n")
+    if rest:
+        yield Problem("altered", OBSID_TABLE, f"its last line was cut off: {rest[:80]!r}")
     listed = {int(match["test"]): line for line in lines if (match := LINE.match(line))}
     known = {record.info.test_id: record for record in records}
     yield from _strange_lines(lines, known)

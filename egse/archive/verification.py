@@ -145,7 +145,10 @@ def _pruned(site: Path, name: str, entry: FileEntry | Supplement) -> str:
 def _check_supplements(observation: Observation, supplements: list[Supplement]) -> Iterator[Problem]:
     site, folder = observation.site_folder, observation.folder
     listing = folder / SUPPLEMENTS
-    lines = listing.read_bytes().splitlines() if listing.exists() else []
+    content = listing.read_bytes() if listing.exists() else b""
+    lines = content.splitlines()
+    if content != b"".join(line + b"\n" for line in lines):
+        yield Problem("altered", _relative(listing, site), "the end of a line was altered")
     previous = sha256_of(folder / MANIFEST)
     # The list is append-only: what was added since `supplements` was read is looked at the next time.
     for number, (line, supplement) in enumerate(zip(lines, supplements, strict=False), 1):
@@ -163,11 +166,16 @@ def _check_extra(
 ) -> Iterator[Problem]:
     listed = {entry.path for entry in manifest.files} | UNLISTED
     listed |= {supplement.path for supplement in supplements if not supplement.external}
+    extra = False
     for path in sorted(observation.folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             continue
         if path.relative_to(observation.folder).as_posix() not in listed:
+            extra = True
             yield Problem("extra", _relative(path, observation.site_folder), "is not part of the observation")
+    if extra and not supplements:
+        text = "is missing or empty; files that are not part of the observation may be its supplements"
+        yield Problem("missing", _relative(observation.folder / SUPPLEMENTS, observation.site_folder), text)
 
 
 def _relative(path: Path, site: Path) -> str:

@@ -85,7 +85,18 @@ def check_chain(path: Path) -> list[str]:
                     f"{path.name}, line {number}: the line before it was altered, removed or inserted"
                 )
         previous = digest(line)
+    if not ends_with_line(path):
+        problems.append(f"{path.name}: its last line was cut off, or a crash has left a part of one")
     return problems
+
+
+def ends_with_line(path: Path) -> bool:
+    """Says whether the last line of a file is complete; so it is in a file that is empty or missing."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+    return True
 
 
 class RecordFile:

@@ -75,6 +75,43 @@ def test_one_byte_anywhere(site: Path) -> None:
     assert verify_observation(Observation(1, site)) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "observations.jsonl",
+        "obsid-table.txt",
+        f"obs/{FIRST}/supplements.jsonl",
+        "daily/20260101/20260101_CSL1_N-FEE_SPW_00001.hdf5",
+    ],
+)
+def test_line_ends_and_what_belongs_to_all(site: Path, name: str) -> None:
+    """Also what only some programs take for the end of a line, and a last line that was cut off."""
+    path = site / name
+    path.chmod(0o600)
+    data = path.read_bytes()
+    ends = [place for place, byte in enumerate(data) if byte == ord("\n")][-3:]
+    altered = [
+        data[:place] + bytes([end]) + data[place + 1 :] for place in ends for end in b"\r\x0b\x0c\x1c\x85 "
+    ]
+    for content in (*altered, data[:-1], data[:-7], data + b"x", b"x" + data, b""):
+        path.write_bytes(content)
+        assert name in {problem.path for problem in verify_site(site)}, content[-80:]
+    path.unlink()
+    assert name in {problem.path for problem in verify_site(site)}
+    path.write_bytes(data)
+    assert found(site) == []
+
+
+def test_each_file_deleted(site: Path) -> None:
+    folder = site / "obs" / FIRST
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        path.unlink()
+        assert str(path.relative_to(site)) in {p.path for p in verify_site(site)}, path.name
+        path.write_bytes(data)
+    assert found(site) == []
+
+
 def test_an_edited_notebook_and_a_deleted_file(site: Path) -> None:
     notebook = site / "obs" / FIRST / f"{FIRST}_executed.ipynb"
     notebook.chmod(0o600)
