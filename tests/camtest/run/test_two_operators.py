@@ -149,7 +149,7 @@ def test_one_commands_the_other_reads_watches_and_queues(
     procedure = write(tmp_path / "procedure.ipynb", BLOCKS, WORK)
     second = write(tmp_path / "second.ipynb", SHORT)
     states = Reader(ben.start("desk", "--follow"))
-    running = anna.start("run", procedure, "--hold", 300)
+    running = anna.start("run", procedure, "--hold", 3000)
     held = eventually(lambda: "held" in states.text, "the failure")
     assert held
     obsid = last()["obsid"]
