@@ -296,6 +296,7 @@ def _read_line(asked: _Asked) -> None:
 
 
 def _read_answers(asked: _Asked, interruption: _Interruption) -> None:
+    interruption.start()
     while not asked.done.is_set():
         answer = asked.understood(input(asked.prompt))
         if answer is not None:
@@ -315,6 +316,9 @@ class _Interruption:
         self._done = done
         self._reading = True
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """From now on the main thread may be interrupted."""
         threading.Thread(target=self._run, name="question-prompt", daemon=True).start()
 
     def _run(self) -> None:

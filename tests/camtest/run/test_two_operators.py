@@ -74,7 +74,7 @@ class Operator:
 
     def does(self, *arguments: object, code: int = 0) -> str:
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=180)
+        output, _ = process.communicate(timeout=400)
         assert process.returncode == code, output
         return output
 
@@ -149,7 +149,7 @@ def test_one_commands_the_other_reads_watches_and_queues(
     procedure = write(tmp_path / "procedure.ipynb", BLOCKS, WORK)
     second = write(tmp_path / "second.ipynb", SHORT)
     states = Reader(ben.start("desk", "--follow"))
-    running = anna.start("run", procedure, "--hold", 300)
+    running = anna.start("run", procedure, "--hold", 3000)
     held = eventually(lambda: "held" in states.text, "the failure")
     assert held
     obsid = last()["obsid"]
@@ -175,7 +175,7 @@ def test_one_commands_the_other_reads_watches_and_queues(
     # Anna looks at the shutter, Ben tells the procedure to go on.
     (tmp_path / "repaired").touch()
     ben.does("decide", "retry", "-m", "shutter freed by hand")
-    output, _ = running.communicate(timeout=180)
+    output, _ = running.communicate(timeout=400)
     assert running.returncode == 0, output
     observation = eventually(lambda: Observation(obsid) if Observation(obsid).manifest else None, "the seal")
     assert observation.status == "done"
