@@ -149,10 +149,15 @@ class ReadoutCheck:
     def _check_order(self, headers: Numbers, good: Booleans, layout: FrameLayout | None) -> int:
         """Rules out what is not in its place; returns how many packets did not arrive."""
         sequence = headers[:, 8] << 8 | headers[:, 9]
-        offsets = sequence - np.array(self._places)
+        places = np.array(self._places)
+        offsets = sequence - places
+        good[1:] &= places[1:] != places[:-1]  # repeated
         if layout is not None and not _fits_layout(good, sequence, offsets, layout.packets):
             layout = None  # that is not what is being read
-        _keep_rising(good, sequence, offsets)
+        if layout is not None and self._next_place >= layout.packets:
+            _keep_majority(good, offsets)  # nothing is missing
+        else:
+            _keep_rising(good, sequence, offsets)
         if layout is None:
             _drop_lone_ends(good, offsets)
         alternates = _check_sides(good, headers, sequence)
