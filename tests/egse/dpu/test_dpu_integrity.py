@@ -65,11 +65,19 @@ def test_one_side_only(side: CCDSide) -> None:
     assert judge(packets, housekeeping(), layout).suspects == [7]
 
 
-def test_sides_one_after_the_other_accuse_nobody() -> None:
+@pytest.mark.parametrize("layout", [replace(LAYOUT, v_end=4509), None], ids=["layout known", "unknown"])
+def test_sides_one_after_the_other_accuse_nobody(layout: FrameLayout | None) -> None:
     packets = readout()
     for index, packet in enumerate(packets[:IMAGE]):
         packet[5] = packet[5] & 0x3F | (0x40 if index >= IMAGE // 2 else 0) | (index in (19, 39)) << 7
-    assert judge(packets[:IMAGE], housekeeping(), None).suspects == []
+    assert judge(packets[:IMAGE], housekeeping(), layout).suspects == []
+
+
+def test_windows_of_both_sides_come_as_they_are() -> None:
+    packets = readout()[:IMAGE]
+    for index, packet in enumerate(packets):
+        packet[5] = packet[5] & 0x3F | (0x40 if index in (3, 11) else 0) | (index in (11, 39)) << 7
+    assert judge(packets, housekeeping(), None).suspects == []
 
 
 def test_lost_packets_are_counted_and_accuse_nobody() -> None:
@@ -126,7 +134,7 @@ def test_housekeeping_is_as_it_was_before(position: int, mask: int) -> None:
         hk = housekeeping(700 + number)
         check.begin_frame(break_byte(position, mask)(hk) if number == 5 else hk)
         for packet in readout(counter=700 + number):
-            check.add(packet, 0)
+            check.add(bytes(packet), 0)
         verdicts.append(check.verdict(LAYOUT))
     assert [verdict.housekeeping for verdict in verdicts] == [number == 5 for number in range(8)]
     assert not any(verdict.suspects for verdict in verdicts)
