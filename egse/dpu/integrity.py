@@ -149,13 +149,18 @@ class ReadoutCheck:
     def _check_order(self, headers: Numbers, good: Booleans, layout: FrameLayout | None) -> int:
         """Rules out what is not in its place; returns how many packets did not arrive."""
         sequence = headers[:, 8] << 8 | headers[:, 9]
-        offsets = sequence - np.array(self._places)
+        places = np.array(self._places)
+        offsets = sequence - places
+        good[1:] &= places[1:] != places[:-1]  # repeated
         if layout is not None and not _fits_layout(good, sequence, offsets, layout.packets):
             layout = None  # that is not what is being read
-        _keep_rising(good, sequence, offsets)
+        if layout is not None and self._next_place >= layout.packets:
+            _keep_majority(good, offsets)  # nothing is missing
+        else:
+            _keep_rising(good, sequence, offsets)
         if layout is None:
             _drop_lone_ends(good, offsets)
-        alternates = _check_sides(good, headers, sequence)
+        alternates = _check_sides(good, headers, sequence, layout)
         _check_kinds(good, headers, sequence, layout)
         _check_last(good, headers, sequence, layout if alternates else None)
         if layout is not None:
@@ -335,16 +340,17 @@ def _drop_lone_ends(good: Booleans, offsets: Numbers) -> None:
         numbers = numbers[:-1]
 
 
-def _check_sides(good: Booleans, headers: Numbers, sequence: Numbers) -> bool:
-    """Sides alternate, or all packets are of one; returns True when that is so."""
+def _check_sides(good: Booleans, headers: Numbers, sequence: Numbers, layout: FrameLayout | None) -> bool:
+    """Both sides alternate, or there is only one; returns True when that is so. Windows come as they are: nothing is known of them."""
+    if layout is None or not good.any():
+        return False
     side = headers[:, 5] >> _SIDE & 1
-    count = int(good.sum())
-    for value in (side, side ^ sequence & 1):
-        ones = int(value[good].sum())
-        if count and max(ones, count - ones) >= CLEAR_MAJORITY * count:
-            good &= value == int(2 * ones > count)
-            return True
-    return False
+    value = side if len(layout.sides) == 1 else side ^ sequence & 1
+    count, ones = int(good.sum()), int(value[good].sum())
+    if max(ones, count - ones) < CLEAR_MAJORITY * count:
+        return False
+    good &= value == int(2 * ones > count)
+    return True
 
 
 def _check_kinds(good: Booleans, headers: Numbers, sequence: Numbers, layout: FrameLayout | None) -> None:

@@ -29,7 +29,8 @@ MINUTES = float(os.environ.get("CGSE_LONG_RUN_MINUTES", "20"))
 SPEED = float(os.environ.get("CGSE_LONG_RUN_SPEED", "3"))
 WATCHED = ("n_fee_sim", "dpu_cs", "sm_cs", "cm_cs", "log_cs")
 BAD = ("error_packets", "suspect_packets", "orphan_packets", "missing_hk", "incomplete_readouts", "lost_records",
-       "failed_cycles", "loop_errors", "dropped_messages")  # fmt: skip
+       "failed_cycles", "loop_errors", "dropped_messages", "missing_packets", "suspect_hk", "suspect_timecodes",
+       "link_failures")  # fmt: skip
 
 
 @dataclass
