@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -24,7 +23,7 @@ import camtest.run as _run  # noqa: F401  (before anything that brings nbformat:
 from egse.context import follow_setup, set_command_context
 from egse.env import VARIABLES
 from egse.site.layout import SiteLayout
-from egse.site.ports import busy_ports, release_block
+from egse.site.ports import busy_ports, claim_block, release_block
 from egse.site.sandbox import Sandbox
 
 from .distribution import Precedence, check_shared, make_scheduler
@@ -65,17 +64,25 @@ def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(scope="session")
-def free_ports() -> Callable[[int], list[int]]:
-    """Returns so many neighbouring free ports, below those that the operating system gives to clients."""
+def free_ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], list[int]]]:
+    """Returns so many neighbouring free ports, from a block that nobody else on this machine has."""
+    folder = tmp_path_factory.mktemp("ports")
+    ports = list(claim_block(folder, size=300).ports)
+    used = 0
 
     def find(count: int) -> list[int]:
-        while True:
-            first = secrets.choice(range(20_000, 32_000 - count))
-            ports = list(range(first, first + count))
-            if not busy_ports(ports):
-                return ports
+        nonlocal used
+        for _ in range(len(ports)):
+            if used + count > len(ports):
+                used = 0
+            found = ports[used : used + count]
+            used += count
+            if not busy_ports(found):
+                return found
+        raise AssertionError(f"no {count} neighbouring ports of {ports[0]} to {ports[-1]} are free")
 
-    return find
+    yield find
+    release_block(folder)
 
 
 @pytest.fixture(scope="session")
