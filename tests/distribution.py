@@ -27,6 +27,7 @@ SHARED = (
     "tests/system/test_killed_services.py",
     "tests/system/test_lost_clients.py",
     "tests/system/test_papermill.py",
+    "tests/system/test_front_ends.py",
     "tests/system/test_kernel.py",
     "tests/system/test_procedures.py",
     "tests/system/test_camera_link.py",
