@@ -66,11 +66,16 @@ def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session")
 def free_ports() -> Callable[[int], list[int]]:
-    """Returns so many neighbouring free ports, below those that the operating system gives to clients."""
+    """Returns so many neighbouring free ports: below the blocks of sandboxes, and other ones in each worker of pytest-xdist.
+
+    A port that is free when it is asked for may be another's a moment later.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 7
+    begin = 12_000 + 1_000 * worker
 
     def find(count: int) -> list[int]:
         while True:
-            first = secrets.choice(range(20_000, 32_000 - count))
+            first = secrets.choice(range(begin, begin + 1_000 - count))
             ports = list(range(first, first + count))
             if not busy_ports(ports):
                 return ports
