@@ -109,8 +109,12 @@ def site(site_template: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The running sandbox of this session, with everything in it."""
     folder = tmp_path_factory.mktemp("sandbox") / "box"
-    with Sandbox(folder, speed=SPEED, seed=1) as running:
+    running = Sandbox(folder, speed=SPEED, seed=1)
+    try:
+        running.start(timeout=180.0)  # at that moment the other workers are at it as well
         yield running
+    finally:
+        running.stop()
     release_block(folder)
 
 

@@ -6,19 +6,18 @@
   tests are seen early, processor and waiting are used side by side, and no slow file is left for the end;
 - the other workers give way to it: cycles of the sandbox take 1.25 s, in which its programs must get their turn.
 
-`SHARED` and `SLOW` say which files these are. A file that is missing in `SHARED` is told when tests are collected;
-`SLOW` is a matter of speed only (see `--durations`).
+`SHARED` and `SLOW` say which files these are. Both are a matter of speed only (see `--durations`); a file
+that is missing in `SHARED` is told in a warning.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
 
 SHARED = (
     "tests/system/test_main_job.py",
@@ -54,9 +53,12 @@ SLOW = (
     "tests/camtest/run/test_steps.py",
     "tests/system/test_camera_power.py",
     "tests/egse/cli/test_new_device.py",
+    "tests/campaigns/test_camera_faults.py",
     "tests/campaigns/test_camera_endurance.py",
     "tests/campaigns/test_storage_faults.py",
     "tests/egse/site/test_backup.py",
+    "tests/egse/confman/test_core_services_as_processes.py",
+    "tests/campaigns/test_log_faults.py",
     "tests/camtest/run/test_queue.py",
 )
 """Other files that take long, the longest first."""
@@ -78,16 +80,11 @@ def uses_sandbox(item: pytest.Item) -> bool:
 
 
 def check_shared(items: list[pytest.Item]) -> None:
-    """Sees to it that `SHARED` is complete.
-
-    Raises:
-        pytest.UsageError: naming what is missing.
-    """
+    """Warns of files that are missing in `SHARED`: another worker would start a sandbox for them."""
     missing = {file_of(item.nodeid) for item in items if uses_sandbox(item)} - set(SHARED)
     if missing:
-        raise pytest.UsageError(
-            f"these files use the running sandbox: add them to SHARED in {Path(__file__).name}: {sorted(missing)}"
-        )
+        text = f"not in SHARED of {Path(__file__).name}, but use the running sandbox: {', '.join(sorted(missing))}"
+        warnings.warn(text, pytest.PytestCollectionWarning, stacklevel=1)
 
 
 class Precedence:
