@@ -99,7 +99,7 @@ def _follow_states(folder: Any) -> None:
 
 
 def _show(name: str | None, as_json: bool, *, wait: bool, times: bool) -> None:
-    from camtest.run.journal import find_run, follow
+    from camtest.run.journal import find_run, follow, read_record
 
     try:
         record = find_run(name)
@@ -113,7 +113,8 @@ def _show(name: str | None, as_json: bool, *, wait: bool, times: bool) -> None:
     except KeyboardInterrupt:
         click.echo("Left; the procedure goes on.", err=True)
         return
-    if wait and not as_json and record.status == "lost":
+    # Read again: what was found at first tells of a run that was under way then.
+    if wait and not as_json and read_record(record.path).status == "lost":
         click.secho("The process of this run was killed: `camtest recover` makes its notebook.", fg="red")
         raise SystemExit(1)
 
