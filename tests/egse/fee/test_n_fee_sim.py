@@ -169,7 +169,7 @@ def test_the_simulator_is_killed_and_restarted(start: Callable[..., Simulator]) 
 def test_signals_end_it_cleanly(start: Callable[..., Simulator], signum: int) -> None:
     code, took = start("--speed", "1").end(signum)
     assert code == 0
-    assert took < 1.0
+    assert took < 5.0
 
 
 def test_light_and_faults_by_the_side_channel(start: Callable[..., Simulator]) -> None:
