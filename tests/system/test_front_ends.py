@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,7 @@ import pytest
 
 from camtest.core.sequence import CommandSequence
 
-_spec = importlib.util.spec_from_file_location("jupyterlab_tools", Path(__file__).with_name("jupyterlab.py"))
-assert _spec is not None
-assert _spec.loader is not None
-jupyterlab = importlib.util.module_from_spec(_spec)
-sys.modules["jupyterlab_tools"] = jupyterlab
-_spec.loader.exec_module(jupyterlab)
+from . import jupyterlab
 
 pytestmark = [
     pytest.mark.system,

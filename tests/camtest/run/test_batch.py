@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -23,18 +22,12 @@ from camtest.run.journal import list_runs, runs_location
 from camtest.run.plan import PlanError, read_plan
 from camtest.run.pool import KernelPool
 
+from . import notebook_tools
+
 if TYPE_CHECKING:
     from conftest import FakeCore
 
     from camtest.run.batch import BatchState
-
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
 
 PARAMETERS = "# parameters\nfrom typing import Literal\nn: int = 1  # how many\nside: Literal['E', 'F'] = 'E'"
 FLAKY = (

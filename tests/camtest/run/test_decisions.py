@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import threading
@@ -22,16 +21,10 @@ from camtest.run.journal import find_run, follow
 from camtest.run.runner import run_notebook
 from egse.confman.desk import VerbRequest
 
+from . import notebook_tools
+
 if TYPE_CHECKING:
     from conftest import FakeCore
-
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
 
 FIRST = "import pathlib\nseen = []\npathlib.Path('kernel.pid').write_text(str(__import__('os').getpid()))"
 FRAGILE = "seen.append('tried')\nassert pathlib.Path('repaired').exists(), 'it is broken'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import json
 import os
 import signal
@@ -23,16 +22,10 @@ from camtest.run.parameters import ParameterError
 from camtest.run.runner import run_notebook
 from egse.storage import StorageFullError
 
+from . import notebook_tools
+
 if TYPE_CHECKING:
     from conftest import FakeCore
-
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
 
 PARAMETERS = "# parameters\nn: int = 1  # how many\nlabel: str = None"
 SLOW = """\

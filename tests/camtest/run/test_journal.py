@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -30,16 +29,10 @@ from camtest.run.journal import (
 from camtest.run.recovery import notebook_of, recover_lost_runs
 from camtest.run.runner import run_notebook
 
+from . import notebook_tools
+
 if TYPE_CHECKING:
     from conftest import FakeCore
-
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
 
 WRITER = """\
 import os, signal, sys

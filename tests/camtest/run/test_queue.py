@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import threading
@@ -21,16 +20,10 @@ from camtest.run.parameters import ParameterError
 from camtest.run.queue import Queue, QueueError
 from camtest.run.worker import work
 
+from . import notebook_tools
+
 if TYPE_CHECKING:
     from conftest import FakeCore
-
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -21,15 +20,9 @@ import pytest
 from egse.confman import ConfigurationManagerProxy
 from egse.site.sandbox import Sandbox
 
-pytestmark = pytest.mark.system
+from . import notebook_tools
 
-_spec = importlib.util.spec_from_file_location(
-    "notebook_tools", Path(__file__).with_name("notebook_tools.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-notebook_tools = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(notebook_tools)
+pytestmark = pytest.mark.system
 
 PARAMETERS = "# parameters\nexposure: float = 1.0  # exposure time [s]"
 BLOCK = """\
