@@ -1,10 +1,10 @@
 """Round trip of a device command against raw pyzmq REQ/REP with msgspec and against other frameworks, in the same run.
 
 All processes are pinned to one CPU and the rounds are interleaved; what counts are ratios. Then eight clients on one
-server: all on one CPU, the server on a CPU of its own, and nobody pinned. The second tells how much the server can take
-and is judged; in the others the clients, which check and number every command, take the server's processor time. And the
-services of a server while a command runs. The server is started the ordinary way: journal, housekeeping, monitoring and
-logging are on, and the records of the journal are counted afterwards.
+server: all on one CPU, the server on a CPU of its own (how much the server can take), and nobody pinned, as in use: that is
+judged, although the clients, which check and number every command, take the server's processor time then. And the services
+of a server while a command runs. The server is started the ordinary way: journal, housekeeping, monitoring and logging are
+on, and the records of the journal are counted afterwards.
 
 PyTango, Pyro5 and rpyc join in after `pip install -e '.[peers]'`. sipyco is not on PyPI: install it from its repository
 (`pip install git+https://github.com/m-labs/sipyco`).
@@ -72,13 +72,13 @@ def _on_two_cpus(site: BenchmarkSite, server_cpu: int, client_cpu: int) -> int:
             stack.enter_context(site.server("benchmarks.trivial_device"))
             port = int(read_line(stack.enter_context(child("benchmarks.raw"))))
         with pinned(client_cpu):
-            return crowd.measure(port, "servers on one CPU, clients on another", judged=True)
+            return crowd.measure(port, "servers on one CPU, clients on another")
 
 
 def _as_they_come(site: BenchmarkSite) -> int:
     """Servers and clients wherever the system puts them, as in use; returns how many device commands were sent."""
     with site.server("benchmarks.trivial_device"), child("benchmarks.raw") as raw_server:
-        return crowd.measure(int(read_line(raw_server)), "no process pinned")
+        return crowd.measure(int(read_line(raw_server)), "no process pinned", judged=True)
 
 
 def _round_trip(port: int) -> int:
