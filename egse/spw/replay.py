@@ -39,6 +39,12 @@ LONGEST_GAP: Final = 120.0
 LINK_RATE: Final = 10.3e6
 """Rate at which image packets are sent [bytes/s]: that of a readout of both sides."""
 
+QUIET: Final = 0.5
+"""With `--wait`, the first pulse comes this long after the last packet of the DPU [s] ..."""
+
+LONGEST_WAIT: Final = 2.0
+"""... and at the latest this long after its first one [s]."""
+
 CHUNK: Final = 64
 """Packets sent at a time."""
 
@@ -246,7 +252,7 @@ def cli() -> None:
 @click.option(
     "--speed", type=float, default=None, help="How much faster time runs; default: SPEED of the site."
 )
-@click.option("--wait", is_flag=True, help="Begin when the DPU has sent its first packet.")
+@click.option("--wait", is_flag=True, help="Begin when the DPU has asked what it asks at its start.")
 @click.option("--loop", is_flag=True, help="Begin again after the last file.")
 def start(
     files: tuple[Path, ...], endpoint: str | None, identity: str, speed: float | None, wait: bool, loop: bool
@@ -264,16 +270,18 @@ def start(
 
 
 class _Waiting(Replay):
-    """A replay that begins with the first packet from the DPU."""
+    """A replay that begins after the first packets of the DPU, when it knows the registers: before that, it cannot tell the end of a readout."""
 
-    _begun = False
+    _first: float | None = None
 
     def next_event(self) -> float:
-        return super().next_event() if self._begun else self._due + 1e9
+        return super().next_event() if self._first is not None else self._due + 1e9
 
     def handle(self, packet: bytes, now: float) -> list[bytes]:
-        if not self._begun:
-            self._begun, self._due = True, now
+        if self._first is None:
+            self._first = now
+        if not self.frames:
+            self._due = min(now + QUIET, self._first + LONGEST_WAIT)
         return super().handle(packet, now)
 
 
