@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from camtest.core.blocks import BlockDefinition
-    from camtest.core.sequence import CommandSequence
+    from camtest.core.sequence import CommandSequence, SequenceEntry
     from egse.context import CommandContext
 
 
@@ -117,6 +117,10 @@ class ExecutionContext(ABC):
     @abstractmethod
     def obsid(self) -> str:
         """Full obsid, SITE_SETUP_TEST."""
+
+    @abstractmethod
+    def entry_of(self, call: Call) -> SequenceEntry | None:
+        """Returns what stands for a call in the sequence; None when the sequence does not show it."""
 
     @abstractmethod
     def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:

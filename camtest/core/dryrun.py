@@ -136,6 +136,10 @@ class DryRun(ExecutionContext):
         """Ends the observation; nothing happens when none is running."""
         self._observing = None
 
+    def entry_of(self, call: Call) -> SequenceEntry | None:
+        entry: SequenceEntry = call.token[0]
+        return entry
+
     def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
         entry = self._add("block", block.name, arguments)
         return Call(block, next(self._numbers), (entry, _parent.set(entry)))

@@ -18,7 +18,6 @@ from typing import Any, Literal, Self
 from camtest.core.context import ACTIVE, RED_LINE
 from camtest.core.observation import current_context
 from camtest.core.recording import ObservationContext
-from camtest.core.sequence import SequenceEntry
 from camtest.core.values import plain
 from egse.context import command_origin
 
@@ -75,10 +74,8 @@ class red_line:
         self.mark = f"{self.number} {kind}"
         self._token: Token[str] | None = None
         calls = ACTIVE.get()
-        token = calls[-1].token if calls else None
-        above = token[0] if isinstance(token, tuple) else token
         entry = sequence.add(
-            above if isinstance(above, SequenceEntry) else None,
+            self._context.entry_of(calls[-1]) if calls else None,
             "red-line",
             kind,
             start=self._context.elapsed,

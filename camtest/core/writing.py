@@ -12,7 +12,7 @@ import msgspec
 from camtest.core.blocks import BlockDefinition
 from camtest.core.context import RED_LINE, Call, ExecutionContext
 from camtest.core.handle import Observation
-from camtest.core.sequence import CommandSequence, SequenceEntry
+from camtest.core.sequence import LiveSequence, SequenceEntry
 from camtest.core.spool import EventSpool
 from camtest.core.values import to_json_bytes
 from camtest.state import set_command_sequence
@@ -33,6 +33,7 @@ class _StartEvent(msgspec.Struct, tag_field="event", tag="start", omit_defaults=
     bbcount: int
     args: dict[str, Any]
     safe: dict[str, Any] | None = None
+    red_line: str = ""
 
 
 class _EndEvent(msgspec.Struct, tag_field="event", tag="end"):
@@ -61,6 +62,8 @@ class EventWriter(ExecutionContext):
         spool: where the events are written.
     """
 
+    sequence: LiveSequence
+
     def __init__(self, record: Observation, spool: EventSpool) -> None:
         self.record = record
         self._spool = spool
@@ -69,10 +72,11 @@ class EventWriter(ExecutionContext):
         self.pid = os.getpid()
         self._numbers = itertools.count(1)
         self._bbcount = itertools.count(1)
-        self._entries = 0
         self._began = time.monotonic()
         details = {"obsid": self._obsid, "setup_id": str(record.get("setup_id", ""))}
-        self.sequence = CommandSequence(str(record.get("function", "")), mode=current_mode(), details=details)
+        self.sequence = LiveSequence(
+            str(record.get("function", "")), mode=current_mode(), details=details, longest=LONGEST_SEQUENCE
+        )
         set_command_sequence(self.sequence)
         self._contexts: dict[BlockDefinition, CommandContext] = {}
 
@@ -83,6 +87,9 @@ class EventWriter(ExecutionContext):
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self._began
+
+    def entry_of(self, call: Call) -> SequenceEntry | None:
+        return self.sequence.entry_of(call.number)
 
     def mark(self, event: str, **fields: Any) -> None:
         """Writes a marker into the events."""
@@ -101,49 +108,27 @@ class EventWriter(ExecutionContext):
             next(self._bbcount),
             arguments,
             None if safe is None else {"name": safe.name, "arguments": dict(safe.arguments)},
+            RED_LINE.get(),
         )
-        self._spool.write(to_json_bytes(event) + b"\n")
+        line = to_json_bytes(event) + b"\n"
+        self._spool.write(line)
         commands = self._contexts.get(block)
         if commands is None:
             commands = self._contexts[block] = CommandContext("", "", self._obsid, block.name)
-        return Call(block, number, self._noted(block, arguments, parent), commands)
-
-    def _noted(
-        self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None
-    ) -> SequenceEntry | None:
-        """Adds the building block to the command sequence of this session, as long as that is of a readable length."""
-        if self._entries >= LONGEST_SEQUENCE:
-            self.sequence.details["incomplete"] = (
-                f"only the first {LONGEST_SEQUENCE} building blocks are here"
-            )
-            return None
-        self._entries += 1
-        above = None if parent is None else parent.token
-        entry = above if isinstance(above, SequenceEntry) else None
-        start = time.monotonic() - self._began
-        return self.sequence.add(
-            entry, "block", block.name, start=start, arguments=arguments, red_line=RED_LINE.get()
-        )
+        return Call(block, number, self.sequence.started(line), commands)
 
     def _write_end(self, call: Call) -> None:
-        self._done(call)
-        event = _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount))
-        self._spool.write(to_json_bytes(event) + b"\n")
+        self._write_last(
+            call,
+            _EndEvent(time.time(), self.pid, call.number, call.block.qualified_name, next(self._bbcount)),
+        )
 
     def _write_failed(self, call: Call, text: str, *, aborted: bool) -> None:
-        self._done(call, text)
-        event = _FailedEvent(
-            time.time(),
-            self.pid,
-            call.number,
-            call.block.qualified_name,
-            next(self._bbcount),
-            text,
-            aborted,
-        )
-        self._spool.write(to_json_bytes(event) + b"\n")
+        block, count = call.block.qualified_name, next(self._bbcount)
+        self._write_last(call, _FailedEvent(time.time(), self.pid, call.number, block, count, text, aborted))
 
-    def _done(self, call: Call, error: str = "") -> None:
-        if isinstance(call.token, SequenceEntry):
-            call.token.end = time.monotonic() - self._began
-            call.token.error = error
+    def _write_last(self, call: Call, event: _EndEvent | _FailedEvent) -> None:
+        line = to_json_bytes(event) + b"\n"
+        self._spool.write(line)
+        if call.token:
+            self.sequence.ended(line)

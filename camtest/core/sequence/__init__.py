@@ -12,6 +12,7 @@ from camtest.core.sequence.asrun import AS_RUN
 from camtest.core.sequence.difference import Difference, SequenceDiff
 from camtest.core.sequence.entries import EntryKind, SequenceEntry
 from camtest.core.sequence.exports import CSV_COLUMNS
+from camtest.core.sequence.live import LiveSequence
 from camtest.core.sequence.sequence import NOBODY, SCHEMA, CommandSequence
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CommandSequence",
     "Difference",
     "EntryKind",
+    "LiveSequence",
     "SequenceDiff",
     "SequenceEntry",
 ]

@@ -45,8 +45,13 @@ class CommandSequence(Sequence[SequenceEntry]):
         self.title = title
         self.mode = mode
         self.details: dict[str, Any] = details or {}
-        self.entries: list[SequenceEntry] = []
+        self._entries: list[SequenceEntry] = []
         self._names: dict[int, Counter[str]] = {}
+
+    @property
+    def entries(self) -> list[SequenceEntry]:
+        """The entries at the top, in order."""
+        return self._entries
 
     def add(
         self,
@@ -270,7 +275,7 @@ class CommandSequence(Sequence[SequenceEntry]):
             raise ValueError(f"not a command sequence of schema {SCHEMA}")
         sequence = cls(data["title"], mode=data["mode"])
         sequence.details = {key: value for key, value in data.items() if key not in _RESERVED}
-        sequence.entries = [SequenceEntry.from_dict(entry) for entry in data["entries"]]
+        sequence._entries = [SequenceEntry.from_dict(entry) for entry in data["entries"]]
         return sequence
 
     @classmethod
