@@ -96,14 +96,11 @@ def command_context(*, obsid: str = "", block: str = "", setup: str = "") -> Ite
         _context.reset(token)
 
 
-def enter_command_context(context: CommandContext) -> Token[CommandContext | None]:
-    """Sets the context for commands of this thread or task until `leave_command_context`; see `command_context`."""
-    return _context.set(context)
+enter_command_context: Callable[[CommandContext], Token[CommandContext | None]] = _context.set
+"""Sets the context for commands of this thread or task until `leave_command_context`; see `command_context`."""
 
-
-def leave_command_context(token: Token[CommandContext | None]) -> None:
-    """Sets the context back to what it was."""
-    _context.reset(token)
+leave_command_context: Callable[[Token[CommandContext | None]], None] = _context.reset
+"""Sets the context back to what it was; takes what `enter_command_context` returned."""
 
 
 def _renew_origin() -> None:

@@ -85,6 +85,11 @@ class BlockOptions:
     ensures: list[Condition] = field(default_factory=list)
     safe: SafeCall | None = None
 
+    @property
+    def safe_event(self) -> dict[str, Any] | None:
+        """What makes safe, as it stands in the event of a start."""
+        return None if self.safe is None else {"name": self.safe.name, "arguments": dict(self.safe.arguments)}
+
     def require(self, block: str, arguments: Mapping[str, Any]) -> None:
         """Returns when everything holds that the building block requires.
 

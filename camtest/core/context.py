@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from camtest.core.blocks import BlockDefinition
     from camtest.core.sequence import CommandSequence, SequenceEntry
@@ -50,27 +52,22 @@ class OperatorStop(Exception):
     """An operator said `stop`: the observation ends well at this checkpoint."""
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """One call of a building block that is active now.
 
     Attributes:
         block: the definition of the building block.
         number: number of the call in this process, starting at 1.
         token: whatever the context wants back at the end.
-        commands: what its commands carry along; None for its name and the obsid.
+        commands: what its commands carry along.
         entered: the function itself has been called; False while its preconditions are checked.
     """
 
-    __slots__ = ("block", "commands", "entered", "number", "token")
-
-    def __init__(
-        self, block: BlockDefinition, number: int, token: Any = None, commands: CommandContext | None = None
-    ) -> None:
-        self.block = block
-        self.number = number
-        self.token = token
-        self.commands = commands
-        self.entered = True
+    block: BlockDefinition
+    number: int
+    commands: CommandContext
+    token: Any = None
+    entered: bool = True
 
 
 @dataclass(frozen=True)

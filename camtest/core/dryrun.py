@@ -22,6 +22,7 @@ from camtest.core.values import plain
 from egse.clock import VirtualClock
 from egse.command import CommandDefinition, CommandError, commands_of
 from egse.confman import ObservationError
+from egse.context import CommandContext
 from egse.declaration import SEED
 from egse.device import lock_hardware
 from egse.env import EnvError, get_site_id
@@ -142,7 +143,8 @@ class DryRun(ExecutionContext):
 
     def begin(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
         entry = self._add("block", block.name, arguments)
-        return Call(block, next(self._numbers), (entry, _parent.set(entry)))
+        commands = CommandContext("", "", self._obsid, block.name)
+        return Call(block, next(self._numbers), commands, (entry, _parent.set(entry)))
 
     def end(self, call: Call, result: Any) -> None:
         entry, token = call.token

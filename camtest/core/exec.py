@@ -18,13 +18,19 @@ from typing import Any, ParamSpec, TypeVar
 
 from camtest.core.answers import split_options
 from camtest.core.blocks import BlockDefinition, BuildingBlockError
-from camtest.core.conditions import DEFINITION_ATTRIBUTE, ConditionError, ensures, on_abort, requires
+from camtest.core.conditions import (
+    DEFINITION_ATTRIBUTE,
+    BlockOptions,
+    ConditionError,
+    ensures,
+    on_abort,
+    requires,
+)
 from camtest.core.context import (
     ACTIVE,
     Abort,
     BlockRefusedError,
     Call,
-    ExecutionContext,
     HaltAbort,
     InterlockAbort,
     OperatorAbort,
@@ -47,7 +53,7 @@ from camtest.core.sequence import CommandSequence
 from camtest.core.values import call_text
 from camtest.state import active_dry_run, install_dry_run, setup_for_dry_run
 from egse.confman import ObservationError
-from egse.context import CommandContext, enter_command_context, leave_command_context
+from egse.context import enter_command_context, leave_command_context
 
 __all__ = [
     "Abort",
@@ -113,7 +119,14 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
             context.attend(block, stack)
         call = context.begin(block, arguments, stack[-1] if stack else None)
         try:
-            result = _call(function, context, arguments, call, stack)
+            sent_with = enter_command_context(call.commands)
+            try:
+                ACTIVE.set((*stack, call))
+                options = block.options
+                result = function(**arguments) if options is None else _between(options, call, arguments)
+            finally:
+                ACTIVE.set(stack)
+                leave_command_context(sent_with)
         except BaseException as exc:
             context.fail(call, exc)
             if not stack:
@@ -138,30 +151,15 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
     return run
 
 
-def _call(
-    function: Callable[..., Any],
-    context: ExecutionContext,
-    arguments: dict[str, Any],
-    call: Call,
-    stack: tuple[Call, ...],
-) -> Any:
-    """Calls the function as an active building block, between what it requires and what it ensures."""
+def _between(options: BlockOptions, call: Call, arguments: dict[str, Any]) -> Any:
+    """Calls a building block between what it requires and what it ensures."""
     block = call.block
-    active = ACTIVE.set((*stack, call))
-    sent_with = enter_command_context(call.commands or CommandContext(obsid=context.obsid, block=block.name))
-    try:
-        options = block.options
-        if options is None:
-            return function(**arguments)
-        call.entered = False
-        options.require(block.name, arguments)
-        call.entered = True
-        result = function(**arguments)
-        options.ensure(block.name, arguments, result)
-        return result
-    finally:
-        leave_command_context(sent_with)
-        ACTIVE.reset(active)
+    call.entered = False
+    options.require(block.name, arguments)
+    call.entered = True
+    result = block.function(**arguments)
+    options.ensure(block.name, arguments, result)
+    return result
 
 
 def _recursion(block: BlockDefinition, stack: tuple[Call, ...]) -> BuildingBlockError:

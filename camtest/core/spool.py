@@ -65,7 +65,8 @@ class EventSpool:
 
     The file is mapped into memory, so that an event costs no system call; the operating system has it from then on,
     and it survives the death of this process. Room is reserved in steps, so that a full disk is an OSError and nothing
-    worse; what follows the last event is filled with zero bytes until the file is closed.
+    worse; what follows the last event is filled with zero bytes until the file is closed. No event has a zero byte: a line
+    with one is being copied at this moment, or its process was killed in that moment, and is not there yet.
 
     Args:
         path: the spool file of the observation; it is made when it does not exist.
@@ -103,9 +104,7 @@ class EventSpool:
             end = start + len(line)
             if end >= self._room:
                 self._reserve(end)
-            # The first byte comes last: a line is there as a whole or not at all, whenever this process is killed.
-            self._map[start + 1 : end] = line[1:]  # type: ignore[index]
-            self._map[start] = line[0]  # type: ignore[index]
+            self._map[start:end] = line  # type: ignore[index]
             self._end = end
 
     def _reserve(self, end: int) -> None:
@@ -155,12 +154,19 @@ class EventSpool:
             self._descriptor = -1
 
 
+def _is_whole(line: bytes) -> bool:
+    """Returns True for a line that has been written to its end."""
+    return line.endswith(b"\n") and b"\0" not in line
+
+
 def _written(descriptor: int) -> int:
-    """Returns where the last event of a spool file ends."""
+    """Cuts off what follows the last event of a spool file, and returns where that ends."""
     size = os.fstat(descriptor).st_size
     content = os.pread(descriptor, size, 0) if size else b""
-    end = content.find(b"\0")
-    return size if end < 0 else end
+    zero = content.find(b"\0")
+    end = content.rfind(b"\n", 0, size if zero < 0 else zero) + 1
+    os.ftruncate(descriptor, end)
+    return end
 
 
 @dataclass
@@ -174,7 +180,7 @@ class _Collected:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             for line in file:
-                if line.startswith(b"\0") or not line.endswith(b"\n"):
+                if not _is_whole(line):
                     return
                 self.offset += len(line)
                 yield line
@@ -216,7 +222,7 @@ class SpoolReader:
             file.seek(self._offset)
             while len(events) < limit:
                 line = file.readline()
-                if not line.endswith(b"\n") or line.startswith(b"\0"):
+                if not _is_whole(line):
                     break
                 self._offset += len(line)
                 self.position += 1
@@ -229,7 +235,7 @@ class SpoolReader:
         with self.path.open("rb") as file:
             while self.position < position:
                 line = file.readline()
-                if not line.endswith(b"\n") or line.startswith(b"\0"):
+                if not _is_whole(line):
                     break
                 self._offset += len(line)
                 self.position += 1

@@ -54,6 +54,14 @@ class _FailedEvent(msgspec.Struct, tag_field="event", tag="failed"):
     aborted: bool
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What is the same in all starts of a building block during an observation."""
+
+    name: str
+    bbid: str
+    commands: CommandContext
+
+
 class EventWriter(ExecutionContext):
     """Writes building blocks into the events of an observation.
 
@@ -78,7 +86,7 @@ class EventWriter(ExecutionContext):
             str(record.get("function", "")), mode=current_mode(), details=details, longest=LONGEST_SEQUENCE
         )
         set_command_sequence(self.sequence)
-        self._contexts: dict[BlockDefinition, CommandContext] = {}
+        self._known: dict[BlockDefinition, _Known] = {}
 
     @property
     def obsid(self) -> str:
@@ -97,25 +105,27 @@ class EventWriter(ExecutionContext):
 
     def _write_start(self, block: BlockDefinition, arguments: dict[str, Any], parent: Call | None) -> Call:
         number = next(self._numbers)
-        safe = block.options.safe if block.options is not None else None
+        known = self._known.get(block) or self._learn(block)
         event = _StartEvent(
             time.time(),
             self.pid,
             number,
             0 if parent is None else parent.number,
-            block.qualified_name,
-            block.bbid,
+            known.name,
+            known.bbid,
             next(self._bbcount),
             arguments,
-            None if safe is None else {"name": safe.name, "arguments": dict(safe.arguments)},
+            None if block.options is None else block.options.safe_event,
             RED_LINE.get(),
         )
         line = to_json_bytes(event) + b"\n"
         self._spool.write(line)
-        commands = self._contexts.get(block)
-        if commands is None:
-            commands = self._contexts[block] = CommandContext("", "", self._obsid, block.name)
-        return Call(block, number, self.sequence.started(line), commands)
+        return Call(block, number, known.commands, self.sequence.started(line))
+
+    def _learn(self, block: BlockDefinition) -> _Known:
+        commands = CommandContext("", "", self._obsid, block.name)
+        known = self._known[block] = _Known(block.qualified_name, block.bbid, commands)
+        return known
 
     def _write_end(self, call: Call) -> None:
         self._write_last(

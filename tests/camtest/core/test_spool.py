@@ -122,6 +122,20 @@ def test_a_line_without_its_end_is_not_an_event(tmp_path: Path) -> None:
     assert reader.position == 3
 
 
+def test_a_line_that_was_being_copied_when_its_process_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "x.events.jsonl"
+    whole, room = b'{"number": 0}\n', bytes(100)
+    path.write_bytes(
+        whole + b'{"num' + bytes(4) + b" 1}\n" + room
+    )  # its two ends are there, its middle is not
+    assert SpoolReader(path).read() == read_events(path) == [{"number": 0}]
+    spool = EventSpool(path, owner=True)
+    spool.write_event({"number": 2})
+    assert SpoolReader(path).read() == [{"number": 0}, {"number": 2}]
+    spool.close()
+    assert path.read_bytes() == whole + b'{"number":2}\n'
+
+
 def test_two_owners_are_refused(tmp_path: Path) -> None:
     spool = EventSpool(tmp_path / "x.events.jsonl", owner=True)
     with pytest.raises(RuntimeError, match="another process"):
