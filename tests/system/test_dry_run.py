@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -116,6 +117,35 @@ def test_nothing_runs_and_nobody_is_asked(
         for command in main_run.record.lines("commands.jsonl")
     ]
     assert state_changing(dry_commands(tmp_path / "sequence.json")) == state_changing(as_run)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("procedure", sorted(PROCEDURE.parent.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_procedure_asks_anybody(
+    procedure: Path,
+    site: SiteLayout,
+    tmp_path: Path,
+    make_shell: Callable[..., Any],
+    listen: Callable[[list[int]], Ears],
+) -> None:
+    """With the parameters that stand in the notebook, where it has them; prints how long it took."""
+    (setup,) = site.conf.glob("SETUP_*.yaml")
+    setup = setup.rename(tmp_path / setup.name)
+    ears = listen([port for ports in ports_of(site.settings).values() for port in ports])
+    before = sorted(path for path in site.data.rglob("*"))
+    shell = make_shell(merged_environment(site.environment), tmp_path)
+    began = time.monotonic()
+    options = ["-p", "temperature", "25"] if procedure.stem == "temperature_plateau" else []
+    code, output = shell.run(
+        "camtest", "dry-run", procedure, *options, "--setup", setup, "--export", "sequence.json"
+    )
+    wall = time.monotonic() - began
+    assert code == 0, output
+    sequence = json.loads((tmp_path / "sequence.json").read_text())
+    print(f"  {procedure.stem:<24} {sequence['duration']:9.1f} s of virtual time in {wall:5.2f} s")
+    assert sequence["mode"] == "dry-run"
+    assert ears.heard() == []
+    assert sorted(path for path in site.data.rglob("*")) == before
 
 
 def check_what_is_shown(output: str) -> None:
