@@ -8,6 +8,7 @@ import time
 
 import zmq
 
+from egse.frames import NOBLOCK, send_frame
 from egse.localsocket import nearest
 from egse.response import register_error
 from egse.security.curve import await_connection, monitor_events, secure_client
@@ -119,7 +120,7 @@ class Channel:
             sock = self._socket or self._open()
             try:
                 try:
-                    sock.send(data, zmq.NOBLOCK)
+                    send_frame(sock, data, NOBLOCK)
                 except zmq.Again:
                     self._send_when_connected(sock, data, timeout)
                 if timeout >= PATIENCE:

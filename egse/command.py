@@ -172,14 +172,16 @@ class CommandDefinition:
     def _codec(self) -> ArgumentCodec | None:
         return None if self.extra_arguments else argument_codec(self.name, self.parameters)
 
-    def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Raw:
-        """Returns all arguments by name, checked as by `bind`, encoded for a `Request`.
+    def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Returns all arguments by name, checked as by `bind`, as a `Request` takes them: encoded, or about to be.
 
         Raises:
             CommandError: when an argument is missing, unknown, of the wrong type or out of range.
             WireError: when one cannot travel.
         """
         codec = self._codec
+        if codec is not None and (numbers := codec.numbers_of(args, kwargs)) is not None:
+            return numbers
         if codec is not None and _SIMPLE.issuperset(map(type, (*args, *kwargs.values()))):
             try:
                 packed = encode_bare(codec.make(*args, **kwargs))

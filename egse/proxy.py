@@ -86,7 +86,7 @@ def _renew_numbers() -> None:
 os.register_at_fork(after_in_child=_renew_numbers)
 
 
-def _new_request(name: str, arguments: msgspec.Raw, timeout: float) -> Request:
+def _new_request(name: str, arguments: Any, timeout: float) -> Request:
     numbers = _numbers
     session, epoch = current_token()
     return Request(

@@ -34,6 +34,7 @@ from egse.direct import serve_devices
 from egse.env import get_data_storage_location
 from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
+from egse.frames import NOBLOCK, SNDMORE, send_frame
 from egse.journal import Journal
 from egse.localsocket import local_path, sweep
 from egse.mode import SIMULATOR
@@ -49,7 +50,14 @@ from egse.server_services import ServiceController
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
-from egse.wire import MAX_MESSAGE_SIZE, Request, WireError, decode_request, encode
+from egse.wire import (
+    DECODING_ERRORS,
+    MAX_MESSAGE_SIZE,
+    Request,
+    WireError,
+    decode_request_bare,
+    encode,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -399,10 +407,10 @@ class ControlServer(EventParticipant):
             frame = sock.recv(copy=False)
             data = _skip_message(sock) if frame.more else frame.bytes
         try:
-            return client, decode_request(data), caller
-        except WireError:
+            return client, decode_request_bare(data), caller
+        except DECODING_ERRORS as exc:
             self.executor.counters["malformed"] += 1
-            raise
+            raise WireError(f"not a request: {exc}") from exc
 
     def _send(
         self, sock: zmq.Socket[bytes], client: bytes, request: Request, answer: bytes | Deferred | None
@@ -415,8 +423,8 @@ class ControlServer(EventParticipant):
             return
         try:
             if client:  # else the address is on its way already
-                sock.send(client, _FIRST_FRAME)
-            sock.send(answer, zmq.NOBLOCK)
+                send_frame(sock, client, _FIRST_FRAME)
+            send_frame(sock, answer, NOBLOCK)
         except zmq.ZMQError as exc:
             gone = exc.errno == zmq.EHOSTUNREACH  # the journal tells how the command ended
             logger.log(
@@ -522,7 +530,7 @@ def _name_of(function: Callable[[], Any]) -> str:
     return getattr(bare, "__qualname__", repr(bare))
 
 
-_FIRST_FRAME = zmq.NOBLOCK | zmq.SNDMORE
+_FIRST_FRAME = NOBLOCK | SNDMORE
 
 
 def _skip_message(sock: zmq.Socket[bytes]) -> bytes:

@@ -1,7 +1,8 @@
 """The quick way to check arguments: those of simple types are checked by the decoder while they are read.
 
-It knows only calls that give every argument, and types that travel as themselves. Whatever it does not accept is looked
-at again by `egse.parameter`, which also knows how to normalise a value and to say what is wrong with it.
+It knows only calls that give every argument, and types that travel as themselves. Plain numbers are checked even before
+they are encoded. Whatever is not accepted is looked at again by `egse.parameter`, which also knows how to normalise a value
+and to say what is wrong with it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,26 @@ class ArgumentCodec(NamedTuple):
     Attributes:
         make: makes a struct of all arguments in order; encoded it is a map by name. Nothing is checked.
         decode: makes such a struct of a map by name, and checks names, types and ranges.
+        names: of the parameters, in order.
+        numbers: type and range of each parameter; None when one of them is no plain number.
     """
 
     make: Callable[..., Any]
     decode: Callable[[bytes | msgspec.Raw], Any]
+    names: tuple[str, ...]
+    numbers: tuple[tuple[type, Any, Any], ...] | None
+
+    def numbers_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Returns the struct of a call with plain numbers that all fit; None for any other."""
+        numbers = self.numbers
+        if numbers is None or len(args) + len(kwargs) != len(numbers):
+            return None
+        if kwargs:
+            args = (*args, *map(kwargs.get, self.names[len(args) :]))
+        for value, (kind, low, high) in zip(args, numbers, strict=False):
+            if type(value) is not kind or not low <= value <= high:
+                return None
+        return self.make(*args)
 
 
 def argument_codec(name: str, parameters: Sequence[ParameterDefinition]) -> ArgumentCodec | None:
@@ -41,9 +58,33 @@ def argument_codec(name: str, parameters: Sequence[ParameterDefinition]) -> Argu
     try:
         fields = [(parameter.name, _wire_type(parameter.hint, parameter.limits)) for parameter in parameters]
         struct = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, gc=False)
-        return ArgumentCodec(struct, make_decoder(struct).decode)
+        names = tuple(parameter.name for parameter in parameters)
+        return ArgumentCodec(struct, make_decoder(struct).decode, names, _plain_numbers(parameters))
     except (_UnknownTypeError, TypeError):
         return None
+
+
+_NUMBERS: dict[Any, tuple[float, float]] = {
+    float: (-math.inf, math.inf),
+    int: (-(1 << 63), (1 << 64) - 1),
+    bool: (False, True),
+}
+"""The plain numbers, and what of them can travel."""
+
+
+def _plain_numbers(parameters: Sequence[ParameterDefinition]) -> tuple[tuple[type, float, float], ...] | None:
+    found = []
+    for parameter in parameters:
+        if parameter.hint not in _NUMBERS:
+            return None
+        low, high = _NUMBERS[parameter.hint]
+        limits = parameter.limits
+        if limits is not None and limits.minimum is not None:
+            low = max(low, limits.minimum)
+        if limits is not None and limits.maximum is not None:
+            high = min(high, limits.maximum)
+        found.append((parameter.hint, low, high))
+    return tuple(found)
 
 
 class _UnknownTypeError(Exception):

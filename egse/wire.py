@@ -41,7 +41,8 @@ class Request(msgspec.Struct, array_like=True, frozen=True, gc=False):
     Attributes:
         id: unique over all clients, ever.
         name: name of the command.
-        args: all arguments by name, a map; still encoded in a request that was received.
+        args: all arguments by name, a map; still encoded in a request that was received. In one that is sent, anything
+            that is encoded as a map will do.
         deadline: Unix time [s] after which the command must not be started any more; 0 for none.
         context: who asks, and in which circumstances.
         session: the operator session that holds control, empty when the client does not (see `egse.authority`).
@@ -126,6 +127,9 @@ encode_bare = _encoder.encode
 """The encoder itself, for what is known to be able to travel; its errors are those of `encode` before they are told well."""
 decode_reply_bare = _replies.decode
 """The decoder of replies itself, which raises `DECODING_ERRORS`."""
+
+decode_request_bare = _requests.decode
+"""The decoder of requests itself, which raises `DECODING_ERRORS`."""
 
 DECODING_ERRORS = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError, MemoryError)
 

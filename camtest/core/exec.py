@@ -123,7 +123,9 @@ def building_block(function: Callable[P, R] | None = None, /, *args: Any, **kwar
             try:
                 ACTIVE.set((*stack, call))
                 options = block.options
-                result = function(**arguments) if options is None else _between(options, call, arguments)
+                result = (
+                    block.function(**arguments) if options is None else _between(options, call, arguments)
+                )
             finally:
                 ACTIVE.set(stack)
                 leave_command_context(sent_with)

@@ -56,6 +56,9 @@ class Interface:
     def anything(self, value: Any) -> None: ...
 
     @dynamic_interface
+    def move(self, x: float, y: Annotated[float, Range(-5, 5)], fast: bool, count: int) -> None: ...
+
+    @dynamic_interface
     def two(self, value: float, other: str = "x") -> None: ...
 
 
@@ -100,7 +103,7 @@ def same(one: Any, other: Any) -> bool:
 def test_client_and_server_judge_as_the_slower_check_does(name: str, value: Any) -> None:
     command = COMMANDS[name]
     bound = outcome(lambda: command.bind((value,), {}))
-    travelled = outcome(lambda: command.unpack(bytes(command.pack((value,), {}))))
+    travelled = outcome(lambda: command.unpack(encode(command.pack((value,), {}))))
     if bound == "refused" or travelled == "refused":
         # What cannot travel at all (an integer of 70 bits) is refused only by the one that sends.
         assert travelled == "refused"
@@ -121,7 +124,37 @@ def test_client_and_server_judge_as_the_slower_check_does(name: str, value: Any)
     ],
 )
 def test_every_way_of_giving_arguments(args: Any, kwargs: Any, bound: Any) -> None:
-    assert COMMANDS["two"].unpack(bytes(COMMANDS["two"].pack(args, kwargs))) == bound
+    assert COMMANDS["two"].unpack(encode(COMMANDS["two"].pack(args, kwargs))) == bound
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((1.0, -5.0, True, 3), {}),
+        ((1.0,), {"count": 3, "fast": True, "y": -5.0}),
+        ((), {"count": 3, "fast": True, "y": -5.0, "x": 1.0}),
+        ((1, -5), {"fast": True, "count": 3}),
+    ],
+)
+def test_plain_numbers_in_every_order(args: Any, kwargs: Any) -> None:
+    bound = COMMANDS["move"].unpack(encode(COMMANDS["move"].pack(args, kwargs)))
+    assert bound == {"x": 1.0, "y": -5.0, "fast": True, "count": 3}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "text"),
+    [
+        ((1.0, 5.1, True, 3), {}, r"`y` .*\[-5, 5\]"),
+        ((1.0, math.nan, True, 3), {}, "`y`"),
+        ((1.0, 2.0, True), {"y": 3.0}, "`y` was given twice"),
+        ((1.0, 2.0, 1, 3), {}, "`fast`"),
+        ((1.0, 2.0, True, 3.5), {}, "`count`"),
+        ((), {"x": 1.0, "y": 2.0, "fast": True, "cnt": 3}, "needs `count`"),
+    ],
+)
+def test_plain_numbers_that_do_not_fit(args: Any, kwargs: Any, text: str) -> None:
+    with pytest.raises(CommandError, match=text):
+        COMMANDS["move"].pack(args, kwargs)
 
 
 @pytest.mark.parametrize(
