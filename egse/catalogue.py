@@ -10,7 +10,7 @@ import inspect
 import logging
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from egse.advice import did_you_mean
 from egse.command import (
@@ -181,6 +181,14 @@ class LoadedCommands:
     _commands: Mapping[str, ClientServerCommand] = types.MappingProxyType({})
     commands_loaded = False
     """True once `load_commands` has succeeded."""
+    loads_at_start: ClassVar[bool] = True
+    """False for a class that has its commands from an interface."""
+
+    def __init_subclass__(cls, *, is_base: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.loads_at_start and not is_base:
+            # Not here for all: a class with `__getattr__` pays for it at every attribute, also at those that it has.
+            cls.__getattr__ = _missing  # type: ignore[attr-defined]
 
     def _fetch_catalogue(self) -> list[dict[str, Any]]:
         """Asks the control server for its command catalogue."""
@@ -225,7 +233,7 @@ class LoadedCommands:
         for entry in entries:
             name = entry["name"]
             attribute = getattr(type(self), name, None)
-            if name.startswith("_"):
+            if name.startswith("_") or (name in vars(self) and name not in self._commands):
                 continue
             if attribute is None:
                 commands[name] = ClientServerCommand(definition_of(entry, owner))
@@ -235,9 +243,17 @@ class LoadedCommands:
                     owner,
                     name,
                 )
+        for name in self._commands:
+            self.__dict__.pop(name, None)
         self._commands = commands
+        self._carry_commands()
         self.commands_loaded = True
         return list(commands)
+
+    def _carry_commands(self) -> None:
+        """Makes the loaded commands methods of this object; a copy has to do it again."""
+        for name, command in self._commands.items():
+            self.__dict__[name] = types.MethodType(command_method(command.definition), self)
 
     def _require_loaded(self, name: str) -> None:
         if not self.commands_loaded:
@@ -249,14 +265,10 @@ class LoadedCommands:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._commands})
 
-    if not TYPE_CHECKING:  # a type checker keeps seeing what is declared
 
-        def __getattr__(self, name: str) -> Any:
-            command = self._commands.get(name)
-            if command is not None:
-                return types.MethodType(command_method(command.definition), self)
-            owner = type(self).__name__
-            if not name.startswith("_"):
-                self._require_loaded(name)
-            hint = "" if name.startswith("_") else did_you_mean(name, self._commands)
-            raise AttributeError(f"{owner!r} has no attribute {name!r}.{hint}", name=name, obj=self)
+def _missing(self: LoadedCommands, name: str) -> Any:
+    """Says what to do about a command that is not there; the `__getattr__` of classes that load their commands."""
+    if not name.startswith("_"):
+        self._require_loaded(name)
+    hint = "" if name.startswith("_") else did_you_mean(name, self._commands)
+    raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}.{hint}", name=name, obj=self)

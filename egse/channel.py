@@ -20,6 +20,7 @@ from egse.wire import (
     WireError,
     decode_reply,
     decode_reply_bare,
+    encode,
     encode_bare,
 )
 
@@ -114,7 +115,10 @@ class Channel:
             ConnectionError: nothing was sent, the server is not there.
             OutcomeUnknownError: the request was sent and no reply came within `timeout` [s], or the server went away.
         """
-        data = encode_bare(request)
+        try:
+            data = encode_bare(request)
+        except DECODING_ERRORS:
+            data = encode(request)  # which tells what is wrong
         deadline = time.monotonic() + timeout
         with self._lock:
             sock = self._socket or self._open()

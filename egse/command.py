@@ -22,7 +22,7 @@ from egse.advice import did_you_mean
 from egse.command_check import check_definition, check_parameters
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
 from egse.typedargs import ArgumentCodec, argument_codec
-from egse.wire import DECODING_ERRORS, WireError, decode_value, encode, encode_bare
+from egse.wire import DECODING_ERRORS, WireError, decode_value, encode
 
 __all__ = [
     "ClientServerCommand",
@@ -45,8 +45,6 @@ R = TypeVar("R")
 CommandType = Literal["read", "write", "transaction", "query", "call"]
 DEFINITION_ATTRIBUTE = "__command__"
 _PLAIN_RESULTS = (Any, None, type(None), float, int, str, bool, bytes, dict, list)
-_SIMPLE = frozenset((float, int, str, bool, type(None)))
-"""What travels as itself, so that the decoder can check it. An Enum with a number for a value, say, does not."""
 INTERFACE_MARKER = "__dynamic_interface"
 """Attribute of every method that `dynamic_interface` decorated (section 6.6.1 of the manual)."""
 
@@ -169,7 +167,8 @@ class CommandDefinition:
         return bound
 
     @cached_property
-    def _codec(self) -> ArgumentCodec | None:
+    def codec(self) -> ArgumentCodec | None:
+        """The quick way to check the arguments; None when it cannot check all of them."""
         return None if self.extra_arguments else argument_codec(self.name, self.parameters)
 
     def pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -179,16 +178,17 @@ class CommandDefinition:
             CommandError: when an argument is missing, unknown, of the wrong type or out of range.
             WireError: when one cannot travel.
         """
-        codec = self._codec
-        if codec is not None and (numbers := codec.numbers_of(args, kwargs)) is not None:
-            return numbers
-        if codec is not None and _SIMPLE.issuperset(map(type, (*args, *kwargs.values()))):
+        codec = self.codec
+        if codec is not None and len(args) + len(kwargs) == len(codec.names):
+            named = kwargs
+            if args:
+                named = dict(zip(codec.names, args))
+                if kwargs:
+                    named.update(kwargs)
             try:
-                packed = encode_bare(codec.make(*args, **kwargs))
-                codec.decode(packed)
-                return msgspec.Raw(packed)
+                return msgspec.convert(named, codec.struct)
             except DECODING_ERRORS:
-                pass  # to be completed or normalised, or wrong: the slower way tells
+                pass  # to be normalised, or wrong: the slower way tells
         return msgspec.Raw(encode(self.bind(args, kwargs)))
 
     def unpack(self, packed: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -197,9 +197,9 @@ class CommandDefinition:
         Raises:
             CommandError: when they do not fit, or are no arguments at all.
         """
-        if self._codec is not None:
+        if self.codec is not None:
             try:
-                return msgspec.structs.asdict(self._codec.decode(packed))
+                return msgspec.structs.asdict(self.codec.decode(packed))
             except DECODING_ERRORS:
                 pass  # the slower way tells what is wrong
         try:

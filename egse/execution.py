@@ -19,7 +19,7 @@ from egse.journal import Journal
 from egse.outcomes import Outcomes
 from egse.response import Failure, Message, Response, Success, describe_error, register_error
 from egse.security.roles import ANYBODY, Caller, Role, role_of
-from egse.wire import Reply, Request, encode
+from egse.wire import DECODING_ERRORS, Reply, Request, encode, encode_bare
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +42,16 @@ class Dispatcher:
         }
         self.urgent = frozenset(name for name in self.table if is_urgent(interface, name))
         self.deferred = frozenset(name for name in self.table if is_deferred(interface, name))
-        self._plans: dict[str, _Plan] = {}
+        self.plans: dict[str, _Plan] = {}
 
     def find(self, name: str) -> _Plan:
-        """Returns what is needed to execute a command, made once; raises CommandError when there is none."""
-        plan = self._plans.get(name)
-        return self._plan(name) if plan is None else plan
-
-    def _plan(self, name: str) -> _Plan:
+        """Returns what is needed to execute a command, and keeps it in `plans`; raises CommandError when there is none."""
         entry = self.table.get(name)
         if entry is None:
             raise CommandError(f"there is no command `{name}` here")
         definition, method = entry
         plan = definition, method, definition.unpack, role_of(definition) is Role.OBSERVE
-        self._plans[name] = plan
+        self.plans[name] = plan
         return plan
 
 
@@ -105,7 +101,7 @@ class CommandExecutor:
             for one that was begun and is answered later.
         """
         outcomes = self.outcomes
-        if outcomes.is_known(request.id):
+        if request.id in outcomes.newer or request.id in outcomes.older:
             self.counters["repeated"] += 1
             return outcomes.answer(request.id)
         inline = request.name in self._inline
@@ -113,7 +109,11 @@ class CommandExecutor:
             value = self._inline[request.name]() if inline else self._execute(request, caller)
             if isinstance(value, Future):
                 return self._defer(request, caller, value)
-            answer = encode(Reply(request.id, self._incarnation, value))
+            reply = Reply(request.id, self._incarnation, value)
+            try:
+                answer = encode_bare(reply)
+            except DECODING_ERRORS:
+                answer = encode(reply)  # which tells what is wrong
         except Exception as exc:
             self._count_failure(request, exc, caller)
             answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
@@ -150,7 +150,8 @@ class CommandExecutor:
             logger.error("%s failed for %s: %s", request.name, origin, exc, exc_info=exc)
 
     def _execute(self, request: Request, caller: Caller) -> Any:
-        definition, method, unpack, is_told = self.commands.find(request.name)
+        commands = self.commands
+        definition, method, unpack, is_told = commands.plans.get(request.name) or commands.find(request.name)
         if self._admit is not None:
             self._admit(definition, request, caller)
         now = time.time()

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
+from zlib import crc32
 
 import msgspec
 
@@ -105,6 +105,7 @@ JournalRecord = BeginRecord | EndRecord
 
 
 _LONGEST_TEXT = 2000
+_INCOMPLETE = "the command journal could not be written completely (disk full?)"
 _LONGEST_END = 8000
 """A longer record of an end is written without the result [bytes]."""
 
@@ -147,7 +148,12 @@ class Journal:
         Raises:
             OSError: when it cannot be written (disk full); the command must not be executed then.
         """
-        self._append(_encode(BeginRecord(command_id, now, self.source, command, args, context)), now)
+        if now >= self._day_ends:
+            self._open(now)
+        data = _encode(BeginRecord(command_id, now, self.source, command, args, context))
+        line = b"%08x %b\n" % (crc32(data), data)
+        if os.write(self._fd, line) != len(line):
+            raise OSError(_INCOMPLETE)
 
     def end(self, command_id: str, status: str, error: str = "", result: Any = None) -> None:
         """Records how a command ended: `done` or `failed`.
@@ -162,7 +168,11 @@ class Journal:
         data = _encode(EndRecord(command_id, now, status, error, result))
         if len(data) > _LONGEST_END:
             data = _encode(EndRecord(command_id, now, status, error))
-        self._append(data, now)
+        if now >= self._day_ends:
+            self._open(now)
+        line = b"%08x %b\n" % (crc32(data), data)
+        if os.write(self._fd, line) != len(line):
+            raise OSError(_INCOMPLETE)
 
     def close(self) -> None:
         """Closes the file; more records open it again."""
@@ -170,13 +180,6 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
         self._day_ends = 0.0
-
-    def _append(self, data: bytes, now: float) -> None:
-        if now >= self._day_ends:
-            self._open(now)
-        line = b"%08x %b\n" % (zlib.crc32(data), data)
-        if os.write(self._fd, line) != len(line):
-            raise OSError("the command journal could not be written completely (disk full?)")
 
     def _open(self, now: float) -> None:
         self.close()
@@ -199,7 +202,7 @@ def read_journal(path: Path) -> Iterator[JournalRecord]:
         for line in lines:
             checksum, _, data = line.rstrip(b"\n").partition(b" ")
             try:
-                if int(checksum, 16) == zlib.crc32(data):
+                if int(checksum, 16) == crc32(data):
                     yield _decoder.decode(data)
             except (ValueError, msgspec.MsgspecError):
                 continue

@@ -27,30 +27,37 @@ class Outcomes:
 
     Args:
         journal_folder: the journal of the server, None when it has none.
+
+    Attributes:
+        newer, older: two generations of encoded replies by command id, None for a command that is being executed. A
+            command that stands in neither is not known.
     """
 
     def __init__(self, journal_folder: Path | None) -> None:
         self._journal_folder = journal_folder
         # Two generations instead of a queue: the older one is dropped as a whole, which costs nothing per command.
-        self._answers: dict[str, bytes | None] = {}
-        self._older: dict[str, bytes | None] = {}
+        self.newer: dict[str, bytes | None] = {}
+        self.older: dict[str, bytes | None] = {}
         self._volume = 0  # of the answers that are kept, those of dropped generations included [bytes]
 
     def begin(self, command_id: str) -> None:
         """Remembers that a command is being executed."""
-        if len(self._answers) >= CAPACITY:
-            answers = self._answers
-            running: dict[str, bytes | None] = {
-                k: None for k, a in self._older.items() if a is None and answers.get(k) is None
-            }
-            self._older, self._answers = answers, running
-        self._answers[command_id] = None
+        if len(self.newer) >= CAPACITY:
+            self._begin_generation()
+        self.newer[command_id] = None
+
+    def _begin_generation(self) -> None:
+        answers = self.newer
+        running: dict[str, bytes | None] = {
+            k: None for k, a in self.older.items() if a is None and answers.get(k) is None
+        }
+        self.older, self.newer = answers, running
 
     def end(self, command_id: str, answer: bytes) -> None:
         """Remembers the encoded reply to a command."""
         if len(answer) > LARGEST:
             answer = b""
-        self._answers[command_id] = answer
+        self.newer[command_id] = answer
         self._volume += len(answer)
         if self._volume > VOLUME:
             self._shed()
@@ -58,7 +65,7 @@ class Outcomes:
     def _shed(self) -> None:
         """Keeps the newest answers, up to half of the volume; of the others only that there was one."""
         volume = 0
-        for generation in (self._answers, self._older):
+        for generation in (self.newer, self.older):
             for command_id in reversed(generation):
                 size = len(generation[command_id] or b"")
                 if volume + size > VOLUME // 2:
@@ -69,15 +76,15 @@ class Outcomes:
 
     def is_known(self, command_id: str) -> bool:
         """Returns True when the command is being executed or was."""
-        return command_id in self._answers or command_id in self._older
+        return command_id in self.newer or command_id in self.older
 
     def answer(self, command_id: str) -> bytes | None:
         """Returns the encoded reply; None while the command runs or when its reply is not kept (any more)."""
-        return self._answers.get(command_id) or self._older.get(command_id) or None
+        return self.newer.get(command_id) or self.older.get(command_id) or None
 
     def describe(self, command_id: str) -> dict[str, Any]:
         """Returns what became of a command, see `egse.services.ServiceInterface.get_outcome`."""
-        for generation in (self._answers, self._older):
+        for generation in (self.newer, self.older):
             if command_id in generation:
                 answer = generation[command_id]
                 break

@@ -1,8 +1,7 @@
-"""The quick way to check arguments: those of simple types are checked by the decoder while they are read.
+"""The quick way to check arguments: those of simple types are checked by msgspec, in one call.
 
-It knows only calls that give every argument, and types that travel as themselves. Plain numbers are checked even before
-they are encoded. Whatever is not accepted is looked at again by `egse.parameter`, which also knows how to normalise a value
-and to say what is wrong with it.
+It knows only calls that give every argument, and types that travel as themselves. Whatever it does not accept is looked
+at again by `egse.parameter`, which also knows how to normalise a value and to say what is wrong with it.
 """
 
 from __future__ import annotations
@@ -21,31 +20,17 @@ from egse.wire import make_decoder
 
 
 class ArgumentCodec(NamedTuple):
-    """Encodes and checks the complete arguments of one command.
+    """Checks the complete arguments of one command.
 
     Attributes:
-        make: makes a struct of all arguments in order; encoded it is a map by name. Nothing is checked.
-        decode: makes such a struct of a map by name, and checks names, types and ranges.
+        struct: holds all arguments in order; encoded it is a map by name.
         names: of the parameters, in order.
-        numbers: type and range of each parameter; None when one of them is no plain number.
+        decode: makes such a struct of a map by name, and checks names, types and ranges.
     """
 
-    make: Callable[..., Any]
-    decode: Callable[[bytes | msgspec.Raw], Any]
+    struct: type[Any]
     names: tuple[str, ...]
-    numbers: tuple[tuple[type, Any, Any], ...] | None
-
-    def numbers_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Returns the struct of a call with plain numbers that all fit; None for any other."""
-        numbers = self.numbers
-        if numbers is None or len(args) + len(kwargs) != len(numbers):
-            return None
-        if kwargs:
-            args = (*args, *map(kwargs.get, self.names[len(args) :]))
-        for value, (kind, low, high) in zip(args, numbers, strict=False):
-            if type(value) is not kind or not low <= value <= high:
-                return None
-        return self.make(*args)
+    decode: Callable[[bytes | msgspec.Raw], Any]
 
 
 def argument_codec(name: str, parameters: Sequence[ParameterDefinition]) -> ArgumentCodec | None:
@@ -59,32 +44,9 @@ def argument_codec(name: str, parameters: Sequence[ParameterDefinition]) -> Argu
         fields = [(parameter.name, _wire_type(parameter.hint, parameter.limits)) for parameter in parameters]
         struct = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, gc=False)
         names = tuple(parameter.name for parameter in parameters)
-        return ArgumentCodec(struct, make_decoder(struct).decode, names, _plain_numbers(parameters))
+        return ArgumentCodec(struct, names, make_decoder(struct).decode)
     except (_UnknownTypeError, TypeError):
         return None
-
-
-_NUMBERS: dict[Any, tuple[float, float]] = {
-    float: (-math.inf, math.inf),
-    int: (-(1 << 63), (1 << 64) - 1),
-    bool: (False, True),
-}
-"""The plain numbers, and what of them can travel."""
-
-
-def _plain_numbers(parameters: Sequence[ParameterDefinition]) -> tuple[tuple[type, float, float], ...] | None:
-    found = []
-    for parameter in parameters:
-        if parameter.hint not in _NUMBERS:
-            return None
-        low, high = _NUMBERS[parameter.hint]
-        limits = parameter.limits
-        if limits is not None and limits.minimum is not None:
-            low = max(low, limits.minimum)
-        if limits is not None and limits.maximum is not None:
-            high = min(high, limits.maximum)
-        found.append((parameter.hint, low, high))
-    return tuple(found)
 
 
 class _UnknownTypeError(Exception):
@@ -115,9 +77,10 @@ def _is_enumeration(hint: Any) -> bool:
 
 
 def _bounded(kind: type, limits: Range | None) -> Any:
+    # What does not fit into 64 bits cannot travel; between 2**63 and 2**64 the slower way decides.
+    bounds: dict[str, Any] = {"ge": -(1 << 63), "le": (1 << 63) - 1} if kind is int else {}
     if limits is None:
-        return kind
-    bounds: dict[str, Any] = {}
+        return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
     if limits.minimum is not None:
         bounds["ge"] = math.ceil(limits.minimum) if kind is int else float(limits.minimum)
     if limits.maximum is not None:

@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from egse.command import CommandError, Range, Unit, commands_of, dynamic_interface
-from egse.wire import WireError, encode
+from egse.proxy import DynamicProxy
+from egse.wire import Reply, Request, WireError, decode_request, encode
 
 
 class Mode(enum.Enum):
@@ -63,6 +64,30 @@ class Interface:
 
 
 COMMANDS = commands_of(Interface)
+
+
+class LabProxy(DynamicProxy, Interface):
+    """Keeps what it would send."""
+
+    def __init__(self) -> None:
+        super().__init__(endpoint="tcp://127.0.0.1:1")
+        self.sent: list[Request] = []
+
+    def _get_channel(self) -> Any:
+        return self
+
+    def exchange(self, request: Request, timeout: float) -> Reply:
+        self.sent.append(decode_request(encode(request)))
+        return Reply(request.id, "")
+
+
+def sent_by_a_proxy(name: str, *args: Any, **kwargs: Any) -> Any:
+    """Returns the arguments that a proxy sends, as its server takes them."""
+    proxy = LabProxy()
+    getattr(proxy, name)(*args, **kwargs)
+    return COMMANDS[name].unpack(proxy.sent[0].args)
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),
@@ -104,6 +129,8 @@ def test_client_and_server_judge_as_the_slower_check_does(name: str, value: Any)
     command = COMMANDS[name]
     bound = outcome(lambda: command.bind((value,), {}))
     travelled = outcome(lambda: command.unpack(encode(command.pack((value,), {}))))
+    quickly = outcome(lambda: sent_by_a_proxy(name, value))
+    assert quickly == travelled or same(quickly["value"], travelled["value"])
     if bound == "refused" or travelled == "refused":
         # What cannot travel at all (an integer of 70 bits) is refused only by the one that sends.
         assert travelled == "refused"
@@ -137,8 +164,9 @@ def test_every_way_of_giving_arguments(args: Any, kwargs: Any, bound: Any) -> No
     ],
 )
 def test_plain_numbers_in_every_order(args: Any, kwargs: Any) -> None:
-    bound = COMMANDS["move"].unpack(encode(COMMANDS["move"].pack(args, kwargs)))
-    assert bound == {"x": 1.0, "y": -5.0, "fast": True, "count": 3}
+    bound = {"x": 1.0, "y": -5.0, "fast": True, "count": 3}
+    assert COMMANDS["move"].unpack(encode(COMMANDS["move"].pack(args, kwargs))) == bound
+    assert sent_by_a_proxy("move", *args, **kwargs) == bound
 
 
 @pytest.mark.parametrize(
@@ -155,6 +183,8 @@ def test_plain_numbers_in_every_order(args: Any, kwargs: Any) -> None:
 def test_plain_numbers_that_do_not_fit(args: Any, kwargs: Any, text: str) -> None:
     with pytest.raises(CommandError, match=text):
         COMMANDS["move"].pack(args, kwargs)
+    with pytest.raises(CommandError, match=text):
+        sent_by_a_proxy("move", *args, **kwargs)
 
 
 @pytest.mark.parametrize(
