@@ -79,9 +79,8 @@ def reduced(image: SideImage, screen: int = SCREEN) -> tuple[Floats, int]:
     """
     framed = image.in_ccd_frame()
     area = framed.image.astype(np.float32)
-    if framed.missing_rows.size:
-        area[framed.missing_rows[framed.missing_rows < area.shape[0]]] = np.nan
-    offset = float(np.median(framed.serial_overscan)) if framed.serial_overscan.size else 0.0
+    area[framed.missing_rows[framed.missing_rows < area.shape[0]]] = np.nan
+    offset = _offset(framed)
     step = max(1, -(-max(area.shape[0], 2 * area.shape[1]) // screen))
     rows, width = (-(-size // step) * step for size in area.shape)
     padded = np.pad(area, ((0, rows - area.shape[0]), (0, width - area.shape[1])), constant_values=-np.inf)
@@ -188,7 +187,7 @@ def zoom(
         )
     view = ImageView([], f"CCD {image.ccd} side {image.side}, rows {rows}, columns {columns}")
     step = max(1, -(-max(part.shape) // SCREEN))
-    offset = float(np.median(framed.serial_overscan)) if framed.serial_overscan.size else 0.0
+    offset = _offset(framed)
     values = part[::step, ::step].astype(np.float32) - np.float32(offset)
     view.images = {(image.ccd, image.side): image}
     view.stretch = stretch_for([values], stretch)
@@ -198,6 +197,12 @@ def zoom(
         )
     ]
     return view
+
+
+def _offset(image: SideImage) -> float:
+    """Returns the median of the serial overscan of the rows that arrived [ADU]."""
+    scan = np.delete(image.serial_overscan, image.missing_rows, axis=0)
+    return float(np.median(scan)) if scan.size else 0.0
 
 
 def _lay_out(

@@ -113,7 +113,7 @@ class DeviceStatus:
         colour = GOOD if self.server and not self.problem else BAD
         problem = f'<p style="color:{BAD}">{escape(self.problem)}</p>' if self.problem else ""
         facts = pairs((name, escape(value)) for name, value in self._facts())
-        rows = [
+        rows: list[list[str | Cell]] = [
             [name, Cell(str(value), "font-family:monospace")] for name, value in self.housekeeping.items()
         ]
         values = table(("housekeeping", "value"), rows)

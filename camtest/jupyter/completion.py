@@ -13,11 +13,13 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from egse.command import CommandDefinition, commands_of
 from egse.proxy import Proxy
 from egse.setup import NavigableDict, SetupError
 from egse.setup.trust import load_class
 
 _PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)\.(\w*)$")
+_CALL = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+)\(([^()]*)$")
 _CLASS = "class//"
 _OWN = ("egse", "camtest")
 
@@ -39,36 +41,75 @@ def remove_completion(shell: Any) -> None:
 
 
 class SetupMatcher:
-    """A matcher for IPython's completer (`IPCompleter.custom_matchers`).
+    """A matcher for IPython's completer (`IPCompleter.custom_matchers`, version 2 of its interface).
 
     Args:
         shell: the interactive shell, whose names are looked up.
     """
 
+    matcher_api_version = 2
+    matcher_priority = 0
+    matcher_identifier = "camtest_setup_matcher"
+
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self.__name__ = self.__qualname__ = self.matcher_identifier = (
-            "camtest_setup_matcher"  # as IPython asks for
-        )
+        self.__name__ = self.__qualname__ = self.matcher_identifier  # IPython asks for them
 
-    def __call__(self, text: str) -> list[str]:
-        """Returns what could stand in the place of `text`, the part of the line before the cursor."""
+    def __call__(self, context: Any) -> dict[str, Any]:
+        """Returns what could stand in the place of the token before the cursor."""
+        from IPython.core.completer import SimpleCompletion
+
+        found = [
+            SimpleCompletion(text, type=kind)
+            for kind, texts in (
+                ("param", self.arguments(context.text_until_cursor)),
+                ("instance", self.names(context.token)),
+            )
+            for text in texts
+        ]
+        return {"completions": found, "suppress": False}
+
+    def names(self, text: str) -> list[str]:
+        """Returns names behind the last dot, with what stands before it."""
         match = _PATH.search(text)
         if match is None:
             return []
         path, begin = match[1], match[2]
-        root, *keys = path.split(".")
-        found = self._shell.user_ns.get(root)
-        if not keys:  # IPython offers what belongs to a name itself
+        if "." not in path:  # IPython offers what belongs to a name itself
             return []
-        for key in keys:
-            found = step_into(found, key)
         prefix = text[: match.start()]
         return [
             f"{prefix}{path}.{name}"
-            for name in names_of(found)
+            for name in names_of(self._find(path))
             if name.startswith(begin) and (begin.startswith("_") or not name.startswith("_"))
         ]
+
+    def arguments(self, line: str) -> list[str]:
+        """Returns the arguments of the command in whose brackets the line ends, `factor=`, as far as they are not given."""
+        match = _CALL.search(line)
+        if match is None:
+            return []
+        place, _, name = match[1].rpartition(".")
+        definition = command_of(self._find(place), name)
+        begin = re.split(r"[,\s]", match[2])[-1]
+        given = set(re.findall(r"(\w+)\s*=", match[2]))
+        names = [] if definition is None else [parameter.name for parameter in definition.parameters]
+        return [f"{name}=" for name in names if name.startswith(begin) and name not in given]
+
+    def _find(self, path: str) -> Any:
+        root, *keys = path.split(".")
+        found = self._shell.user_ns.get(root)
+        for key in keys:
+            found = step_into(found, key)
+        return found
+
+
+def command_of(place: Any, name: str) -> CommandDefinition | None:
+    """Returns a command of a Proxy, or of a class of them; None when there is none, or it is not loaded yet."""
+    if isinstance(place, Proxy) and name in place._commands:
+        return place._commands[name].definition
+    kind = place if isinstance(place, type) else type(place)
+    return commands_of(kind).get(name) if _is_proxy_class(kind) else None
 
 
 def step_into(place: Any, key: str) -> Any:
