@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from typing import Any
 
 from camtest.core.logs import log_as
@@ -30,6 +32,7 @@ def load_ipython_extension(shell: Any) -> StatusLine | None:
     if hasattr(shell, _KEY):
         return None
     log_as("kernel")
+    _find_commands()
     shell.push(namespace(), interactive=False)
     shell.banner2 = f"{session_status()}\n"
     status = StatusLine(shell)
@@ -55,6 +58,14 @@ def unload_ipython_extension(shell: Any) -> None:
     remove_completion(shell)
     remove_formatters(shell.display_formatter)
     show_full_errors(shell)
+
+
+def _find_commands() -> None:
+    """Lets `!camtest` and `!cgse` find the commands of this installation, also where its environment is not activated."""
+    scripts = sysconfig.get_path("scripts")
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if scripts not in folders:
+        os.environ["PATH"] = os.pathsep.join([scripts, *folders])
 
 
 def _follow(shell: Any, setup: Setup) -> None:

@@ -60,9 +60,9 @@ def test_a_building_block_and_a_procedure(lab: Any, executed: Callable[[str], nb
     text = shown(executed("tutorial_2_building_block_and_procedure"))
     procedure, block = lab.last(), lab.manager.list_observations(last=2)[0]
     assert (block["status"], block["description"]) == ("done", "tutorial: staircase")
-    assert block["function"] == "staircase(low=0.1, high=0.9, steps=3)"
+    assert block["function"] == 'staircase(low="0.1", high="0.9", steps="3")'
     assert (procedure["status"], procedure["supervised"]) == ("done", True)
-    assert procedure["function"] == "one_level(level=0.4)"
+    assert procedure["function"] == 'one_level(level="0.4")'
     assert "steps" in text
     assert f"Observation {procedure['obsid']}: done" in text
 
