@@ -13,10 +13,13 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from camtest.state import known_setup
 from egse.command import CommandDefinition, commands_of
 from egse.proxy import Proxy
 from egse.setup import NavigableDict, SetupError
 from egse.setup.trust import load_class
+from egse.site.survey import server_names
+from egse.tmdict import find_dictionary
 
 _PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*)\.(\w*)$")
 _CALL = re.compile(r"([A-Za-z_]\w*(?:\.\w+)+)\(([^()]*)$")
@@ -32,12 +35,25 @@ def install_completion(shell: Any) -> None:
     """
     shell.Completer.use_jedi = False
     shell.Completer.custom_matchers.append(SetupMatcher(shell))
+    for magic, offer in (("%hk", _parameters), ("%cs", _servers)):
+        shell.set_hook("complete_command", offer, str_key=magic)
 
 
 def remove_completion(shell: Any) -> None:
     """Takes the matcher away again; jedi stays off."""
     matchers = shell.Completer.custom_matchers
     matchers[:] = [matcher for matcher in matchers if not isinstance(matcher, SetupMatcher)]
+
+
+def _parameters(_: Any, event: Any) -> list[str]:
+    """Returns names of housekeeping parameters, of the Setup that is known here or of this package."""
+    begin = str(event.symbol).upper()
+    return [name for name in find_dictionary(known_setup()) if name.startswith(begin)]
+
+
+def _servers(_: Any, event: Any) -> list[str]:
+    """Returns names of installed control servers."""
+    return [name for name in server_names() if name.startswith(event.symbol)]
 
 
 class SetupMatcher:

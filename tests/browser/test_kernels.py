@@ -135,7 +135,9 @@ def look_at_the_picture(page: Any) -> None:
     page.mouse.wheel(0, -300)
     page.wait_for_function("(e) => Number(e.dataset.zoom) > 1", arg=image.element_handle())
     before = canvas.evaluate("(e) => e.toDataURL()")
-    image.locator("select").select_option("log")
+    image.locator("select").select_option("linear")
+    image.get_by_label("Black [ADU]").fill("-20000")
+    image.get_by_label("Black [ADU]").press("Enter")
     assert canvas.evaluate("(e) => e.toDataURL()") != before
 
 

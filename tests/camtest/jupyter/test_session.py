@@ -149,6 +149,8 @@ TABS = {
     "ogse_device.att_set_level_factor(": "factor=",
     'setup["gs': "gse",
     "%obs": "%%observation",
+    "%hk GOGSE_ATT_L": "GOGSE_ATT_LVL",
+    "%cs ogs": "ogse_cs",
 }
 
 
