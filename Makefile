@@ -25,7 +25,7 @@ demo: $(VENV)/.ready  ## Run a procedure notebook as an observation against simu
 	$(BIN)/camtest demo
 
 lab: $(VENV)/.ready  ## Open JupyterLab on a private sandbox (core services, simulators, device servers)
-	$(BIN)/cgse sandbox run --dir .sandbox -- $(BIN)/jupyter lab
+	$(BIN)/camtest lab --sandbox .sandbox
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest -m "not campaign" -n 3 --dist loadfile --durations=40

@@ -53,7 +53,11 @@ _HOMES = {
     "camtest.state": ("GlobalState",),
     "egse.setup": ("get_setup", "list_setups", "load_setup", "submit_setup"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_EXTENSION = {
+    "load_ipython_extension": "camtest.jupyter.extension",  # %load_ext camtest
+    "unload_ipython_extension": "camtest.jupyter.extension",
+}
+_HOME_OF = _EXTENSION | {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Abort",

@@ -15,7 +15,7 @@ from typing import Any
 
 from camtest.core import services
 from camtest.core.answers import DryRunOptions
-from camtest.core.dryrun import DryRun
+from camtest.core.dryrun import DryRun, DryRunError
 from camtest.core.sequence import CommandSequence
 from camtest.core.variables import (
     DRY_RUN_OPTIONS_VARIABLE,
@@ -111,6 +111,10 @@ class _GlobalStateType(type):
     def dry_run(cls, enabled: bool) -> None:
         if enabled == (_shared.dry_run is not None):
             return
+        if not enabled and is_dry_run_only():
+            raise DryRunError(
+                "this process is for dry runs only and stays one: use the kernel camtest for operations"
+            )
         supervised = bool(os.environ.get(RUN_ID_VARIABLE))
         options = _dry_run_options() if enabled else None
         install_dry_run(
@@ -135,6 +139,11 @@ class _GlobalStateType(type):
     @clock.setter
     def clock(cls, clock: Clock) -> None:
         _shared.clock = clock
+
+
+def is_dry_run_only() -> bool:
+    """True in a process that was started for a dry run (`CAMTEST_DRY_RUN`, kernel camtest-dry-run): it stays one."""
+    return os.environ.get(DRY_RUN_VARIABLE, "").lower() in ("1", "true", "yes")
 
 
 class GlobalState(metaclass=_GlobalStateType):
@@ -208,7 +217,7 @@ def setup_for_dry_run() -> Setup | None:
     chosen = os.environ.get(SETUP_FILE_VARIABLE)
     if chosen:
         return Setup.from_yaml_file(chosen)
-    known = _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+    known = known_setup()
     if known is not None:
         return known
     active = _ask_for_setup() if services.is_configuration_manager_listening() else None
@@ -221,9 +230,14 @@ def setup_for_dry_run() -> Setup | None:
         return None
 
 
+def known_setup() -> Setup | None:
+    """Returns the Setup of this session as far as it is known; nobody is asked."""
+    return _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+
+
 def setup_at_hand() -> Setup | None:
     """Returns the active Setup, None without a word when the configuration manager is not running."""
-    known = _shared.setup if _shared.dry_run is None else _shared.dry_run.setup
+    known = known_setup()
     if known is not None or not services.is_configuration_manager_listening():
         return known
     return GlobalState.setup
@@ -274,5 +288,5 @@ def _follow(setup: Setup) -> None:
 
 on_active_setup(_follow)
 
-if os.environ.get(DRY_RUN_VARIABLE, "").lower() in ("1", "true", "yes"):
+if is_dry_run_only():
     GlobalState.dry_run = True

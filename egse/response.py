@@ -10,6 +10,9 @@ import msgspec
 
 E = TypeVar("E", bound=type[BaseException])
 
+SERVER_TRACEBACK = "Traceback of the control server:\n"
+"""How the note begins that an exception of a control server carries (`restore_error`)."""
+
 
 class RemoteError(Exception):
     """An exception of a control server whose type is not known in this process; its text starts with that type."""
@@ -89,7 +92,7 @@ def restore_error(info: ErrorInfo) -> BaseException:
         except TypeError:
             exc = RemoteError(f"{info.type}: {info.message}")
     if info.traceback:
-        exc.add_note("Traceback of the control server:\n" + info.traceback)
+        exc.add_note(SERVER_TRACEBACK + info.traceback)
     return exc
 
 

@@ -30,6 +30,8 @@ SHARED = (
     "tests/system/test_kernel.py",
     "tests/system/test_procedures.py",
     "tests/system/test_camera_link.py",
+    "tests/camtest/jupyter/test_session.py",
+    "tests/system/test_notebooks.py",
     "tests/egse/dpu/test_dpu_maps.py",
     "tests/egse/dpu/test_dpu_server.py",
     "tests/egse/dpu/test_dpu_tickets.py",
@@ -60,6 +62,8 @@ SLOW = (
     "tests/egse/confman/test_core_services_as_processes.py",
     "tests/campaigns/test_log_faults.py",
     "tests/camtest/run/test_queue.py",
+    "tests/browser/test_kernels.py",
+    "tests/camtest/jupyter/test_sandbox_kernel.py",
 )
 """Other files that take long, the longest first."""
 

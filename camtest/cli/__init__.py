@@ -1,4 +1,4 @@
-"""The command `camtest`: run, dry-run, batch, queue, attach, log, runs, params, obs, verify, demo.
+"""The command `camtest`: run, dry-run, batch, queue, attach, log, runs, params, obs, verify, demo, lab.
 
 Commands are loaded when they are used, so that `camtest --help` answers at once.
 """
@@ -31,6 +31,7 @@ _COMMANDS = {
     "obs": ("camtest.cli.obs", "obs"),
     "verify": ("camtest.cli.verify", "verify"),
     "demo": ("camtest.cli.demo", "demo"),
+    "lab": ("camtest.cli.lab", "lab"),
 }
 _HELP = {
     "run": "Run a procedure notebook as one observation.",
@@ -53,6 +54,7 @@ _HELP = {
     "obs": "List, show and report observations; notes on them.",
     "verify": "Check that nothing that was recorded was altered or removed.",
     "demo": "Run the whole system in a sandbox.",
+    "lab": "Open JupyterLab on this site, or on a sandbox.",
 }
 
 

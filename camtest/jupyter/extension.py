@@ -1,47 +1,71 @@
-"""IPython extension of the kernel `camtest`; `%load_ext camtest.jupyter.extension` does the same in any kernel."""
+"""IPython extension: `%load_ext camtest` in any kernel or terminal; the kernels of camtest load it by themselves."""
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from typing import Any
 
 from camtest.core.logs import log_as
+from camtest.display import install_formatters, remove_formatters
+from camtest.jupyter.completion import install_completion, remove_completion
+from camtest.jupyter.errors import shorten_server_errors, show_full_errors
+from camtest.jupyter.magics import CamtestMagics
 from camtest.jupyter.namespace import namespace
 from camtest.jupyter.progress import show_waits
-from camtest.jupyter.status import session_status
+from camtest.jupyter.status import StatusLine, session_status
 from camtest.state import GlobalState
 from egse.setup import Setup, on_active_setup
 
-
-class _BannerOnce:
-    """Shows the banner above the output of the first cell of a person, once per session."""
-
-    def __init__(self, shell: Any) -> None:
-        self._shell = shell
-
-    def __call__(self, info: Any = None) -> None:
-        if info is not None and (getattr(info, "silent", False) or not getattr(info, "store_history", True)):
-            return
-        self._shell.events.unregister("pre_run_cell", self)
-        from IPython.display import display
-
-        display(session_status())  # type: ignore[no-untyped-call]
+_KEY = "_camtest_undo"
 
 
-def load_ipython_extension(shell: Any) -> None:
-    """Puts the names of a session into the namespace, sets the banner, keeps `setup` up to date, logs, and shows long waits.
+def load_ipython_extension(shell: Any) -> StatusLine | None:
+    """Makes a session one of camtest: its names and magics, the line of its state, displays, completion, short errors.
+
+    Args:
+        shell: the interactive shell.
+
+    Returns:
+        The line of its state; None when this session is one of camtest already.
+    """
+    if hasattr(shell, _KEY):
+        return None
+    log_as("kernel")
+    _find_commands()
+    shell.push(namespace(), interactive=False)
+    shell.banner2 = f"{session_status()}\n"
+    status = StatusLine(shell)
+    status.start()
+    install_completion(shell)
+    install_formatters(shell.display_formatter)
+    shorten_server_errors(shell)
+    shell.register_magics(CamtestMagics(shell, status))
+    if hasattr(shell, "kernel"):  # a terminal has no output whose place a later one could take
+        show_waits()
+    setattr(shell, _KEY, (on_active_setup(lambda setup: _follow(shell, setup)), status.stop))
+    return status
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Takes back what changes how cells are executed and shown; names and magics stay.
 
     Args:
         shell: the interactive shell.
     """
-    # jedi evaluates `__getattr__` of every name it lists: TAB on a device would command it.
-    shell.Completer.use_jedi = False
-    log_as("kernel")
-    shell.push(namespace(), interactive=False)
-    shell.banner2 = f"{session_status()}\n"
-    shell.events.register("pre_run_cell", _BannerOnce(shell))
-    if hasattr(shell, "kernel"):  # a terminal has no output whose place a later one could take
-        show_waits()
-    on_active_setup(lambda setup: _follow(shell, setup))
+    for undo in shell.__dict__.pop(_KEY, ()):
+        undo()
+    remove_completion(shell)
+    remove_formatters(shell.display_formatter)
+    show_full_errors(shell)
+
+
+def _find_commands() -> None:
+    """Lets `!camtest` and `!cgse` find the commands of this installation, also where its environment is not activated."""
+    scripts = sysconfig.get_path("scripts")
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if scripts not in folders:
+        os.environ["PATH"] = os.pathsep.join([scripts, *folders])
 
 
 def _follow(shell: Any, setup: Setup) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import msgspec
+import psutil
 
 from egse.clock import Clock, system_clock
 from egse.files import write_atomically
@@ -230,7 +231,8 @@ class Supervision:
         for name in sorted(self.launcher.status(), key=lambda name: -stages.get(name, 0)):
             self.launcher.stop(name)
         for process in marked_processes(self.run_dir):
-            self.launcher.finish_stop(process.environ().get(MARKER, "").rpartition("::")[2], [process])
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended just now
+                self.launcher.finish_stop(process.environ().get(MARKER, "").rpartition("::")[2], [process])
         return running
 
     def supervisor_pid(self) -> int | None:

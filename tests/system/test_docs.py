@@ -29,7 +29,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 EXAMPLE = re.compile(r"Example: (.+?)\s*$", re.MULTILINE)
 DOTTED = re.compile(r"(?:egse|camtest)(?:\.\w+)+")
-PATHS = re.compile(r"(?:egse|camtest|procedures|tests|docs|benchmarks|kernels)/[\w./-]+")
+PATHS = re.compile(r"(?:egse|camtest|procedures|notebooks|tests|docs|benchmarks|kernels)/[\w./-]+")
 SUBSTITUTION = re.compile(r"\$\((.*?)\)")
 
 
