@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from camtest.tasks.page import PageOptions, PageError, serve
+from camtest.tasks.page import PageError, PageOptions, serve
 
 
 @click.command(
@@ -14,19 +14,38 @@ from camtest.tasks.page import PageOptions, PageError, serve
     epilog="Example: gui-executor --module-path camtest.contingency",
 )
 @click.version_option(None, "--version", "-V", package_name="camtest", prog_name="gui-executor")
-@click.option("--module-path", "packages", multiple=True, required=True, metavar="PACKAGE", help="A task package; may be repeated.")
-@click.option("--kernel-name", "kernel", default="python3", show_default=True, help="The kernel in which tasks run.")
+@click.option(
+    "--module-path",
+    "packages",
+    multiple=True,
+    required=True,
+    metavar="PACKAGE",
+    help="A task package; may be repeated.",
+)
+@click.option(
+    "--kernel-name", "kernel", default="python3", show_default=True, help="The kernel in which tasks run."
+)
 @click.option("--app-name", "title", default="", help="Title of the GUI.")
 @click.option("--logo", type=click.Path(path_type=Path), help="Picture beside the title (PNG or SVG).")
-@click.option("--cmd-log", "command_log", type=click.Path(path_type=Path, file_okay=False), help="Folder of the command log.")
-@click.option("--save-console-output", "save_output", type=click.Path(path_type=Path, dir_okay=False), help="File that gets the output as plain text.")
+@click.option(
+    "--cmd-log",
+    "command_log",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the command log.",
+)
+@click.option(
+    "--save-console-output",
+    "save_output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File that gets the output as plain text.",
+)
 @click.option("--port", type=int, default=0, help="Port of the page; a free one by default.")
-@click.option("--open/--no-open", "browser", default=None, help="Open a browser; by default where there is a display.")
+@click.option(
+    "--open/--no-open", "browser", default=None, help="Open a browser; by default where there is a display."
+)
 @click.option("--verbose", "-v", count=True, hidden=True)
 @click.option("--debug", "-d", is_flag=True, hidden=True)
 @click.option("--single", is_flag=True, help="Refuse to start when this GUI is running already.")
-@click.option("--config", type=click.Path(path_type=Path), hidden=True)
-@click.option("--location", hidden=True)
 def main(
     packages: tuple[str, ...],
     kernel: str,
@@ -39,8 +58,6 @@ def main(
     verbose: int,
     debug: bool,
     single: bool,
-    config: Path | None,
-    location: str | None,
 ) -> None:
     """Show the tasks of a package as a page of buttons (chapter 22 of the manual).
 

@@ -44,7 +44,11 @@ def copy_func(function: Callable[..., Any], name: str | None = None) -> Callable
         name: the group in which it is shown; that of the module when None.
     """
     copied = types.FunctionType(
-        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     copied.__kwdefaults__ = function.__kwdefaults__
     copied.__doc__, copied.__module__ = function.__doc__, function.__module__
@@ -96,7 +100,9 @@ def get_file_path(path: str | Path, name: str) -> Path:
     folder = expand_path(path)
     file = folder / name
     if not file.exists():
-        raise ValueError(f"there is no {'folder' if not folder.exists() else 'file'} {file if folder.exists() else folder}")
+        raise ValueError(
+            f"there is no {'folder' if not folder.exists() else 'file'} {file if folder.exists() else folder}"
+        )
     return file
 
 

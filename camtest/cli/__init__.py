@@ -30,6 +30,7 @@ _COMMANDS = {
     "desk": ("camtest.cli.verbs", "desk"),
     "obs": ("camtest.cli.obs", "obs"),
     "verify": ("camtest.cli.verify", "verify"),
+    "tasks": ("camtest.cli.tasks", "tasks"),
     "demo": ("camtest.cli.demo", "demo"),
 }
 _HELP = {
@@ -52,6 +53,7 @@ _HELP = {
     "desk": "Show what operators want, and are asked.",
     "obs": "List, show and report observations; notes on them.",
     "verify": "Check that nothing that was recorded was altered or removed.",
+    "tasks": "Show the tasks of packages as a page of buttons with forms.",
     "demo": "Run the whole system in a sandbox.",
 }
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-SEQUENCE = re.compile(r"\x1b\[([0-?]*)([ -/]*[@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]|[\x00-\x08\x0b\x0c\x0e-\x1a]")
+SEQUENCE = re.compile(
+    r"\x1b\[([0-?]*)([ -/]*[@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]|[\x00-\x08\x0b\x0c\x0e-\x1a]"
+)
 """Control sequences (the first group has the numbers, the second the letter), operating system commands, control characters."""
 
 _COLOURS = ("#3e424d", "#d03a31", "#008744", "#a87800", "#1f6fc4", "#a03196", "#0e8a8a", "#8a8a8a")
@@ -67,8 +69,17 @@ class _Style:
 
     def _simple(self, code: int) -> None:
         on = {1: ("font-weight", "bold"), 2: ("opacity", "0.7"), 3: ("font-style", "italic")}
-        on |= {4: ("text-decoration", "underline"), 7: ("inverse", "1"), 9: ("text-decoration", "line-through")}
-        off = {22: ("font-weight", "opacity"), 23: ("font-style",), 24: ("text-decoration",), 27: ("inverse",)}
+        on |= {
+            4: ("text-decoration", "underline"),
+            7: ("inverse", "1"),
+            9: ("text-decoration", "line-through"),
+        }
+        off = {
+            22: ("font-weight", "opacity"),
+            23: ("font-style",),
+            24: ("text-decoration",),
+            27: ("inverse",),
+        }
         off |= {29: ("text-decoration",), 39: ("color",), 49: ("background",)}
         if code == 0:
             self.css.clear()

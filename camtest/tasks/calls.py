@@ -129,7 +129,10 @@ class TaskCall:
             f"from {self.task.module} import {self.task.name}",
             *(line for value in (*self.args, *self.kwargs.values()) for line in _imports(value)),
         }
-        return "\n".join([*sorted(needed, key=lambda line: (line.startswith("from"), line)), "", self.snippet]) + "\n"
+        return (
+            "\n".join([*sorted(needed, key=lambda line: (line.startswith("from"), line)), "", self.snippet])
+            + "\n"
+        )
 
     @property
     def variables(self) -> list[str]:

@@ -16,7 +16,15 @@ from types import ModuleType
 from typing import Any
 
 from camtest.tasks.compat import load_module
-from camtest.tasks.exec import KERNEL, Kind, StatusType, find_modules, find_subpackages, functions_of, signature_of
+from camtest.tasks.exec import (
+    KERNEL,
+    Kind,
+    StatusType,
+    find_modules,
+    find_subpackages,
+    functions_of,
+    signature_of,
+)
 
 
 class TaskPackageError(ValueError):
@@ -98,7 +106,7 @@ class Task:
     def source(self) -> str:
         """The source code, or why it is not known."""
         try:
-            return inspect.getsource(inspect.unwrap(self.function))
+            return inspect.getsource(getattr(self.function, "__ui_source__", inspect.unwrap(self.function)))
         except (OSError, TypeError) as exc:
             return f"# the source is not known: {exc}"
 
@@ -192,7 +200,9 @@ def read_catalogue(packages: Sequence[str]) -> Catalogue:
             catalogue.tabs.append(Tab(str(title), package, groups))
         catalogue.tabs += _sub_tabs(package, root, catalogue)
     if not catalogue.tabs:
-        raise TaskPackageError(f"{', '.join(packages)}: there is no module with a function decorated by @exec_ui(...)")
+        raise TaskPackageError(
+            f"{', '.join(packages)}: there is no module with a function decorated by @exec_ui(...)"
+        )
     return catalogue
 
 
@@ -239,7 +249,8 @@ def _groups(package: str, catalogue: Catalogue) -> tuple[Group, ...]:
             groups.append(Group(name, full, problem=_reason(exc)))
             continue
         catalogue.recurring += [
-            RecurringTask(function, full, key) for key, function in functions_of(module, Kind.RECURRING).items()
+            RecurringTask(function, full, key)
+            for key, function in functions_of(module, Kind.RECURRING).items()
         ]
         groups += _groups_of(module, full, str(getattr(module, "UI_MODULE_DISPLAY_NAME", name)))
     return tuple(sorted(groups, key=lambda group: group.title))

@@ -95,7 +95,9 @@ def exec_ui(
         TypeError: when the decorator is used without brackets.
     """
     if callable(kind):
-        raise TypeError(f"@exec_ui is used with brackets: @exec_ui()\ndef {getattr(kind, '__name__', '...')}(...)")
+        raise TypeError(
+            f"@exec_ui is used with brackets: @exec_ui()\ndef {getattr(kind, '__name__', '...')}(...)"
+        )
 
     def decorator(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)

@@ -183,7 +183,9 @@ class _Choice:
         chosen = next((label for label, value in self._options.items() if _same(value, default)), None)
         if chosen is None and default is not EMPTY and default is not None:
             chosen = next((label for label in self._options if label == text_of(default)), None)
-        self.widget: Any = widgets.Dropdown(options=list(self._options), value=chosen or next(iter(self._options), None))
+        self.widget: Any = widgets.Dropdown(
+            options=list(self._options), value=chosen or next(iter(self._options), None)
+        )
 
     def value(self) -> Any:
         if self.widget.value is None:
@@ -226,7 +228,9 @@ def _own_widget(hint: TypeObject, default: Any) -> Field:
     else:
         try:
             widget = hint.get_widget()
-        except Exception as exc:  # written by the author of the tasks: told in the form, the others are usable
+        except (
+            Exception
+        ) as exc:  # written by the author of the tasks: told in the form, the others are usable
             problem = f"the field cannot be made: {type(exc).__name__}: {exc}"
         else:
             if isinstance(widget, widgets.Widget) and hasattr(widget, "get_value"):
@@ -262,7 +266,9 @@ class _CallbackField:
         try:
             found = hint.func()
             chosen = hint.default_func() if hint.default_func is not None else default
-        except Exception as exc:  # written by the author of the tasks: told in the form, the others are usable
+        except (
+            Exception
+        ) as exc:  # written by the author of the tasks: told in the form, the others are usable
             self._problem = f"the choices cannot be had: {type(exc).__name__}: {exc}"
             self.widget: Any = widgets.HTML(f'<span style="color:#b00020">{self._problem}</span>')
             return

@@ -34,6 +34,7 @@ from camtest.tasks.parts import (
     QuestionPanel,
     TaskButtons,
     hide,
+    picture,
     set_value,
 )
 from camtest.tasks.recurring import RecurringTasks
@@ -56,6 +57,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         kernel: kernel in which tasks run, `OWN_KERNEL` for that of the notebook.
         namespace: variables of the notebook; found when None.
         title: name of the GUI.
+        logo: picture beside it.
         command_log: folder of the command log.
         save_output: file that gets the output as plain text.
 
@@ -72,15 +74,21 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         kernel: str = OWN_KERNEL,
         namespace: MutableMapping[str, Any] | None = None,
         title: str = "",
+        logo: Path | None = None,
         command_log: Path | None = None,
         save_output: Path | None = None,
         **options: Any,
     ) -> None:
         catalogue = read_catalogue(packages)
         self.session = TaskSession(
-            catalogue, kernel, _notebook_variables() if namespace is None else namespace, command_log, save_output
+            catalogue,
+            kernel,
+            _notebook_variables() if namespace is None else namespace,
+            command_log,
+            save_output,
         )
         self.heading = title or ", ".join(packages)
+        self._logo = [] if logo is None else [picture(logo)]
         self.errors: list[str] = []
         self._wanted: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
         self._stop = threading.Event()
@@ -91,8 +99,12 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         super().__init__(self._layout(), **options)
         self._recurring = RecurringTasks(catalogue.recurring)
         self._threads = [
-            threading.Thread(target=_act, args=(weakref.ref(self), self._wanted), name="tasks-act", daemon=True),
-            threading.Thread(target=_refresh, args=(weakref.ref(self), self._stop), name="tasks-show", daemon=True),
+            threading.Thread(
+                target=_act, args=(weakref.ref(self), self._wanted), name="tasks-act", daemon=True
+            ),
+            threading.Thread(
+                target=_refresh, args=(weakref.ref(self), self._stop), name="tasks-show", daemon=True
+            ),
         ]
         for thread in self._threads:
             thread.start()
@@ -105,7 +117,9 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
     def _make_parts(self) -> None:
         self.buttons = TaskButtons(self.session.catalogue, lambda task: self.want(self._clicked, task))
         self.arguments = ArgumentsPanel(
-            lambda: self.want(self._run_form), lambda: self.want(self._deselect), lambda: self.want(self._copy)
+            lambda: self.want(self._run_form),
+            lambda: self.want(self._deselect),
+            lambda: self.want(self._copy),
         )
         self.question = QuestionPanel()
         self.output = ConsolePanel(self.session.console)
@@ -113,7 +127,9 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         self.code = widgets.Textarea(layout=widgets.Layout(display="none", width="100%", height="9em"))
         self.apps = widgets.VBox()
         self.busy = widgets.HTML()
-        self.bar = widgets.FloatProgress(min=0.0, max=1.0, layout=widgets.Layout(display="none", width="12em"))
+        self.bar = widgets.FloatProgress(
+            min=0.0, max=1.0, layout=widgets.Layout(display="none", width="12em")
+        )
         self.left, self.right = widgets.HTML(), widgets.HTML()
         self._make_toolbar()
 
@@ -123,13 +139,18 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         self.interrupt = self._tool("interrupt", "stop", self.session.interrupt)  # only a signal: at once
         self.console_button = self._tool("console", "terminal", lambda: self.want(self._toggle_console))
         self.source_button = widgets.ToggleButton(
-            description="view source", icon="file-code-o", tooltip="a click on a task shows its source", value=False
+            description="view source",
+            icon="file-code-o",
+            tooltip="a click on a task shows its source",
+            value=False,
         )
         self.kernels = widgets.Dropdown(
             description="kernel", options=[OWN_KERNEL, *kernel_names()], value=self.session.kernel_name
         )
         self.kernels.observe(lambda change: self.want(self._switch, change["new"]), names="value")
-        self.prompt = widgets.Text(description="In:", layout=widgets.Layout(width="60%"), continuous_update=True)
+        self.prompt = widgets.Text(
+            description="In:", layout=widgets.Layout(width="60%"), continuous_update=True
+        )
         self.prompt.on_submit(lambda _: self.want(self._typed))
         enter = self._tool("execute", "play", lambda: self.want(self._typed))
         self.existing = widgets.HTML()
@@ -146,14 +167,23 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         return button
 
     def _layout(self) -> list[Any]:
-        tools = [self.restart, self.console_button, self.interrupt, self.source_button, self.kernels, self.busy, self.bar]
+        tools = [
+            self.restart,
+            self.console_button,
+            self.interrupt,
+            self.source_button,
+            self.kernels,
+            self.busy,
+            self.bar,
+        ]
         status = widgets.HBox(
-            [self.left, self.right], layout=widgets.Layout(justify_content="space-between", margin="0.3em 0 0 0")
+            [self.left, self.right],
+            layout=widgets.Layout(justify_content="space-between", margin="0.3em 0 0 0"),
         )
         head = [] if not (badge := _attention()) else [widgets.HTML(badge)]
         return [
             *head,
-            widgets.HTML(f"<h3 style='margin:0'>{escape(self.heading)}</h3>"),
+            widgets.HBox([*self._logo, widgets.HTML(f"<h3 style='margin:0'>{escape(self.heading)}</h3>")]),
             widgets.HBox(tools, layout=widgets.Layout(flex_flow="row wrap")),
             self.buttons.widget,
             self.arguments.widget,
@@ -184,7 +214,9 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
             self._say(f"the panel has failed: {type(exc).__name__}: {exc} (see the log)")
 
     def _say(self, text: str) -> None:
-        set_value(self.message, f'<span role="alert" style="color:{BAD}">{escape(text)}</span>' if text else "")
+        set_value(
+            self.message, f'<span role="alert" style="color:{BAD}">{escape(text)}</span>' if text else ""
+        )
 
     def _clicked(self, task: Task) -> None:
         if self.source_button.value:
@@ -278,7 +310,11 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
 
     def _describe_console(self) -> None:
         file = self.session.connection_file
-        text = f"in a terminal: <code>jupyter console --existing {escape(file)}</code>" if file else "type into a cell"
+        text = (
+            f"in a terminal: <code>jupyter console --existing {escape(file)}</code>"
+            if file
+            else "type into a cell"
+        )
         set_value(self.existing, f"<small>{text}</small>")
 
     def _typed(self) -> None:
@@ -300,7 +336,10 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
             set_value(self.busy, "")
         else:
             what = f"{escape(run.title)} is running, {run.elapsed:.0f} s"
-            set_value(self.busy, f'<span role="status" data-busy="yes">{what}{f": {escape(text)}" if text else ""}</span>')
+            set_value(
+                self.busy,
+                f'<span role="status" data-busy="yes">{what}{f": {escape(text)}" if text else ""}</span>',
+            )
         hide(self.bar, part is None)
         if part is not None:
             set_value(self.bar, part)
@@ -312,7 +351,10 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
             f"  {run.call.shown}  ({run.mode}, {run.outcome.status if run.outcome else 'running'})"
             for run in self.session.runs[-10:]
         ]
-        parts = [f"Tasks GUI {self.heading} (kernel: {self.session.kernel_name})", str(self.session.catalogue)]
+        parts = [
+            f"Tasks GUI {self.heading} (kernel: {self.session.kernel_name})",
+            str(self.session.catalogue),
+        ]
         return "\n".join([*parts, "runs:", *runs] if runs else parts)
 
     def __repr__(self) -> str:
@@ -364,7 +406,9 @@ def _refresh(gui: weakref.ref[TasksGUI], stop: threading.Event) -> None:
             return
         try:
             panel._show()
-        except Exception:  # a loop that runs as long as the panel: an error is logged, and the next turn may do better
+        except (
+            Exception
+        ):  # a loop that runs as long as the panel: an error is logged, and the next turn may do better
             if not stop.is_set():
                 LOGGER.exception("the Tasks GUI cannot be brought up to date")
         del panel

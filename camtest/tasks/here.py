@@ -101,7 +101,9 @@ def print_result(result: Any, console: Console) -> None:
     from rich.console import Console as RichConsole
 
     text = io.StringIO()
-    RichConsole(file=text, force_terminal=True, width=COLUMNS, color_system="truecolor", force_jupyter=False).print(result)
+    RichConsole(
+        file=text, force_terminal=True, width=COLUMNS, color_system="truecolor", force_jupyter=False
+    ).print(result)
     console.write(text.getvalue())
 
 
@@ -205,7 +207,9 @@ def show_figures(pyplot: Any, console: Console) -> None:
     for number in pyplot.get_fignums():
         data = io.BytesIO()
         pyplot.figure(number).savefig(data, format="png", bbox_inches="tight")
-        console.show({"image/png": base64.b64encode(data.getvalue()).decode(), "text/plain": f"<figure {number}>"})
+        console.show(
+            {"image/png": base64.b64encode(data.getvalue()).decode(), "text/plain": f"<figure {number}>"}
+        )
         pyplot.close(number)
 
 

@@ -100,7 +100,11 @@ class TaskJournal:
                 except ValueError:
                     continue  # torn by a kill
                 run = found.setdefault(entry["run_id"], {"status": "running"})
-                run |= {key: value for key, value in entry.items() if key != "kind" and (key != "t" or "t" not in run)}
+                run |= {
+                    key: value
+                    for key, value in entry.items()
+                    if key != "kind" and (key != "t" or "t" not in run)
+                }
         yield from found.values()
 
     def _write(self, **entry: Any) -> None:

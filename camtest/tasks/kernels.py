@@ -10,12 +10,22 @@ import queue
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from camtest.tasks.calls import TaskCall
 from camtest.tasks.console import Console
-from camtest.tasks.running import DONE, FAILED, INTERRUPTED, LOST, Outcome, RunContext, RunnerError, search_path
+from camtest.tasks.running import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    LOST,
+    Outcome,
+    RunContext,
+    RunnerError,
+    search_path,
+)
 from egse.clock import system_clock
 
 START = 60.0
@@ -136,10 +146,8 @@ class KernelRunner:
             execution = _Execution(client.execute(code, allow_stdin=True), context)
             alive_at = system_clock().monotonic()
             while execution.outcome is None or not execution.is_idle:
-                try:
+                with suppress(queue.Empty):
                     execution.take(client.get_iopub_msg(timeout=_TICK))
-                except queue.Empty:
-                    pass
                 for channel in ("shell", "stdin"):
                     self._drain(client, channel, execution)
                 now = system_clock().monotonic()
@@ -203,13 +211,13 @@ class KernelRunner:
         self._manager = self._client = self._folder = None
         if manager is not None and manager.has_kernel:
             manager.shutdown_kernel(now=True)
-        if client is not None:
-            if self._busy.acquire(timeout=PATIENCE):  # its sockets belong to the thread that reads them until then
-                try:
-                    client.stop_channels()
-                    client.context.destroy(linger=0)
-                finally:
-                    self._busy.release()
+        # its sockets belong to the thread that reads them until that has noticed
+        if client is not None and self._busy.acquire(timeout=PATIENCE):
+            try:
+                client.stop_channels()
+                client.context.destroy(linger=0)
+            finally:
+                self._busy.release()
         if manager is not None:
             manager.cleanup_resources(restart=False)
         if folder is not None:

@@ -115,7 +115,9 @@ class ArgumentsPanel:
         self.title = widgets.HTML()
         self.rows = widgets.VBox()
         self.hint = widgets.HTML()
-        self.modes = widgets.RadioButtons(options=MODE_LABELS, value=KERNEL, layout=widgets.Layout(width="auto"))
+        self.modes = widgets.RadioButtons(
+            options=MODE_LABELS, value=KERNEL, layout=widgets.Layout(width="auto")
+        )
         self.message = widgets.HTML()
         self.run_button = widgets.Button(description="run", button_style="success", icon="play")
         self.close_button = widgets.Button(description="close")
@@ -125,7 +127,9 @@ class ArgumentsPanel:
         buttons = widgets.HBox([self.close_button, self.run_button, self.copy_button])
         self.widget = widgets.VBox(
             [self.title, self.rows, self.hint, self.modes, buttons, self.message],
-            layout=widgets.Layout(display=HIDDEN, border="1px solid #8888", padding="0.5em", margin="0.3em 0"),
+            layout=widgets.Layout(
+                display=HIDDEN, border="1px solid #8888", padding="0.5em", margin="0.3em 0"
+            ),
         )
 
     def open(self, form: ArgumentsForm) -> None:
@@ -166,7 +170,9 @@ class QuestionPanel:
         self._line = widgets.HBox([self.entry, self._password, send])
         self.widget = widgets.VBox(
             [self._text, self._choices, self._line],
-            layout=widgets.Layout(display=HIDDEN, border="3px solid #b36b00", padding="0.5em", margin="0.3em 0"),
+            layout=widgets.Layout(
+                display=HIDDEN, border="3px solid #b36b00", padding="0.5em", margin="0.3em 0"
+            ),
         )
 
     @property
@@ -181,7 +187,9 @@ class QuestionPanel:
         if question is None:
             hide(self.widget)
             return
-        self._text.value = f'<div role="alertdialog" data-question="open"><b>{escape(question.prompt)}</b></div>'
+        self._text.value = (
+            f'<div role="alertdialog" data-question="open"><b>{escape(question.prompt)}</b></div>'
+        )
         self._choices.children = [self._button(label, answer) for label, answer in question.choices]
         self.entry.value = self._password.value = ""
         hide(self.entry, question.password)

@@ -169,7 +169,9 @@ class _Conversation:
 
     def _ask(self, question: Question) -> None:
         self._asked = question
-        threading.Thread(target=self._wait_for_answer, args=(question,), name="task-question", daemon=True).start()
+        threading.Thread(
+            target=self._wait_for_answer, args=(question,), name="task-question", daemon=True
+        ).start()
 
     def _wait_for_answer(self, question: Question) -> None:
         self._context.desk.put(question)

@@ -85,7 +85,12 @@ class QuestionDesk:
         self._changed()
 
     def ask(
-        self, prompt: str, *, password: bool = False, given_up: threading.Event | None = None, yes_no: bool = False
+        self,
+        prompt: str,
+        *,
+        password: bool = False,
+        given_up: threading.Event | None = None,
+        yes_no: bool = False,
     ) -> str | None:
         """Asks and waits for the answer.
 

@@ -243,10 +243,14 @@ class TaskSession:
         self.console.write(f"----- Interrupting '{run.call.task.name}' for '{call.task.name}'\n")
         self.interrupt()
         if not run.over.wait(PATIENCE):
-            raise BusyError(f"'{run.title}' was interrupted and has not ended; restart the kernel to run something else")
+            raise BusyError(
+                f"'{run.title}' was interrupted and has not ended; restart the kernel to run something else"
+            )
 
     def _busy(self, run: Run) -> BusyError:
-        return BusyError(f"'{run.title}' is still running: wait for its end, or interrupt it. Nothing was started.")
+        return BusyError(
+            f"'{run.title}' is still running: wait for its end, or interrupt it. Nothing was started."
+        )
 
     def _make_run(self, call: TaskCall, mode: str) -> Run:
         runner: Runner = self._kernel if mode == KERNEL else ProcessRunner(MODE_NAMES[mode])
@@ -321,8 +325,6 @@ class TaskSession:
         for thread in list(self._threads):
             if thread is not threading.current_thread():
                 thread.join(PATIENCE)
-
-
 
 
 def _output_of(run: Run) -> str:

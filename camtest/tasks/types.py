@@ -30,7 +30,9 @@ class TypeObject:
         Raises:
             NotImplementedError: when the sub-class defines none.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no widget: define get_widget() or register a field")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no widget: define get_widget() or register a field"
+        )
 
 
 class Callback(TypeObject):

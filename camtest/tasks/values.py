@@ -157,7 +157,11 @@ def _convert(hint: Any, text: str) -> Any:
     if is_union(plain):
         return _first_that_fits(plain, text)
     if plain is Any or not isinstance(plain, type):
-        return convert_text(plain, _unquoted(text)) if get_origin(plain) is Literal else _literal(text, _unquoted(text))
+        return (
+            convert_text(plain, _unquoted(text))
+            if get_origin(plain) is Literal
+            else _literal(text, _unquoted(text))
+        )
     if plain in (int, float, bool):
         return convert_text(plain, text)
     return _literal(text, text)
@@ -201,7 +205,9 @@ def _sequence(hint: Any, kind: Any, text: str) -> Any:
         found = [part.strip() for part in text.strip("[]() ").split(",") if part.strip()]
     else:
         found = list(found)
-    return kind([_element(member, element) for member, element in zip(_element_hints(hint, kind, len(found)), found)])
+    return kind(
+        [_element(member, element) for member, element in zip(_element_hints(hint, kind, len(found)), found)]
+    )
 
 
 def _element(hint: Any, element: Any) -> Any:
@@ -226,7 +232,9 @@ def _mapping(text: str) -> Any:
     if isinstance(found, dict):
         return found
     if "=" in text or ":" in text:
-        pairs = [part.replace("=", ":", 1).partition(":") for part in text.strip("{} ").split(",") if part.strip()]
+        pairs = [
+            part.replace("=", ":", 1).partition(":") for part in text.strip("{} ").split(",") if part.strip()
+        ]
         return {key.strip().strip("'\""): _literal(value.strip(), value.strip()) for key, _, value in pairs}
     raise FieldError(f"expected a dictionary such as {{'a': 1}} or a=1, b=2, got {text!r}")
 
