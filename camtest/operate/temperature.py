@@ -26,7 +26,7 @@ def temperatures() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for sensor in ("A", "B", "C", "D"):
         try:
-            found[sensor] = round(tempcontrol.get_temperature(sensor), 3)  # type: ignore[arg-type]
+            found[sensor] = round(tempcontrol.get_temperature(sensor), 3)
         except Abort as exc:
             found[sensor] = str(exc)
     return found

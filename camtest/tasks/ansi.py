@@ -21,7 +21,10 @@ def strip_ansi(text: str) -> str:
 
 
 def settle(line: str) -> str:
-    """Returns what stays of a line after its carriage returns: each begins at the left again, over what is there."""
+    """Returns what stays of a line after its carriage returns: each begins at the left again, over what is there.
+
+    One at the end is kept: what comes next begins at the left.
+    """
     if "\r" not in line:
         return line
     parts = [part for part in line.split("\r") if part]
@@ -31,7 +34,7 @@ def settle(line: str) -> str:
     for part in parts[1:]:
         plain, new = strip_ansi(shown), strip_ansi(part)
         shown = part if len(new) >= len(plain) else part + plain[len(new) :]
-    return shown
+    return shown + ("\r" if line.endswith("\r") else "")
 
 
 def _palette(number: int) -> str:

@@ -109,14 +109,14 @@ class Console:
         """The line that has no end yet, without colours; empty when there is none."""
         with self._lock:
             last = self._items[-1] if self._items and self._open else None
-            return strip_ansi(last.line) if isinstance(last, _Text) else ""
+            return strip_ansi(last.line).rstrip("\r") if isinstance(last, _Text) else ""
 
     @property
     def text(self) -> str:
         """All of it as plain text."""
         with self._lock:
             return "\n".join(
-                strip_ansi(item.line) if isinstance(item, _Text) else str(item.data.get("text/plain", ""))
+                strip_ansi(item.line).rstrip("\r") if isinstance(item, _Text) else str(item.data.get("text/plain", ""))
                 for item in self._items
             ) + ("" if self._open else "\n")
 
@@ -127,7 +127,7 @@ class Console:
             lines: list[str] = []
             for item in self._items:
                 if isinstance(item, _Text):
-                    lines.append(item.line)
+                    lines.append(item.line.rstrip("\r"))
                     continue
                 pieces.append(_pre(lines))
                 pieces.append(_rich_html(item.data))

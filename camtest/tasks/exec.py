@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import importlib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,6 +10,8 @@ from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
+
+from camtest.tasks.compat import load_module
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -182,18 +183,18 @@ def find_ui_functions(
     Raises:
         ImportError: when there is no such module.
     """
-    found = functions_of(importlib.import_module(module_path))
+    found = functions_of(load_module(module_path))
     return {name: function for name, function in found.items() if predicate is None or predicate(function)}
 
 
 def find_ui_button_functions(module_path: str) -> dict[str, Callable[..., Any]]:
     """Returns the tasks of a module that are buttons."""
-    return functions_of(importlib.import_module(module_path), Kind.BUTTON)
+    return functions_of(load_module(module_path), Kind.BUTTON)
 
 
 def find_ui_recurring_functions(module_path: str) -> dict[str, Callable[..., Any]]:
     """Returns the recurring tasks of a module."""
-    return functions_of(importlib.import_module(module_path), Kind.RECURRING)
+    return functions_of(load_module(module_path), Kind.RECURRING)
 
 
 def get_module_location(module_path: str) -> Path:
@@ -202,7 +203,7 @@ def get_module_location(module_path: str) -> Path:
     Raises:
         ValueError: when it is no package on disk.
     """
-    module = importlib.import_module(module_path)
+    module = load_module(module_path)
     file = getattr(module, "__file__", None)
     paths = [str(path) for path in getattr(module, "__path__", [])]
     if file is None and paths:

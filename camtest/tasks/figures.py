@@ -21,7 +21,7 @@ class FigureManagerPanel(FigureManagerBase):
 class FigureCanvas(FigureCanvasAgg):
     """Draws pictures."""
 
-    manager_class = FigureManagerPanel  # type: ignore[assignment]
+    manager_class = FigureManagerPanel
 
 
 @_Backend.export

@@ -14,6 +14,7 @@ from camtest.tasks.fields import Field, FieldError, make_field
 from camtest.tasks.types import VariableName
 from camtest.tasks.values import EMPTY, describe, parse
 
+LABEL = "12em"
 VAR_POSITIONAL, VAR_KEYWORD = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
@@ -50,12 +51,18 @@ class ArgumentsForm:
         self.widget: Any = widgets.VBox(rows)
 
     def _row(self, name: str, hint: Any, default: Any, field: Field) -> Any:
-        label = widgets.Label(name, layout=widgets.Layout(width="12em"))
         shown = type(default) if hint is EMPTY and default not in (EMPTY, None) else hint
         note = widgets.HTML(f'<span style="opacity:.65">{escape(describe(shown))}</span>')
-        text = getattr(field, "text", None) or field.widget
-        if hasattr(text, "tooltip"):
-            text.tooltip = name
+        labelled = getattr(field, "text", None) or field.widget
+        if isinstance(labelled, (widgets.Text, widgets.Dropdown)):
+            labelled.description = name  # a label that belongs to its field, also for screen readers
+            labelled.style.description_width = LABEL
+            labelled.layout = widgets.Layout(width="36em")
+            return widgets.HBox([field.widget, note])
+        label = widgets.Label(name, layout=widgets.Layout(width=LABEL))
+        if isinstance(labelled, widgets.Checkbox):
+            labelled.description = name
+            label.value = ""
         return widgets.HBox([label, field.widget, note])
 
     def fill(self, **texts: Any) -> None:
@@ -143,6 +150,8 @@ def call_with(task: Task, given: dict[str, Any]) -> TaskCall:
                 kwargs[name] = parse(parameter.annotation, value) if isinstance(value, str) else value
             except FieldError as exc:
                 errors.append(f"{name}: {exc}")
+        elif isinstance(parameter.annotation, VariableName):
+            kwargs[name] = make_field(parameter.annotation).value()
         elif parameter.default is not EMPTY:
             if is_code(parameter.default):
                 kwargs[name] = parameter.default

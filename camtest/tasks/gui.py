@@ -424,13 +424,13 @@ def _shell() -> Any:
     with suppress(ImportError):
         from IPython import get_ipython
 
-        return get_ipython()  # type: ignore[no-untyped-call]
+        return get_ipython()
     return None
 
 
 def _notebook_variables() -> MutableMapping[str, Any]:
     shell = _shell()
-    return {} if shell is None else shell.user_ns  # type: ignore[no-any-return]
+    return {} if shell is None else shell.user_ns
 
 
 def _attention() -> str:

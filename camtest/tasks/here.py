@@ -144,7 +144,7 @@ def output_to(console: Console) -> Iterator[None]:
     }
     for name, stream in streams.items():
         setattr(sys, name, stream)
-    publisher = getattr(_shell(), "display_pub", None)
+    publisher: Any = getattr(_shell(), "display_pub", None)
     hook = _display_hook(console)
     if hasattr(publisher, "register_hook"):
         publisher.register_hook(hook)  # hooks are those of a thread
@@ -189,7 +189,7 @@ def _display_hook(console: Console) -> Callable[[dict[str, Any]], dict[str, Any]
 def _shell() -> Any:
     from IPython import get_ipython
 
-    return get_ipython()  # type: ignore[no-untyped-call]
+    return get_ipython()
 
 
 def _show_figures(console: Console) -> None:

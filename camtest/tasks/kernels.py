@@ -104,10 +104,10 @@ class KernelRunner:
                 raise RunnerError(f"the kernel '{self.name}' does not start: {exc}") from exc
 
     def _start(self) -> None:
-        import jupyter_client
+        from jupyter_client.manager import KernelManager
 
         self._folder = Path(tempfile.mkdtemp(prefix="camtest-kernel-"))
-        manager = jupyter_client.KernelManager(kernel_name=self.name, transport="ipc")
+        manager = KernelManager(kernel_name=self.name, transport="ipc")
         manager.connection_file = str(self._folder / "kernel.json")
         manager.ip = str(self._folder / "ipc")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(search_path())}

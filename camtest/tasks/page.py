@@ -252,7 +252,7 @@ class _Server:
         notebook = make_notebook(self._options, with_output=not self._with_voila)
         path = self._folder / "root" / "tasks.ipynb"
         path.parent.mkdir()
-        nbformat.write(notebook, path)
+        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
         if not self._with_voila:
             self._sign(path)
 
@@ -279,7 +279,7 @@ class _Server:
 
     def _sign(self, path: Path) -> None:
         """Signs the notebook, with a key in the server's own folder: its output is shown at once."""
-        notary = NotebookNotary(data_dir=str(self._folder / "data"))
+        notary = NotebookNotary(data_dir=str(self._folder / "data"))  # type: ignore[no-untyped-call]
         notary.sign(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
         notary.store.close()
 

@@ -119,7 +119,7 @@ class ArgumentsPanel:
             options=MODE_LABELS, value=KERNEL, layout=widgets.Layout(width="auto")
         )
         self.message = widgets.HTML()
-        self.run_button = widgets.Button(description="run", button_style="success", icon="play")
+        self.run_button = widgets.Button(description="run", button_style="success", icon="play", tooltip="run")
         self.close_button = widgets.Button(description="close")
         self.copy_button = widgets.Button(description="copy as code", icon="code")
         for button, action in ((self.run_button, run), (self.close_button, close), (self.copy_button, copy)):

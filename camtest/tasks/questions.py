@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 YES_NO = re.compile(r"[\[(]\s*y(?:es)?\s*/\s*n(?:o)?\s*[\])]", re.IGNORECASE)
-CHOICES = re.compile(r"[\[(]([^\[\]()]+(?:/[^\[\]()]+)+)[\])]\s*[:?]?\s*$")
+CHOICES = re.compile(r"(?:\[([^\[\]]+/[^\[\]]+)\]|\(([^()]+/[^()]+)\))\s*[:?]?\s*$")
 
 
 class QuestionWithdrawnError(Exception):
@@ -39,7 +39,7 @@ class Question:
         if self.yes_no or YES_NO.search(self.prompt):
             return (("Yes", "y"), ("No", "n"))
         found = CHOICES.search(self.prompt.rstrip())
-        texts = [text.strip().removesuffix(" (default)") for text in found[1].split("/")] if found else []
+        texts = [text.strip().removesuffix(" (default)") for text in (found[1] or found[2]).split("/")] if found else []
         return tuple((text, text) for text in texts if text)
 
     def give(self, answer: str) -> None:

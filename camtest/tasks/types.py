@@ -22,7 +22,7 @@ class TypeObject:
 
     @property
     def __name__(self) -> str:
-        return getattr(self, "name", None) or type(self).__name__
+        return str(getattr(self, "name", None) or type(self).__name__)
 
     def get_widget(self) -> Any:
         """Returns the widget of this hint.
