@@ -116,7 +116,9 @@ class Console:
         """All of it as plain text."""
         with self._lock:
             return "\n".join(
-                strip_ansi(item.line).rstrip("\r") if isinstance(item, _Text) else str(item.data.get("text/plain", ""))
+                strip_ansi(item.line).rstrip("\r")
+                if isinstance(item, _Text)
+                else str(item.data.get("text/plain", ""))
                 for item in self._items
             ) + ("" if self._open else "\n")
 

@@ -25,7 +25,7 @@ from camtest.tasks.calls import NotCodeError, TaskCall
 from camtest.tasks.catalogue import Task, read_catalogue
 from camtest.tasks.exec import APP
 from camtest.tasks.form import ArgumentsForm, FormError, immediate_call
-from camtest.tasks.kernels import kernel_names
+from camtest.tasks.kernels import end_of_thread, kernel_names
 from camtest.tasks.parts import (
     BAD,
     AppPanel,
@@ -34,6 +34,7 @@ from camtest.tasks.parts import (
     QuestionPanel,
     TaskButtons,
     hide,
+    on_enter,
     picture,
     set_value,
 )
@@ -136,7 +137,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
     def _make_toolbar(self) -> None:
         own = self.session.kernel_name == OWN_KERNEL
         self.restart = self._tool("restart kernel", "refresh", lambda: self.want(self._restart), disabled=own)
-        self.interrupt = self._tool("interrupt", "stop", self.session.interrupt)  # only a signal: at once
+        self.interrupt = self._tool("interrupt", "stop", lambda: self._beside(self.session.interrupt))
         self.console_button = self._tool("console", "terminal", lambda: self.want(self._toggle_console))
         self.source_button = widgets.ToggleButton(
             description="view source",
@@ -151,7 +152,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         self.prompt = widgets.Text(
             description="In:", layout=widgets.Layout(width="60%"), continuous_update=True
         )
-        self.prompt.on_submit(lambda _: self.want(self._typed))
+        on_enter(self.prompt, lambda: self.want(self._typed))
         enter = self._tool("execute", "play", lambda: self.want(self._typed))
         self.existing = widgets.HTML()
         self.typing = widgets.VBox(
@@ -201,6 +202,15 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
     def want(self, action: Callable[..., None], *arguments: Any) -> None:
         """Queues something to be done; returns at once."""
         self._wanted.put((action, arguments))
+
+    def _beside(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Does something at once, whatever the thread of actions is at."""
+
+        def run() -> None:
+            self._do(action, arguments)
+            end_of_thread()
+
+        threading.Thread(target=run, name="tasks-beside", daemon=True).start()
 
     def _do(self, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self._say("")
@@ -320,8 +330,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
     def _typed(self) -> None:
         code, self.prompt.value = self.prompt.value, ""
         if code.strip():
-            # beside this thread: what was typed may take long, and may be interrupted
-            threading.Thread(target=self._do, args=(self.session.type_in, (code,)), daemon=True).start()
+            self._beside(self.session.type_in, code)  # it may take long, and may be interrupted
 
     # What is shown (in the thread of the display) ----------------------------------------------------------------
 
@@ -397,6 +406,7 @@ def _act(gui: weakref.ref[TasksGUI], wanted: queue.Queue[Any]) -> None:
             return
         panel._do(*item)
         del panel, item
+    end_of_thread()
 
 
 def _refresh(gui: weakref.ref[TasksGUI], stop: threading.Event) -> None:

@@ -50,6 +50,15 @@ def known_kernel(name: str) -> str:
     return name if name in names else next((other for other in FALLBACKS if other in names), "python3")
 
 
+def end_of_thread() -> None:
+    """Closes the event loop that jupyter_client has made for this thread, at the end of a thread of the panel's own."""
+    from jupyter_core.utils import ensure_event_loop
+
+    loop = ensure_event_loop()
+    if threading.current_thread() is not threading.main_thread() and not loop.is_running():
+        loop.close()
+
+
 class KernelRunner:
     """Runs tasks in a kernel that it starts at the first need.
 

@@ -40,6 +40,11 @@ def set_value(widget: Any, value: Any) -> None:
         widget.value = value
 
 
+def on_enter(text: Any, action: Callable[[], None]) -> None:
+    """Has `action` called when Enter is pressed in a text field."""
+    text.on_msg(lambda _, content, buffers: action() if content.get("event") == "submit" else None)
+
+
 def picture(path: Path, size: int = 30) -> Any:
     """Returns an icon as a widget."""
     kind = "image/svg+xml" if path.suffix.lower() == ".svg" else "image/png"
@@ -119,7 +124,9 @@ class ArgumentsPanel:
             options=MODE_LABELS, value=KERNEL, layout=widgets.Layout(width="auto")
         )
         self.message = widgets.HTML()
-        self.run_button = widgets.Button(description="run", button_style="success", icon="play", tooltip="run")
+        self.run_button = widgets.Button(
+            description="run", button_style="success", icon="play", tooltip="run"
+        )
         self.close_button = widgets.Button(description="close")
         self.copy_button = widgets.Button(description="copy as code", icon="code")
         for button, action in ((self.run_button, run), (self.close_button, close), (self.copy_button, copy)):
@@ -166,7 +173,7 @@ class QuestionPanel:
         self._password = widgets.Password(description="answer")
         send = widgets.Button(description="answer", icon="reply")
         send.on_click(lambda _: self.answer(self._entry.value))
-        self.entry.on_submit(lambda _: self.answer(self.entry.value))
+        on_enter(self.entry, lambda: self.answer(self.entry.value))
         self._line = widgets.HBox([self.entry, self._password, send])
         self.widget = widgets.VBox(
             [self._text, self._choices, self._line],

@@ -39,7 +39,11 @@ class Question:
         if self.yes_no or YES_NO.search(self.prompt):
             return (("Yes", "y"), ("No", "n"))
         found = CHOICES.search(self.prompt.rstrip())
-        texts = [text.strip().removesuffix(" (default)") for text in (found[1] or found[2]).split("/")] if found else []
+        texts = (
+            [text.strip().removesuffix(" (default)") for text in (found[1] or found[2]).split("/")]
+            if found
+            else []
+        )
         return tuple((text, text) for text in texts if text)
 
     def give(self, answer: str) -> None:

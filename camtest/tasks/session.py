@@ -20,7 +20,7 @@ from camtest.tasks.console import Console
 from camtest.tasks.exec import APP, KERNEL, MODES, SCRIPT
 from camtest.tasks.here import OwnKernelRunner, own_traceback
 from camtest.tasks.journal import TaskJournal
-from camtest.tasks.kernels import KernelRunner
+from camtest.tasks.kernels import KernelRunner, end_of_thread
 from camtest.tasks.process import ProcessRunner
 from camtest.tasks.questions import QuestionDesk
 from camtest.tasks.running import FAILED, INTERRUPTED, Outcome, RunContext, Runner, RunnerError
@@ -284,6 +284,8 @@ class TaskSession:
                 self._threads.discard(threading.current_thread())
             run.over.set()
             self._changed()
+            if isinstance(run.runner, KernelRunner):
+                end_of_thread()
 
     def _outcome(self, run: Run) -> Outcome:
         try:
