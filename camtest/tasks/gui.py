@@ -238,6 +238,8 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
 
     def _select(self, task: Task) -> None:
         hide(self.code)
+        if task is self._selected:
+            return  # what was typed stays
         self.arguments.open(ArgumentsForm(task))
         self._selected = task
         self.buttons.select(task)
