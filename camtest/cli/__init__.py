@@ -30,6 +30,7 @@ _COMMANDS = {
     "desk": ("camtest.cli.verbs", "desk"),
     "obs": ("camtest.cli.obs", "obs"),
     "verify": ("camtest.cli.verify", "verify"),
+    "tasks": ("camtest.cli.tasks", "tasks"),
     "demo": ("camtest.cli.demo", "demo"),
     "lab": ("camtest.cli.lab", "lab"),
 }
@@ -53,6 +54,7 @@ _HELP = {
     "desk": "Show what operators want, and are asked.",
     "obs": "List, show and report observations; notes on them.",
     "verify": "Check that nothing that was recorded was altered or removed.",
+    "tasks": "Show the tasks of packages as a page of buttons with forms.",
     "demo": "Run the whole system in a sandbox.",
     "lab": "Open JupyterLab on this site, or on a sandbox.",
 }

@@ -17,8 +17,9 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from camtest.core import services
@@ -259,11 +260,40 @@ class _Asked:
                 self.done.set()
 
 
+ReadAnswer = Callable[[str, threading.Event], str | None]
+"""Shows a question to a person and returns what is answered; None when the event was set before."""
+_reads: ContextVar[ReadAnswer | None] = ContextVar("reads", default=None)
+
+
+@contextmanager
+def questions_through(read: ReadAnswer) -> Iterator[None]:
+    """Has questions of this thread put to its person by `read` (a dialog) while the `with` block runs."""
+    before = _reads.set(read)
+    try:
+        yield
+    finally:
+        _reads.reset(before)
+
+
 def _reader(asked: _Asked) -> Callable[[], None] | None:
-    """Returns what reads the answer of the person at this process, None where nobody can type: not in the main thread."""
+    """Returns what reads the answer of the person at this process.
+
+    None where nobody can type: not in the main thread, unless there is a dialog.
+    """
+    read = _reads.get()
+    if read is not None:
+        return lambda: _read_dialog(asked, read)
     if threading.current_thread() is not threading.main_thread():
         return None
     return lambda: _read_line(asked)
+
+
+def _read_dialog(asked: _Asked, read: ReadAnswer) -> None:
+    while not asked.done.is_set():
+        text = read(asked.prompt, asked.done)
+        answer = None if text is None else asked.understood(text)
+        if answer is not None:
+            asked.give(Answer(answer, command_origin(), "prompt"))
 
 
 def _read_line(asked: _Asked) -> None:

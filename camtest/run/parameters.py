@@ -85,7 +85,7 @@ class NotebookParameter:
 
     def convert(self, text: str) -> Any:
         """Returns the value that `text` from a command line stands for; the text itself when it fits no type."""
-        return _convert(self.definition.hint, text)
+        return convert_text(self.definition.hint, text)
 
 
 def parameters_cell(notebook: NotebookNode) -> NotebookNode | None:
@@ -281,7 +281,8 @@ def _checked(parameter: NotebookParameter, value: Any) -> Any:
     return parameter.definition.check(value, parameter.type_name)
 
 
-def _convert(hint: Any, text: str) -> Any:
+def convert_text(hint: Any, text: str) -> Any:
+    """Returns the value that a text stands for in the type of a hint; the text itself when it fits no type."""
     if hint is str:
         return text
     if hint is Any or typing.get_origin(hint) is Literal:
@@ -292,7 +293,7 @@ def _convert(hint: Any, text: str) -> Any:
         if text in ("None", "null") and _allows_none(hint):
             return None
         for member in members:
-            value = _convert(member, text)
+            value = convert_text(member, text)
             if value is not text or member is str:
                 return value
         return text

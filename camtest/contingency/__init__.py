@@ -1,0 +1,30 @@
+"""Tasks for when something goes wrong: modes of the camera, power, light, by hand. `contingency_ui`, or `camtest tasks camtest.contingency`; in a notebook `tasks_gui("camtest.contingency")`."""
+
+from __future__ import annotations
+
+import click
+
+from camtest.tasks import start_tasks_gui
+
+PACKAGE, TITLE = "camtest.contingency", "Contingency GUI"
+
+
+def contingency_ui() -> None:
+    """Starts the GUI as a page, in the background; prints its address."""
+    start_tasks_gui(PACKAGE, title=TITLE)
+
+
+@click.command(name="contingency_ui")
+@click.option("--kernel", default="camtest", show_default=True, help="Kernel in which tasks run.")
+@click.option("--port", type=int, default=0, help="Port of the page; a free one by default.")
+def cli(kernel: str, port: int) -> None:
+    """Show the contingency tasks: camera off, modes by hand, light off.
+
+    Prints the address of the page, which holds its token; Ctrl-C ends it, with all that runs in it.
+    """
+    from camtest.tasks.page import PageError, PageOptions, serve
+
+    try:
+        raise SystemExit(serve(PageOptions((PACKAGE,), kernel, TITLE, port=port), click.echo))
+    except PageError as exc:
+        raise click.ClickException(str(exc)) from exc

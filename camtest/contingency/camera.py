@@ -1,0 +1,16 @@
+"""The camera: power off and on, by hand."""
+
+from __future__ import annotations
+
+from camtest.commanding import aeu
+from camtest.tasks.blocks import block_task
+
+UI_MODULE_DISPLAY_NAME = "1 - Camera"
+
+switch_off = block_task(
+    aeu.n_cam_swoff, "Switch OFF", description="CAM switch off by contingency", allow_kernel_interrupt=True
+)
+sync_off = block_task(
+    aeu.n_cam_sync_disable, "Disable sync pulses", description="CAM sync off by contingency"
+)
+switch_on = block_task(aeu.n_cam_swon, "Switch ON", description="CAM switch on by contingency")

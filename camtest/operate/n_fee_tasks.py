@@ -1,0 +1,27 @@
+"""The N-FEE: its modes and its FPGA defaults."""
+
+from __future__ import annotations
+
+from camtest.commanding import dpu
+from camtest.tasks import exec_ui
+from camtest.tasks.blocks import block_task
+
+UI_MODULE_DISPLAY_NAME = "3 - N-FEE"
+
+to_on_mode = block_task(dpu.n_fee_to_on_mode, "To ON mode", description="FEE to ON MODE")
+to_standby_mode = block_task(dpu.n_fee_to_standby_mode, "To STANDBY mode", description="FEE to STANDBY MODE")
+to_dump_mode = block_task(dpu.n_fee_to_dump_mode, "To DUMP mode", description="FEE to DUMP MODE")
+set_fpga_defaults = block_task(dpu.n_fee_set_fpga_defaults, "Set FPGA defaults")
+
+
+@exec_ui(display_name="Mode", immediate_run=True)
+def mode() -> str:
+    """Shows the mode of the N-FEE."""
+    dump = " (DUMP)" if dpu.n_fee_is_dump_mode() else ""
+    return f"{dpu.n_fee_get_mode().name}{dump}"
+
+
+@exec_ui(display_name="Differences to FPGA defaults", immediate_run=True)
+def fpga_differences() -> str:
+    """Shows which register fields differ from the FPGA defaults of the camera."""
+    return dpu.format_changes(dpu.fpga_default_changes())

@@ -1,0 +1,197 @@
+"""A call of a task as Python code: what the console shows, what a kernel or a script executes, what is copied to a cell."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from camtest.tasks.catalogue import Task
+
+WIDTH = 78
+"""Length of the rules around the generated call [characters]."""
+
+
+class NotCodeError(ValueError):
+    """A value cannot be written as code."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A variable of the kernel, passed by its name."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def code_of(value: Any) -> str:
+    """Returns a value as code.
+
+    Raises:
+        NotCodeError: when it cannot be written so.
+    """
+    if isinstance(value, enum.Enum):
+        if "<" in type(value).__qualname__ or value.name is None:
+            raise NotCodeError(f"{value!r} belongs to no class that can be imported")
+        return f"{type(value).__qualname__}.{value.name}"
+    if isinstance(value, PurePath):
+        return f"Path({str(value)!r})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    if isinstance(value, (Name, datetime.datetime, datetime.date, datetime.time, datetime.timedelta)):
+        return repr(value)
+    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+        return repr(value)
+    if type(value) is list:
+        return f"[{', '.join(map(code_of, value))}]"
+    if type(value) is tuple:
+        return f"({', '.join(map(code_of, value))}{',' if len(value) == 1 else ''})"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{code_of(k)}: {code_of(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (int, float, str)):  # a sub-class, such as of numpy
+        return repr(value.item() if hasattr(value, "item") else value)
+    raise NotCodeError(f"{value!r} ({type(value).__name__}) cannot be written as code")
+
+
+def is_code(value: Any) -> bool:
+    """Returns True when a value can be written as code."""
+    try:
+        code_of(value)
+    except NotCodeError:
+        return False
+    return True
+
+
+def _imports(value: Any) -> Iterator[str]:
+    if isinstance(value, enum.Enum):
+        kind = type(value)
+        yield f"from {kind.__module__} import {kind.__qualname__.partition('.')[0]}"
+    elif isinstance(value, PurePath):
+        yield "from pathlib import Path"
+    elif isinstance(value, (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)):
+        yield "import datetime"
+    elif isinstance(value, Mapping):
+        yield from (line for pair in value.items() for item in pair for line in _imports(item))
+    elif isinstance(value, (list, tuple)):
+        yield from (line for item in value for line in _imports(item))
+
+
+@dataclass(frozen=True)
+class TaskCall:
+    """A task with its arguments.
+
+    Attributes:
+        task: which.
+        args: positional arguments.
+        kwargs: arguments by name.
+    """
+
+    task: Task
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def call(self) -> str:
+        """The call itself: `hello_you(name='Rik')`.
+
+        Raises:
+            NotCodeError: when an argument cannot be written as code.
+        """
+        given = [code_of(value) for value in self.args]
+        given += [f"{name}={code_of(value)}" for name, value in self.kwargs.items()]
+        return f"{self.task.name}({', '.join(given)})"
+
+    @property
+    def snippet(self) -> str:
+        """The call and what takes its result: `response = hello_you(name='Rik')`."""
+        return f"{self.task.capture} = {self.call}"
+
+    @property
+    def shown(self) -> str:
+        """The snippet for the eye, also when an argument cannot be written as code."""
+        try:
+            return self.snippet
+        except NotCodeError:
+            given = [repr(value) for value in self.args]
+            given += [f"{name}={value!r}" for name, value in self.kwargs.items()]
+            return f"{self.task.capture} = {self.task.name}({', '.join(given)})"
+
+    @property
+    def code(self) -> str:
+        """The call with its imports, as a cell or a script has it."""
+        needed = {
+            f"from {self.task.module} import {self.task.name}",
+            *(line for value in (*self.args, *self.kwargs.values()) for line in _imports(value)),
+        }
+        return (
+            "\n".join([*sorted(needed, key=lambda line: (line.startswith("from"), line)), "", self.snippet])
+            + "\n"
+        )
+
+    @property
+    def variables(self) -> list[str]:
+        """The variables of the kernel that it passes."""
+        return [value.name for value in (*self.args, *self.kwargs.values()) if isinstance(value, Name)]
+
+    def header(self, where: str) -> str:
+        """Returns the beginning of the output in the console: what runs where, and the call between two rules."""
+        rule = " " + "─" * WIDTH
+        return f"----- Running script '{self.task.name}' in {where}\nThe code snippet:\n{rule}\n  {self.shown}\n{rule}\n\n"
+
+    def footer(self, status: str) -> str:
+        """Returns the last line in the console."""
+        how = "" if status == "done" else f" ({status})"
+        return f"----- function '{self.task.name}' execution finished{how}.\n"
+
+
+def store_result(capture: str, result: Any, namespace: dict[str, Any]) -> None:
+    """Puts a result where an assignment `capture = result` would put it.
+
+    Raises:
+        ValueError: when the result does not have so many parts.
+    """
+    names = [name.strip() for name in capture.split(",") if name.strip()]
+    if len(names) == 1 and "," not in capture and not names[0].startswith("*"):
+        namespace[names[0]] = result
+        return
+    values = list(result)
+    star = next((i for i, name in enumerate(names) if name.startswith("*")), None)
+    if star is not None:
+        rest = len(names) - star - 1
+        if len(values) < len(names) - 1:
+            raise ValueError(f"the result has {len(values)} parts, too few for `{capture}`")
+        middle = values[star : len(values) - rest]
+        values = [*values[:star], middle, *values[len(values) - rest :]]
+    if len(values) != len(names):
+        raise ValueError(f"the result has {len(values)} parts, but `{capture}` has {len(names)} names")
+    namespace.update({name.lstrip("*"): value for name, value in zip(names, values)})
+
+
+def resolved(call: TaskCall, namespace: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Returns the arguments with the variables of a namespace in place of their names.
+
+    Raises:
+        NameError: when a variable is not there; the text says what to do.
+    """
+    require_variables(call.variables, namespace)
+
+    def get(value: Any) -> Any:
+        return namespace[value.name] if isinstance(value, Name) else value
+
+    return [get(value) for value in call.args], {name: get(value) for name, value in call.kwargs.items()}
+
+
+def require_variables(names: Sequence[str], namespace: Mapping[str, Any]) -> None:
+    """Raises NameError when a variable of the kernel is not there; the text says what to do."""
+    missing = [name for name in names if name not in namespace]
+    if missing:
+        raise NameError(
+            f"{', '.join(f'`{name}`' for name in missing)} is not defined in the kernel: run the task that makes it, "
+            "or set it on the console of the kernel"
+        )

@@ -1,0 +1,253 @@
+"""Running a task in the notebook's own kernel: in a thread of its own, so that neither cells nor panels wait for it.
+
+What this thread prints, shows and asks goes to the panel; other threads and cells are not touched. An interrupt arrives
+at the next Python instruction of the task: a call that waits outside of Python ends first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from camtest.core.prompts import questions_through
+from camtest.core.waiting import on_progress
+from camtest.tasks.calls import TaskCall, resolved, store_result
+from camtest.tasks.console import Console
+from camtest.tasks.loading import note_task
+from camtest.tasks.running import DONE, FAILED, INTERRUPTED, Outcome, RunContext, show_waits_in, thread_input
+
+COLUMNS = 100
+"""Width of tables that are printed [characters]."""
+
+
+class OwnKernelRunner:
+    """Runs tasks in this process.
+
+    Args:
+        namespace: gets the results, and has the variables that tasks want; that of the notebook as a rule.
+    """
+
+    where = "kernel"
+
+    def __init__(self, namespace: MutableMapping[str, Any]) -> None:
+        self.namespace = namespace
+        self._thread: int | None = None
+        self._lock = threading.Lock()
+
+    def run(self, call: TaskCall, context: RunContext) -> Outcome:
+        """Runs a task in this thread; see `Runner`."""
+        with self._lock:
+            self._thread = threading.get_ident()
+        try:
+            with output_to(context.console), asking(context), _waits(context):
+                return self._run(call, context)
+        except KeyboardInterrupt as exc:  # it came late
+            return Outcome(INTERRUPTED, _named(exc))
+        finally:
+            with self._lock:
+                self._thread = None
+
+    def _run(self, call: TaskCall, context: RunContext) -> Outcome:
+        try:
+            args, kwargs = resolved(call, self.namespace)
+            note_task(call.task.module, call.shown)
+            result = call.task.function(*args, **kwargs)
+            _show_figures(context.console)
+            store_result(call.task.capture, result, self.namespace)  # type: ignore[arg-type]
+            print_result(result, context.console)
+        except KeyboardInterrupt as exc:
+            context.console.write("KeyboardInterrupt\n", error=True)
+            return Outcome(INTERRUPTED, _named(exc))
+        except (Exception, SystemExit) as exc:  # the one place where errors of tasks become data
+            context.console.write(own_traceback(exc), error=True)
+            return Outcome(FAILED, _named(exc))
+        return Outcome(DONE, result="" if result is None else repr(result)[:1000])
+
+    def interrupt(self) -> None:
+        """Raises KeyboardInterrupt in the running task."""
+        with self._lock:
+            if self._thread is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt)
+                )
+
+    def close(self) -> None:
+        """Interrupts what is running."""
+        self.interrupt()
+
+
+def _named(exc: BaseException) -> str:
+    return f"{type(exc).__name__}: {exc}".rstrip(": ")
+
+
+def own_traceback(exc: BaseException) -> str:
+    """Returns the traceback of an error, without the frames of the GUI."""
+    trace = exc.__traceback__
+    while trace is not None and "/camtest/tasks/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(exc), exc, trace))
+
+
+def print_result(result: Any, console: Console) -> None:
+    """Shows a result as rich prints it; None is not shown."""
+    if result is None:
+        return
+    from rich.console import Console as RichConsole
+
+    text = io.StringIO()
+    RichConsole(
+        file=text, force_terminal=True, width=COLUMNS, color_system="truecolor", force_jupyter=False
+    ).print(result)
+    console.write(text.getvalue())
+
+
+# Output ----------------------------------------------------------------------------------------------------------------
+
+
+class _ThreadStream(io.TextIOBase):
+    """Takes what one thread writes; the rest goes where it went before."""
+
+    def __init__(self, before: Any, write: Callable[[str], None]) -> None:
+        self.before = before
+        self._write = write
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() == self._thread:
+            self._write(text)
+            return len(text)
+        return int(self.before.write(text) or 0)
+
+    def flush(self) -> None:
+        if threading.get_ident() != self._thread:
+            self.before.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.before, name)
+
+
+@contextmanager
+def output_to(console: Console) -> Iterator[None]:
+    """While the block runs, what this thread prints and displays goes to a console."""
+    streams = {
+        "stdout": _ThreadStream(sys.stdout, console.write),
+        "stderr": _ThreadStream(sys.stderr, lambda text: console.write(text, error=True)),
+    }
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+    publisher: Any = getattr(_shell(), "display_pub", None)
+    hook = _display_hook(console)
+    if hasattr(publisher, "register_hook"):
+        publisher.register_hook(hook)  # hooks are those of a thread
+    try:
+        yield
+    finally:
+        if hasattr(publisher, "unregister_hook"):
+            publisher.unregister_hook(hook)
+        for name, stream in streams.items():
+            _take_out(name, stream)
+
+
+_routing = threading.Lock()
+
+
+def _take_out(name: str, stream: _ThreadStream) -> None:
+    """Removes a stream from the chain, wherever it is in it by now."""
+    with _routing:
+        current = getattr(sys, name)
+        if current is stream:
+            setattr(sys, name, stream.before)
+            return
+        while isinstance(current, _ThreadStream):
+            if current.before is stream:
+                current.before = stream.before
+                return
+            current = current.before
+
+
+def _display_hook(console: Console) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+        kind, content = message["header"]["msg_type"], message["content"]
+        if kind not in ("display_data", "update_display_data"):
+            return None if kind == "clear_output" else message
+        name = str(content.get("transient", {}).get("display_id", ""))
+        console.show(content["data"], name, update=kind == "update_display_data")
+        return None
+
+    return hook
+
+
+def _shell() -> Any:
+    from IPython import get_ipython
+
+    return get_ipython()
+
+
+def _show_figures(console: Console) -> None:
+    """Shows and closes the figures that the task has left open (inline and non-interactive back ends)."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None or "inline" not in str(sys.modules["matplotlib"].get_backend()).lower():
+        return
+    show_figures(pyplot, console)
+
+
+def show_figures(pyplot: Any, console: Console) -> None:
+    """Shows all figures as pictures, and closes them."""
+    import base64
+
+    for number in pyplot.get_fignums():
+        data = io.BytesIO()
+        pyplot.figure(number).savefig(data, format="png", bbox_inches="tight")
+        console.show(
+            {"image/png": base64.b64encode(data.getvalue()).decode(), "text/plain": f"<figure {number}>"}
+        )
+        pyplot.close(number)
+
+
+# Questions and waits ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def asking(context: RunContext) -> Iterator[None]:
+    """While the block runs, questions of this thread are asked in the panel."""
+
+    def read(prompt: str, given_up: threading.Event | None = None) -> str | None:
+        answer = context.desk.ask(prompt, given_up=given_up or context.stopped)
+        if answer is None and context.stopped.is_set():
+            raise KeyboardInterrupt
+        context.console.write(f"{prompt}{'' if answer is None else answer}\n")
+        return answer
+
+    with thread_input(lambda prompt: read(prompt) or ""), questions_through(read):
+        yield
+
+
+@contextmanager
+def _waits(context: RunContext) -> Iterator[None]:
+    """While the block runs, long waits of building blocks in this thread show in the panel."""
+    thread, show = threading.get_ident(), show_waits_in(context)
+    _shows[thread] = show
+    on_progress(_dispatch)
+    try:
+        yield
+    finally:
+        _shows.pop(thread, None)
+        context.progress("", None)
+
+
+_shows: dict[int, Callable[[Any], None]] = {}
+
+
+def _dispatch(waiting: Any) -> None:
+    show = _shows.get(threading.get_ident())
+    if show is not None:
+        show(waiting)

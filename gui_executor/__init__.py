@@ -1,0 +1,7 @@
+"""The names under which task packages that were written for the Qt original find the Tasks GUI (`camtest.tasks`)."""
+
+from __future__ import annotations
+
+RUNNABLE_KERNEL, RUNNABLE_APP, RUNNABLE_SCRIPT = "kernel", "app", "script"
+
+__all__ = ["RUNNABLE_APP", "RUNNABLE_KERNEL", "RUNNABLE_SCRIPT"]

@@ -1,0 +1,1 @@
+UI_TAB_DISPLAY_NAME = "Advanced"

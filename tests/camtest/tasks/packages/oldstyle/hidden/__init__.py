@@ -1,0 +1,2 @@
+def UI_TAB_HIDE():
+    return True

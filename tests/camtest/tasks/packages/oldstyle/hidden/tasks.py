@@ -1,0 +1,1 @@
+raise AssertionError("a hidden tab is not imported")
