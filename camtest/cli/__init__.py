@@ -30,6 +30,7 @@ _COMMANDS = {
     "desk": ("camtest.cli.verbs", "desk"),
     "obs": ("camtest.cli.obs", "obs"),
     "verify": ("camtest.cli.verify", "verify"),
+    "ui": ("camtest.cli.ui", "ui"),
     "demo": ("camtest.cli.demo", "demo"),
 }
 _HELP = {
@@ -52,6 +53,7 @@ _HELP = {
     "desk": "Show what operators want, and are asked.",
     "obs": "List, show and report observations; notes on them.",
     "verify": "Check that nothing that was recorded was altered or removed.",
+    "ui": "Serve the panels as pages, with a token.",
     "demo": "Run the whole system in a sandbox.",
 }
 
