@@ -87,7 +87,7 @@ class BoardState:
         }
 
 
-class Board(anywidget.AnyWidget):  # type: ignore[misc]
+class Board(anywidget.AnyWidget):
     """Shows a `BoardState`.
 
     Args:

@@ -13,7 +13,7 @@ from camtest.panels.board import STYLE, static
 from camtest.panels.images import ZOOM, CCDImage, describe
 
 
-class CCDDisplay(anywidget.AnyWidget):  # type: ignore[misc]
+class CCDDisplay(anywidget.AnyWidget):
     """Four CCDs, each image sent once, when it is complete.
 
     Args:

@@ -74,7 +74,7 @@ class Strip:
         return np.array([len(points), *ages, *values], dtype=np.float32)
 
 
-class StripCharts(anywidget.AnyWidget):  # type: ignore[misc]
+class StripCharts(anywidget.AnyWidget):
     """Some strip charts.
 
     Args:
@@ -83,7 +83,7 @@ class StripCharts(anywidget.AnyWidget):  # type: ignore[misc]
 
     _esm = static("charts.js")
     _css = STYLE
-    series = traitlets.List().tag(sync=True)
+    series: Any = traitlets.List().tag(sync=True)
     data = traitlets.Bytes(b"").tag(sync=True)
     span = traitlets.Float(SPAN).tag(sync=True)
 

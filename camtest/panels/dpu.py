@@ -28,7 +28,11 @@ from egse.zmq import MessageIdentifier
 
 SETTINGS = "DPU Control Server"
 DATA = (MessageIdentifier.SYNC_DATA_PACKET.frame, MessageIdentifier.N_FEE_REGISTER_MAP.frame)
-MONITORING = (MessageIdentifier.SYNC_ERROR_FLAGS.frame, MessageIdentifier.N_FEE_HK.frame, MessageIdentifier.N_FEE_RESYNC.frame)
+MONITORING = (
+    MessageIdentifier.SYNC_ERROR_FLAGS.frame,
+    MessageIdentifier.N_FEE_HK.frame,
+    MessageIdentifier.N_FEE_RESYNC.frame,
+)
 SIDES = {1: "F-side", 2: "E-side", 3: "BOTH_SIDES"}
 LATE = 3.0
 """An image whose last packet has not come is shown as it is after so long without another one [s]."""
@@ -117,12 +121,18 @@ class DPUPanel(DevicePanel):
 
     def _lamps(self) -> list[Lamp]:
         dpu, lamps = self._dpu, super()._lamps()
-        known = bool(dpu.get("known")) and self.telemetry.alive and self.telemetry.status.get("device_connected") is not False
+        known = (
+            bool(dpu.get("known"))
+            and self.telemetry.alive
+            and self.telemetry.status.get("device_connected") is not False
+        )
         mode = str(dpu.get("mode_name", "")) if known else "CONNECTION LOST"
         lamps.append(Lamp("N-FEE MODE", "ok" if known else "bad", mode))
         if known:
             lamps.append(Lamp("SYNC", "info", "internal" if dpu.get("internal_sync") else "external"))
-            lamps.append(Lamp("DUMP MODE", "info" if dpu.get("dump_mode") else "off", str(bool(dpu.get("dump_mode")))))
+            lamps.append(
+                Lamp("DUMP MODE", "info" if dpu.get("dump_mode") else "off", str(bool(dpu.get("dump_mode"))))
+            )
         lamps.append(Lamp("ERROR FLAGS", "bad" if self.flags else "ok", f"{self.flags:#06x}"))
         return lamps
 
@@ -145,8 +155,16 @@ class DPUPanel(DevicePanel):
             Value("cycle / frame", f"{dpu.get('cycle_count')} / {dpu.get('frame_number')}"),
             Value("timecode", str(dpu.get("timecode"))),
             Value("unfinished files", str(dpu.get("unfinished_files"))),
-            Value("suspect packets", str(counters.get("suspect_packets")), state="warn" if counters.get("suspect_packets") else ""),
-            Value("missing packets", str(counters.get("missing_packets")), state="warn" if counters.get("missing_packets") else ""),
+            Value(
+                "suspect packets",
+                str(counters.get("suspect_packets")),
+                state="warn" if counters.get("suspect_packets") else "",
+            ),
+            Value(
+                "missing packets",
+                str(counters.get("missing_packets")),
+                state="warn" if counters.get("missing_packets") else "",
+            ),
             Value("notice", str(dpu.get("fee_notice") or ""), state="warn" if dpu.get("fee_notice") else ""),
         ]
 
@@ -163,14 +181,20 @@ class DPUPanel(DevicePanel):
             for ccd, image in sorted(self.assembler.images.items())
         ]
         flags = [(name, "set", "", "bad") for name in error_flag_names(self.flags)]
-        return [*([Section("Error flags", tuple(flags))] if flags else []), *images, *super()._extra_sections()]
+        return [
+            *([Section("Error flags", tuple(flags))] if flags else []),
+            *images,
+            *super()._extra_sections(),
+        ]
 
     # -- widgets -------------------------------------------------------------------------------------------------------
 
     def _controls(self) -> list[widgets.Widget]:
         self.flag_text = widgets.HTML()
         base = self.button("hex / bin / dec", self._next_base, hint="Show the error flags in another base")
-        clear = self.button("Clear", self._clear_flags, hint="Forget the flags that were shown; the FEE is not commanded")
+        clear = self.button(
+            "Clear", self._clear_flags, hint="Forget the flags that were shown; the FEE is not commanded"
+        )
         self._show_flags()
         return [widgets.HBox([self.flag_text, base, clear])]
 
@@ -207,12 +231,22 @@ class DPUPanel(DevicePanel):
             register = field.pieces[0].register
             if pattern.search(name) or pattern.search(register):
                 value = self.registers.get_value(name)
-                rows.append(f"<tr data-register='{name}'><td>{register}</td><td>{name}</td><td><b>{value}</b></td><td>{value:#x}</td></tr>")
+                rows.append(
+                    f"<tr data-register='{name}'><td>{register}</td><td>{name}</td><td><b>{value}</b></td><td>{value:#x}</td></tr>"
+                )
         head = "<tr><th>register</th><th>parameter</th><th>value</th><th>hex</th></tr>"
-        self.register_table.value = f"<table>{head}{''.join(rows)}</table>" if self._map_seen else "no register map yet: it comes with the next cycle"
+        self.register_table.value = (
+            f"<table>{head}{''.join(rows)}</table>"
+            if self._map_seen
+            else "no register map yet: it comes with the next cycle"
+        )
 
     def _show_flags(self) -> None:
-        text = {"hexadecimal": f"{self.flags:#06x}", "binary": f"{self.flags:#018b}", "decimal": str(self.flags)}[self._base]
+        text = {
+            "hexadecimal": f"{self.flags:#06x}",
+            "binary": f"{self.flags:#018b}",
+            "decimal": str(self.flags),
+        }[self._base]
         names = ", ".join(error_flag_names(self.flags)) or "none"
         value = (
             f'<span role="status" data-flags="{self.flags}" title="{names}">Error flags since cleared: <b>{text}</b>'

@@ -149,7 +149,7 @@ class ImageAssembler:
         if row < 0 or count <= 0:
             return
         is_left = ("E", "F")[side] == self._left
-        _reduce(image.small, pixels[:count], row, is_left)
+        reduce_into(image.small, pixels[:count], row, is_left)
         if image.full is not None:
             target = image.full[row : row + count]
             if is_left:
@@ -167,14 +167,16 @@ class ImageAssembler:
         return image
 
 
-def _reduce(small: Pixels, pixels: Pixels, row: int, is_left: bool) -> None:
+def reduce_into(small: Pixels, pixels: Pixels, row: int, is_left: bool) -> None:
     """Puts the brightest of each block of pixels into the small image."""
     count, columns = pixels.shape
     padded = np.zeros((count, -(-columns // BLOCK) * BLOCK), np.uint16)
     padded[:, :columns] = pixels
     first, last = row // BLOCK, (row + count - 1) // BLOCK
     starts = [0, *(BLOCK * block - row for block in range(first + 1, last + 1))]
-    by_row = padded.max(axis=0, keepdims=True) if len(starts) == 1 else np.maximum.reduceat(padded, starts, axis=0)
+    by_row = (
+        padded.max(axis=0, keepdims=True) if len(starts) == 1 else np.maximum.reduceat(padded, starts, axis=0)
+    )
     blocks = by_row.reshape(len(starts), -1, BLOCK).max(axis=2)
     width = blocks.shape[1]
     target = small[first : last + 1, :width] if is_left else small[first : last + 1, : -width - 1 : -1]
@@ -187,7 +189,9 @@ def as_png(image: CCDImage) -> bytes:
     import zlib
 
     low, high = image.stretch()
-    shades = np.clip((image.small.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255).astype(np.uint8)[::-1]
+    shades = np.clip((image.small.astype(np.float32) - low) * (255.0 / (high - low)), 0, 255).astype(
+        np.uint8
+    )[::-1]
     height, width = shades.shape
     raw = np.hstack([np.zeros((height, 1), np.uint8), shades]).tobytes()
 
@@ -196,7 +200,12 @@ def as_png(image: CCDImage) -> bytes:
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 6)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(raw, 6))
+        + chunk(b"IEND", b"")
+    )
 
 
 def describe(image: CCDImage) -> dict[str, Any]:

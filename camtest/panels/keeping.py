@@ -23,7 +23,7 @@ _following: Any = None
 def _shell() -> Any:
     from IPython.core.getipython import get_ipython
 
-    return get_ipython()  # type: ignore[no-untyped-call]
+    return get_ipython()
 
 
 def _place(shell: Any) -> tuple[str, str]:

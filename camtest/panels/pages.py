@@ -90,7 +90,7 @@ def write_notebooks(folder: Path) -> None:
     """Writes the notebook of each page into a folder, for Voila."""
     make_folder(folder, 0o700)
     for name, page in PAGES.items():
-        cell = {
+        cell: dict[str, Any] = {
             "cell_type": "code",
             "execution_count": None,
             "id": name.replace("_", "-"),

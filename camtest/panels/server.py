@@ -49,7 +49,7 @@ def give_verb(verb: str, reason: str = "", run_id: str = "") -> dict[str, Any]:
         return dict(manager.give_verb(verb=verb, reason=reason[:LONGEST_REASON], run_id=run_id))
 
 
-class _Handler(JupyterHandler):  # type: ignore[misc]
+class _Handler(JupyterHandler):
     """A route; everything that is not authenticated is refused, never redirected to somewhere else."""
 
     def answer(self, content: dict[str, Any], status: int = 200) -> None:

@@ -9,7 +9,7 @@ import anywidget
 from camtest.panels.board import STYLE, static
 
 
-class VerbBar(anywidget.AnyWidget):  # type: ignore[misc]
+class VerbBar(anywidget.AnyWidget):
     """Pause, resume, STOP, ABORT and HALT.
 
     Args:
