@@ -56,7 +56,9 @@ class HousekeepingPanel(Panel):
 
     def _subscriptions(self) -> list[Subscription]:
         return [
-            Subscription(monitoring_endpoint(settings), (b"housekeeping",), weak(self.sources[name].receive))
+            Subscription(
+                monitoring_endpoint(settings), (b"housekeeping", b"status"), weak(self.sources[name].receive)
+            )
             for name, settings in self._settings.items()
         ]
 

@@ -77,7 +77,6 @@ class Panel:
         self.widget = widgets.VBox([self.board, *self._body(), self._confirmation, self.message])
         self.widget.add_class("camtest-panel")
         self._end_threads: Callable[[], Any] = lambda: None
-        self._commanding: Commanding | None = None
         self._start()
 
     # -- for sub-classes ---------------------------------------------------------------------------------------------
@@ -110,11 +109,12 @@ class Panel:
     # -- life --------------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
+        self._commanding = Commanding(self.name, weak(self._begun), weak(self.report))
         self._listening = Listening(self.name, self._subscriptions(), weak(self._tick), weak(self.report))
-        self._listening.start()
-        threads: list[Any] = [self._listening]
-        self._threads = threads
+        threads = (self._commanding, self._listening)
         self._end_threads = weakref.finalize(self, _end, threads, self.widget, self.board)
+        for thread in threads:
+            thread.start()
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -174,10 +174,6 @@ class Panel:
         if confirm:
             self._ask(confirm, lambda: self.command(what, action, done))
             return
-        if self._commanding is None:
-            self._commanding = Commanding(self.name, weak(self._begun), weak(self.report))
-            self._threads.append(self._commanding)
-            self._commanding.start()
         self._commanding.put(what, action, self._then(what, done))
 
     def _then(self, what: str, done: Callable[[Any], None] | None) -> Callable[[Any], None]:

@@ -56,6 +56,7 @@ class SetupPanel(Panel):
         self.telemetry = Telemetry("cm_cs", TMDictionary([]))
         self.found: list[tuple[Any, ...]] = []
         self.opened: dict[str, Setup] = {}
+        self._origin: Setup | None = None
         super().__init__(f"Available Setups ({get_conf_repo_location()})")
         self.search()
 
@@ -194,23 +195,22 @@ class SetupPanel(Panel):
     def edit(self) -> None:
         """Opens the text of the Setup that is chosen in the editor."""
         number = self._chosen()
-        self.command(f"?opening Setup {number}", lambda: get_setup(number), self._begin_editing)
+        self.command(f"?editing Setup {number}", lambda: get_setup(number), self._begin_editing)
 
     def _begin_editing(self, setup: Setup) -> None:
         self._origin = setup
         self.editor.value = setup.to_yaml_string()
         self._edit_box.layout.display = None
 
-    def _edited(self) -> Setup:
-        if not self.editor.value.strip():
+    def _edited(self) -> tuple[Setup, Setup]:
+        if self._origin is None:
             raise CommandError("nothing is being edited: choose a Setup and press Edit")
-        return Setup.from_yaml_string(self.editor.value, self._origin.get_filename())
+        return self._origin, Setup.from_yaml_string(self.editor.value, self._origin.get_filename())
 
     def show_changes(self) -> None:
         """Shows what is different from the Setup that was opened."""
-        self.command(
-            "?comparing", lambda: diff_setups(self._origin, self._edited()).to_html(), self._show_difference
-        )
+        before, after = self._edited()
+        self._show_difference(diff_setups(before, after).to_html())
 
     def compare(self) -> None:
         """Shows what is different between two Setups."""
@@ -229,8 +229,8 @@ class SetupPanel(Panel):
         description = self.description.value.strip()
         if not description:
             raise CommandError("a description of what was changed is needed")
-        changed = self._edited()
-        if not diff_setups(self._origin, changed):
+        before, changed = self._edited()
+        if not diff_setups(before, changed):
             raise CommandError("nothing was changed")
         self.command(
             "submit Setup",
