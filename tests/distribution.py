@@ -30,6 +30,8 @@ SHARED = (
     "tests/system/test_kernel.py",
     "tests/system/test_procedures.py",
     "tests/system/test_camera_link.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_panels_in_jupyterlab.py",
     "tests/egse/dpu/test_dpu_maps.py",
     "tests/egse/dpu/test_dpu_server.py",
     "tests/egse/dpu/test_dpu_tickets.py",

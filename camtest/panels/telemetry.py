@@ -66,7 +66,7 @@ class Telemetry:
         self.rows = 0
         self._tm = tm
         self._on_row = on_row
-        self._silence = silence
+        self.silence = silence
         self._began = self._heard = time.monotonic()
         self._ever = False
         self._lives: list[str] = []
@@ -101,14 +101,14 @@ class Telemetry:
 
     def _allowed(self) -> float:
         period = self.status.get("monitoring_period")
-        return max(self._silence, 3.5 * period) if isinstance(period, int | float) else self._silence
+        return max(self.silence, 3.5 * period) if isinstance(period, int | float) else self.silence
 
     @property
     def note(self) -> str:
         """One line on how the server is."""
         silent = time.monotonic() - self._heard
         if not self._ever:
-            if time.monotonic() - self._began < self._silence:
+            if time.monotonic() - self._began < self.silence:
                 return f"listening for {self.server} ..."
             return f"{self.server} is not heard: is it running? (`{self.server} status`)"
         if not self.alive:

@@ -33,6 +33,9 @@ FAREWELL = 2.0
 HIGH_WATER = 5000
 """So many messages wait for a slow panel before the newest are dropped."""
 
+Receiver = Callable[[list[bytes]], None]
+"""Gets the frames of a message."""
+
 
 @dataclass(frozen=True)
 class Subscription:
@@ -101,16 +104,19 @@ class Listening(threading.Thread):
         with self._far:
             try:
                 with zmq.Context() as context:
-                    self._serve(context)
-                    context.destroy(linger=0)
+                    sockets: dict[Any, Receiver] = {}
+                    try:
+                        self._serve(context, sockets)
+                    finally:
+                        for sock in sockets:
+                            sock.close(0)
             finally:
                 self._near.close()
 
-    def _serve(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    def _serve(self, context: zmq.Context[zmq.Socket[bytes]], receivers: dict[Any, Receiver]) -> None:
         poller = zmq.Poller()
         poller.register(self._far, zmq.POLLIN)
         missing = list(self._subscriptions)
-        receivers: dict[Any, Callable[[list[bytes]], None]] = {}
         painted, looked = 0.0, float("-inf")
         pending = True
         while not self._ending:
@@ -136,7 +142,7 @@ class Listening(threading.Thread):
         context: zmq.Context[zmq.Socket[bytes]],
         subscription: Subscription,
         poller: zmq.Poller,
-        receivers: dict[Any, Callable[[list[bytes]], None]],
+        receivers: dict[Any, Receiver],
     ) -> bool:
         try:
             endpoint = subscription.endpoint()
@@ -159,7 +165,7 @@ class Listening(threading.Thread):
         receivers[sock] = subscription.receive
         return True
 
-    def _drain(self, sock: zmq.Socket[bytes], receive: Callable[[list[bytes]], None]) -> bool:
+    def _drain(self, sock: zmq.Socket[bytes], receive: Receiver) -> bool:
         for _ in range(AT_ONCE):
             try:
                 frames = sock.recv_multipart(zmq.NOBLOCK)
