@@ -85,9 +85,10 @@ class ObservationPanel(Panel):
         state = self.desk.get("state", "")
         if state:
             lamps.append(Lamp("RUN", STATES.get(state, "info"), state))
-        ending = [v["verb"] for v in self.desk.get("verbs", []) if not v["reached"]]
-        if ending:
-            lamps.append(Lamp("WANTED", "warn", ending[-1]))
+        verbs = self.desk.get("verbs", [])
+        if verbs:
+            text = verbs[-1]["verb"] + ("" if verbs[-1]["reached"] else ", not reached yet")
+            lamps.append(Lamp("WANTED", "warn", text))
         return lamps
 
     def _values(self) -> list[Value]:
