@@ -33,6 +33,8 @@ SHARED = (
     "tests/system/test_camera_link.py",
     "tests/camtest/jupyter/test_session.py",
     "tests/system/test_notebooks.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_panels_in_jupyterlab.py",
     "tests/egse/dpu/test_dpu_maps.py",
     "tests/egse/dpu/test_dpu_server.py",
     "tests/egse/dpu/test_dpu_tickets.py",

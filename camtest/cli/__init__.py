@@ -31,6 +31,7 @@ _COMMANDS = {
     "obs": ("camtest.cli.obs", "obs"),
     "verify": ("camtest.cli.verify", "verify"),
     "tasks": ("camtest.cli.tasks", "tasks"),
+    "ui": ("camtest.cli.ui", "ui"),
     "demo": ("camtest.cli.demo", "demo"),
     "lab": ("camtest.cli.lab", "lab"),
 }
@@ -55,6 +56,7 @@ _HELP = {
     "obs": "List, show and report observations; notes on them.",
     "verify": "Check that nothing that was recorded was altered or removed.",
     "tasks": "Show the tasks of packages as a page of buttons with forms.",
+    "ui": "Serve the panels as pages, with a token.",
     "demo": "Run the whole system in a sandbox.",
     "lab": "Open JupyterLab on this site, or on a sandbox.",
 }

@@ -1,0 +1,128 @@
+"""Which panels are shown where: they are kept alive, refreshed in the notebook after each cell, and closed at the end.
+
+A panel that is shown by a cell replaces the ones that the same cell has shown when it was run before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from camtest.panels.panel import Panel
+
+_shown: dict[Panel, tuple[str, str]] = {}
+"""The panels that are shown, with cell and execution."""
+_lock = threading.RLock()
+_following: Any = None
+
+
+def _shell() -> Any:
+    from IPython.core.getipython import get_ipython
+
+    return get_ipython()
+
+
+def _place(shell: Any) -> tuple[str, str]:
+    """Returns cell and execution that are running."""
+    try:
+        parent = shell.get_parent()
+    except AttributeError:  # no kernel
+        return "", ""
+    return str(parent.get("metadata", {}).get("cellId", "")), str(parent.get("header", {}).get("msg_id", ""))
+
+
+def is_page() -> bool:
+    """True in a kernel of Voila: a page is not saved and needs no static form."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def is_unattended(shell: Any) -> bool:
+    """True in a kernel that papermill or nbclient drives: nobody could answer a question there."""
+    return not getattr(getattr(shell, "kernel", None), "_allow_stdin", True)
+
+
+def show(panel: Panel) -> Any:
+    """Shows a panel in the cell that is running, its static form below it; returns the handle of that."""
+    from IPython.display import display
+
+    shell = _shell()
+    if shell is None:
+        print(repr(panel))  # noqa: T201  (plain Python)
+        return None
+    place = _place(shell)
+    _replace(panel, place)
+    _follow(shell)
+    bundle = panel.widget._repr_mimebundle_() or {}
+    display({**bundle, "text/plain": panel.title}, raw=True)  # type: ignore[no-untyped-call]
+    if is_page():
+        return None
+    data = {"text/html": panel.to_html(opened=is_unattended(shell)), "text/plain": repr(panel)}
+    return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+
+def update(panel: Panel, handle: Any) -> None:
+    """Puts the present state in the place of the static form."""
+    shell = _shell()
+    opened = is_unattended(shell) or panel.closed
+    handle.update({"text/html": panel.to_html(opened=opened), "text/plain": repr(panel)}, raw=True)
+
+
+def _replace(panel: Panel, place: tuple[str, str]) -> None:
+    cell, execution = place
+    with _lock:
+        before = [
+            p for p, (c, e) in _shown.items() if cell and c == cell and e != execution and p is not panel
+        ]
+        _shown[panel] = place
+    for other in before:
+        other._static = None  # its output is gone
+        other.close()
+
+
+def forget(panel: Panel) -> None:
+    """The panel is closed."""
+    with _lock:
+        _shown.pop(panel, None)
+
+
+def open_panels() -> list[Panel]:
+    """Returns the panels that are shown now."""
+    with _lock:
+        return list(_shown)
+
+
+def close_all() -> None:
+    """Closes all panels that are shown."""
+    for panel in open_panels():
+        panel.close()
+
+
+def _close_at_exit() -> None:
+    for panel in open_panels():
+        panel._static = None  # nobody receives it any more
+        with contextlib.suppress(Exception):  # the kernel ends in any case; what failed is in the log
+            panel.close()
+
+
+atexit.register(_close_at_exit)
+
+
+def _follow(shell: Any) -> None:
+    """Has the static forms refreshed after each cell."""
+    global _following
+    if _following is shell:
+        return
+    _following = shell
+    shell.events.register("post_run_cell", _after_cell)
+
+
+def _after_cell(*_: Any) -> None:
+    for panel in open_panels():
+        panel.snapshot()
+
+
+__all__ = ["close_all", "open_panels"]

@@ -1,0 +1,261 @@
+"""The process manager's panel: all servers with their lamps, start and stop, and why one has crashed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from typing import Any, ClassVar
+
+import ipywidgets as widgets
+
+from camtest.panels.board import BoardState, Lamp
+from camtest.panels.devices import panel_of_server
+from camtest.panels.keeping import is_page
+from camtest.panels.panel import Panel, monitoring_endpoint
+from camtest.panels.static_form import COLOURS, Section
+from camtest.panels.telemetry import Telemetry
+from camtest.panels.threads import Subscription, weak
+from egse.procman import ProcessManagerProxy
+from egse.procman.interface import CORE, DEVICE, PROGRAM
+from egse.tmdict import TMDictionary
+
+SETTINGS = "Process Manager Control Server"
+CM_SETTINGS = "Configuration Manager Control Server"
+GROUPS = {CORE: "Core services", PROGRAM: "File generation", DEVICE: "Device control servers"}
+STARTS = {"fitsgen": "fitsgen", "fov_hk": "fov_hk", "n_fee_hk": "n_fee_hk"}
+CHANGING = ("starting", "stopping")
+
+
+def lamp_of(server: dict[str, Any]) -> tuple[str, str]:
+    """Returns colour and words of a server: green when all is well, orange without its hardware, red when it should run.
+
+    Args:
+        server: `egse.procman.interface.ServerStatus` as plain data.
+    """
+    state = str(server["state"])
+    if state == "running":
+        if server.get("connected") is False:
+            return "warn", "running, hardware not connected"
+        return "ok", "running" + (" (simulator)" if server.get("simulator") else "")
+    if state in CHANGING:
+        return "info", f"⏳ {state}"
+    if state == "stopped" and server["kind"] != CORE:
+        return "off", "stopped"
+    return "bad", state
+
+
+class ServerRow:
+    """One server: lamp, name, start, stop, mode of the next start, panel.
+
+    Args:
+        panel: that it stands in.
+        name: of the server.
+        server: its status as plain data.
+    """
+
+    def __init__(self, panel: ProcessPanel, name: str, server: dict[str, Any]) -> None:
+        self.name = name
+        self.text = widgets.HTML(layout=widgets.Layout(width="26em"))
+        self.trouble = widgets.HTML()
+        buttons: list[widgets.Widget] = []
+        if server["kind"] != CORE:
+            self.play = panel.button("▶ start", partial(weak(panel.start), name), hint=f"Start {name}")
+            self.stop = panel.button("■ stop", partial(weak(panel.stop), name), hint=f"Stop {name}")
+            buttons += [self.play, self.stop]
+        if server["kind"] == DEVICE:
+            self.mode = widgets.ToggleButton(
+                value=bool(server.get("simulator")),
+                description="simulator" if server.get("simulator") else "hardware",
+                tooltip="What the next start uses: the instrument or its simulator",
+                layout=widgets.Layout(width="max-content"),
+            )
+            self.mode.observe(_show_mode, "value")
+            buttons.append(self.mode)
+            if is_page():
+                page = {"dpu_cs": "dpu_ui.ipynb"}.get(name, f"device_ui.ipynb?server={name}")
+                buttons.append(widgets.HTML(f'<a href="{page}" target="_blank">UI</a>'))
+            else:
+                buttons.append(
+                    panel.button("UI", partial(weak(panel.open_panel), name), hint=f"Panel of {name}")
+                )
+        self.widget = widgets.VBox([widgets.HBox([self.text, *buttons]), self.trouble])
+        self.show(server)
+
+    @property
+    def simulator(self) -> bool:
+        """What the next start uses."""
+        return bool(self.mode.value) if hasattr(self, "mode") else False
+
+    def show(self, server: dict[str, Any]) -> None:
+        """Shows the status."""
+        colour, words = lamp_of(server)
+        value = (
+            f'<span role="status" data-server="{self.name}" data-state="{escape(str(server["state"]))}" '
+            f'title="{escape(server["title"])}" aria-label="{self.name}: {escape(words)}">'
+            f'<span style="color:{COLOURS[colour]}">●</span> <b>{self.name}</b> {escape(words)}</span>'
+        )
+        if self.text.value != value:
+            self.text.value = value
+        up = server["state"] == "running"
+        if hasattr(self, "play"):
+            self._enable(self.play, not up and server["state"] not in CHANGING)
+            self._enable(self.stop, server["state"] != "stopped")
+        lines = (
+            [server.get("reason") or "", *server.get("stderr", ())] if server["state"] != "running" else []
+        )
+        text = "\n".join(line for line in lines if line)
+        trouble = (
+            f'<details data-trouble="{self.name}"><summary>why</summary><pre>{escape(text)}</pre></details>'
+            if text
+            else ""
+        )
+        if self.trouble.value != trouble:
+            self.trouble.value = trouble
+
+    @staticmethod
+    def _enable(button: widgets.Button, enabled: bool) -> None:
+        if button.disabled is enabled:
+            button.disabled = not enabled
+
+
+def _show_mode(change: Any) -> None:
+    change["owner"].description = "simulator" if change["new"] else "hardware"
+
+
+class ProcessPanel(Panel):
+    """All servers of the site, as the process manager sees them once a second."""
+
+    name: ClassVar[str] = "processes"
+
+    def __init__(self) -> None:
+        self.telemetry = Telemetry("pm_cs", TMDictionary([]))
+        self.site = Telemetry("cm_cs", TMDictionary([]))
+        self.manager = ProcessManagerProxy(timeout=10.0)
+        self.rows: dict[str, ServerRow] = {}
+        self._opened: dict[str, Panel] = {}
+        super().__init__("Process manager")
+
+    def _subscriptions(self) -> list[Subscription]:
+        topics = (b"status",)
+        return [
+            Subscription(monitoring_endpoint(SETTINGS), topics, weak(self.telemetry.receive)),
+            Subscription(monitoring_endpoint(CM_SETTINGS), topics, weak(self.site.receive)),
+        ]
+
+    @property
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """Status of all servers by name."""
+        return dict(self.telemetry.status.get("servers") or {})
+
+    # -- what is shown -------------------------------------------------------------------------------------------------
+
+    def _state(self) -> BoardState:
+        lamps = self.telemetry.lamps()
+        observation = (self.site.status.get("observation") or {}).get("obsid")
+        lamps.append(
+            Lamp("OBSERVATION", "ok" if observation else "off", observation or "No observation is running")
+        )
+        lamps.append(Lamp("SETUP", "info", str(self.telemetry.status.get("setup") or "none")))
+        crashed = [
+            name for name, server in self.servers.items() if server["state"] in ("crashed", "not responding")
+        ]
+        if crashed:
+            lamps.append(Lamp("TROUBLE", "bad", ", ".join(crashed)))
+        return BoardState(self.title, self.telemetry.note, self.telemetry.alive, tuple(lamps))
+
+    def _refresh(self) -> None:
+        servers = self.servers
+        if set(servers) != set(self.rows):
+            self._rebuild(servers)
+        for name, server in servers.items():
+            self.rows[name].show(server)
+
+    def _rebuild(self, servers: dict[str, dict[str, Any]]) -> None:
+        self.rows = {n: self.rows[n] if n in self.rows else ServerRow(self, n, s) for n, s in servers.items()}
+        columns = []
+        for kind, heading in GROUPS.items():
+            rows = [self.rows[name].widget for name, server in servers.items() if server["kind"] == kind]
+            columns.append(widgets.VBox([widgets.HTML(f"<h4>{heading}</h4>"), *rows]))
+        self._columns.children = [widgets.VBox(columns[:2]), columns[2]]
+
+    def _body(self) -> list[widgets.Widget]:
+        self._columns = widgets.HBox([])
+        self._place = widgets.VBox([])
+        bar = widgets.HBox(
+            [
+                self.button("▶ start all devices", self.start_all, style="success"),
+                self.button("■ stop all devices", self.stop_all, style="danger"),
+            ]
+        )
+        return [bar, self._columns, self._place]
+
+    def _extra_sections(self) -> Sequence[Section]:
+        rows = [
+            (n, lamp_of(s)[1], str(s.get("reason") or ""), lamp_of(s)[0]) for n, s in self.servers.items()
+        ]
+        return [Section("Servers", tuple(rows))] if rows else []
+
+    # -- commanding ----------------------------------------------------------------------------------------------------
+
+    def _tell_manager(self, command: str, **arguments: Any) -> None:
+        # Sent without waiting for the end of it: how the server is comes with the stream.
+        with self.manager as manager:
+            manager.send(command, arguments)
+
+    def start(self, name: str) -> None:
+        """Starts a server, in the mode that its switch shows."""
+        if name in STARTS:
+            self.command(f"start {name}", lambda: self._tell_manager(f"start_{STARTS[name]}"))
+            return
+        simulator = self.rows[name].simulator
+        what = f"start {name}" + (" with the simulator" if simulator else "")
+        self.command(what, lambda: self._tell_manager("start_cs", name=name, sim_mode=simulator))
+
+    def stop(self, name: str) -> None:
+        """Stops a server, when the operator agrees."""
+        command = f"stop_{STARTS[name]}" if name in STARTS else "shut_down_cs"
+        arguments = {} if name in STARTS else {"name": name}
+        self.command(
+            f"stop {name}",
+            lambda: self._tell_manager(command, **arguments),
+            confirm=f"Really stop {name}? Whoever uses it loses it.",
+        )
+
+    def start_all(self) -> None:
+        """Starts the servers of all devices of the Setup, as hardware."""
+        self.command(
+            "start all devices",
+            lambda: self._tell_manager("start_egse", sim_mode=False),
+            confirm="Really start all device servers?",
+        )
+
+    def stop_all(self) -> None:
+        """Stops all device servers, when the operator agrees."""
+        self.command(
+            "stop all devices",
+            lambda: self._tell_manager("shut_down_egse"),
+            confirm="Really stop ALL device servers?",
+        )
+
+    def open_panel(self, name: str) -> None:
+        """Shows the panel of a device server below, once; again takes it away."""
+        opened = self._opened.pop(name, None)
+        if opened is None:
+            self._opened[name] = panel_of_server(name)
+        self._place.children = [panel.widget for panel in self._opened.values()]
+        if opened is not None:
+            opened.close()
+
+    def close(self) -> None:
+        try:
+            for panel in self._opened.values():
+                panel.close()
+            super().close()
+        finally:
+            self.manager.disconnect_cs()
+
+
+def make() -> ProcessPanel:
+    """Returns a new panel, for the page."""
+    return ProcessPanel()

@@ -1,0 +1,131 @@
+"""The Jupyter server extension: routes that work while every kernel is busy or dead, guarded by the token of the server.
+
+    POST camtest/verb           {"verb": "abort", "reason": "..."}: passed on to the configuration manager
+    GET  camtest/status.json    what is running, what is wrong, the next action
+    GET  camtest                the index of the panels
+    GET  camtest/status         the status page
+
+A button of a panel posts from the browser to the Jupyter server, which asks the configuration manager in its own process: a
+cell that runs in the kernel does not delay it.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.utils import url_path_join
+from tornado import web
+from tornado.ioloop import IOLoop
+
+from camtest.panels import pages, site_status
+from camtest.panels.errors import one_line
+from egse.confman import ConfigurationManagerProxy, ObservationError
+from egse.confman.desk import RANKS
+
+TIMEOUT = 8.0
+"""How long the configuration manager may take to accept a verb [s]."""
+LONGEST_REASON = 500
+"""Characters of a reason; more is cut off."""
+REFUSALS = (ObservationError, PermissionError, ValueError)
+
+# A verb must not wait behind questions for the status.
+_verbs = ThreadPoolExecutor(4, thread_name_prefix="camtest-verb")
+_looks = ThreadPoolExecutor(2, thread_name_prefix="camtest-status")
+
+
+def give_verb(verb: str, reason: str = "", run_id: str = "") -> dict[str, Any]:
+    """Passes a verb on to the configuration manager and returns what it answers: the operator's desk.
+
+    Args:
+        verb: pause, resume, stop, abort, halt, continue or retry.
+        reason: why, for the record.
+        run_id: the observation; the running one by default.
+    """
+    with ConfigurationManagerProxy(timeout=TIMEOUT) as manager:
+        return dict(manager.give_verb(verb=verb, reason=reason[:LONGEST_REASON], run_id=run_id))
+
+
+class _Handler(JupyterHandler):
+    """A route; everything that is not authenticated is refused, never redirected to somewhere else."""
+
+    def answer(self, content: dict[str, Any], status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(content, default=str))
+
+    def page(self, text: str) -> None:
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(text)
+
+
+class VerbHandler(_Handler):
+    """Passes verbs on."""
+
+    @web.authenticated
+    async def post(self) -> None:
+        """Takes `verb`, `reason` and `run_id` as JSON; answers 409 with the reason when it is refused."""
+        body = self.get_json_body() or {}
+        verb = str(body.get("verb", "")) if isinstance(body, dict) else ""
+        if verb not in RANKS:
+            self.answer({"error": f"{verb!r} is no verb; use {', '.join(RANKS)}"}, 400)
+            return
+        action = partial(give_verb, verb, str(body.get("reason", "")), str(body.get("run_id", "")))
+        try:
+            desk = await IOLoop.current().run_in_executor(_verbs, action)
+        except REFUSALS as exc:
+            self.answer({"error": one_line(exc)}, 403 if isinstance(exc, PermissionError) else 409)
+        except (OSError, LookupError) as exc:
+            self.answer({"error": f"the configuration manager did not take it: {one_line(exc)}"}, 503)
+        else:
+            self.log.info("camtest: %s passed on", verb)
+            self.answer({"verb": verb, "run_id": desk.get("run_id", ""), "state": desk.get("state", "")})
+
+
+class StatusHandler(_Handler):
+    """Tells how the site is."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answers `camtest.panels.site_status.SiteStatus` as JSON; looked at anew at most every two seconds."""
+        status = await IOLoop.current().run_in_executor(_looks, site_status.recent)
+        self.answer(status.as_dict())
+
+
+class PageHandler(_Handler):
+    """The pages that need no kernel."""
+
+    def initialize(self, which: str) -> None:
+        """Takes which page it is: `index` or `status`."""
+        self._which = which
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answers the page."""
+        theme = "dark" if self.get_argument("theme", "") == "dark" else ""
+        make = pages.status_page if self._which == "status" else pages.index_page
+        self.page(make(self.base_url, theme))
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "camtest.panels.server"}]
+
+
+def _load_jupyter_server_extension(server: Any) -> None:
+    """Adds the routes to a Jupyter server."""
+    base = server.web_app.settings["base_url"]
+    server.web_app.add_handlers(
+        ".*$",
+        [
+            (url_path_join(base, "camtest", "verb"), VerbHandler),
+            (url_path_join(base, "camtest", "status.json"), StatusHandler),
+            (url_path_join(base, "camtest", "status"), PageHandler, {"which": "status"}),
+            (url_path_join(base, "camtest") + "/?", PageHandler, {"which": "index"}),
+        ],
+    )
+    server.log.info("camtest: STOP and ABORT are passed on at %s", url_path_join(base, "camtest", "verb"))
