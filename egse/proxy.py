@@ -182,11 +182,16 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface, is_base=True):
             channel = self._channel = Channel(self.get_endpoint(), advice)
         return channel
 
+    def __copy__(self) -> Self:
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
+        other._carry_commands()
+        return other
+
     def with_timeout(self, timeout: float) -> Self:
         """Returns a proxy for the same server whose calls wait `timeout` [s] for their answer."""
         other = copy(self)
         other.timeout = timeout
-        other._carry_commands()
         other._submitter = None
         return other
 

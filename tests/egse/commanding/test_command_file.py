@@ -21,6 +21,7 @@ from egse.command import (
 )
 from egse.commandfile import command_file, read_command_file
 from egse.mixin import DynamicCommandMixin
+from egse.proxy import Proxy
 from egse.yamlfile import YAMLFileError
 
 FILE = """
@@ -237,6 +238,20 @@ def test_loaded_commands_never_take_private_names() -> None:
     assert "go" in dir(client)
     with pytest.raises(AttributeError):
         _ = client.__setstate__
+
+
+def test_loaded_commands_of_a_copy_are_its_own() -> None:
+    class Lab(Proxy):
+        def _fetch_catalogue(self) -> list[dict[str, Any]]:
+            return [{"name": "go", "parameters": []}, {"name": "timeout", "parameters": []}]
+
+        def _execute_command(self, definition: Any, args: Any, kwargs: Any) -> float:
+            return self.timeout
+
+    lab: Any = Lab(endpoint="tcp://127.0.0.1:1", timeout=10.0)
+    assert lab.load_commands() == ["go"]  # the proxy has a `timeout` of its own
+    assert (lab.go(), lab.with_timeout(3.0).go(), lab.go()) == (10.0, 3.0, 10.0)
+    lab.disconnect_cs()
 
 
 def refused(**arguments: Any) -> str:
