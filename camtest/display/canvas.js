@@ -12,6 +12,7 @@
     return element;
   };
   place.textContent = "";
+  place.dataset.lmSuppressShortcuts = "true";  // keys typed here are no shortcuts of JupyterLab
   const bar = make("div", "display:flex;gap:0.8em;align-items:center;flex-wrap:wrap;font:12px sans-serif", place);
   const labelled = (text, element) => {
     const label = make("label", "", bar);
@@ -28,7 +29,7 @@
     input.step = "any";
     input.style.width = "7em";
     input.value = state[name].toFixed(1);
-    input.addEventListener("change", () => { state[name] = Number(input.value); paint(); });
+    input.addEventListener("input", () => { if (input.value !== "") { state[name] = Number(input.value); paint(); } });
     return labelled(text, input);
   };
   number("Black [ADU]", "low");
