@@ -40,8 +40,9 @@
   readout.textContent = "wheel: zoom, drag: move, pointer: value";
   const canvas = make("canvas", "max-width:100%;background:#111;cursor:crosshair;touch-action:none", place);
   canvas.width = Math.min(Math.max(picture.width, 360), 1640);
-  canvas.height = Math.max(1, Math.round(picture.height * canvas.width / picture.width));
+  canvas.height = Math.round(picture.height * canvas.width / picture.width);
   if (canvas.height > 700) { canvas.width = Math.round(canvas.width * 700 / canvas.height); canvas.height = 700; }
+  canvas.height = Math.max(canvas.height, 160);  // a few rows are a thin strip: room to zoom into it
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", layers.map((layer) => layer.name).join(", "));
 
