@@ -12,6 +12,7 @@
     return element;
   };
   place.textContent = "";
+  place.dataset.lmSuppressShortcuts = "true";  // keys typed here are no shortcuts of JupyterLab
   const bar = make("div", "display:flex;gap:0.8em;align-items:center;flex-wrap:wrap;font:12px sans-serif", place);
   const labelled = (text, element) => {
     const label = make("label", "", bar);
@@ -28,7 +29,7 @@
     input.step = "any";
     input.style.width = "7em";
     input.value = state[name].toFixed(1);
-    input.addEventListener("change", () => { state[name] = Number(input.value); paint(); });
+    input.addEventListener("input", () => { if (input.value !== "") { state[name] = Number(input.value); paint(); } });
     return labelled(text, input);
   };
   number("Black [ADU]", "low");
@@ -39,8 +40,9 @@
   readout.textContent = "wheel: zoom, drag: move, pointer: value";
   const canvas = make("canvas", "max-width:100%;background:#111;cursor:crosshair;touch-action:none", place);
   canvas.width = Math.min(Math.max(picture.width, 360), 1640);
-  canvas.height = Math.max(1, Math.round(picture.height * canvas.width / picture.width));
+  canvas.height = Math.round(picture.height * canvas.width / picture.width);
   if (canvas.height > 700) { canvas.width = Math.round(canvas.width * 700 / canvas.height); canvas.height = 700; }
+  canvas.height = Math.max(canvas.height, 160);  // a few rows are a thin strip: room to zoom into it
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", layers.map((layer) => layer.name).join(", "));
 
