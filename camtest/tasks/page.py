@@ -38,7 +38,7 @@ from camtest.tasks.catalogue import TaskPackageError, read_catalogue
 from camtest.tasks.running import search_path
 from egse.clock import system_clock
 
-START = 120.0
+START = 300.0
 """Longest time for the server to answer [s]."""
 GRACE = 15.0
 """How long the server has to end its kernels [s]."""
