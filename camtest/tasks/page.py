@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ from camtest.tasks.catalogue import TaskPackageError, read_catalogue
 from camtest.tasks.running import search_path
 from egse.clock import system_clock
 
-START = 120.0
+START = 300.0
 """Longest time for the server to answer [s]."""
 GRACE = 15.0
 """How long the server has to end its kernels [s]."""
@@ -232,14 +233,20 @@ class _Server:
         while not self._ended.wait(0.1):
             if process.poll() is not None:
                 raise PageError(f"the server does not start:\n{self._said()}")
-            with suppress(OSError), urllib.request.urlopen(self._probe, timeout=5.0):
-                return
+            try:
+                with urllib.request.urlopen(self._probe, timeout=5.0):
+                    return
+            except urllib.error.HTTPError:
+                return  # it answers
+            except OSError:
+                pass
             if system_clock().monotonic() > deadline:
                 raise PageError(f"the server does not answer within {START:g} s:\n{self._said()}")
 
     @property
     def _probe(self) -> str:
-        return f"http://127.0.0.1:{self._port}/{'voila/' if self._with_voila else ''}api/status?token={self._token}"
+        path = "voila/static/" if self._with_voila else "api/status"  # no page: each would start a kernel
+        return f"http://127.0.0.1:{self._port}/{path}?token={self._token}"
 
     # Files -------------------------------------------------------------------------------------------------------
 

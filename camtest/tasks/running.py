@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from camtest.tasks.calls import TaskCall
@@ -76,7 +77,11 @@ class Runner(Protocol):
 
 def search_path() -> list[str]:
     """Returns the folders in which this process finds modules, for processes that it starts."""
-    return [path or "." for path in sys.path if not path.endswith((".zip", "site-packages", "lib-dynload"))]
+    return [
+        str(Path(path).absolute())
+        for path in sys.path
+        if not path.endswith((".zip", "site-packages", "lib-dynload"))
+    ]
 
 
 def show_waits_in(context: RunContext) -> Callable[[Any], None]:
