@@ -29,6 +29,7 @@ SHARED = (
     "tests/system/test_front_ends.py",
     "tests/system/test_kernel.py",
     "tests/system/test_tasks.py",
+    "tests/system/test_cockpit.py",
     "tests/system/test_procedures.py",
     "tests/system/test_camera_link.py",
     "tests/camtest/jupyter/test_session.py",

@@ -83,11 +83,19 @@ class DevicePanel(Panel):
     def _take_row(self, row: dict[str, Any], at: float) -> None:
         if not self._chosen:
             self._chosen = True
-            numbers = [n for n, v in row.items() if isinstance(v, int | float) and not isinstance(v, bool)]
-            limited = [n for n in numbers if self.telemetry.parameter(n).ops]
-            for name in (limited or numbers)[:CHARTS_AT_START]:
+            for name in self._worth_a_chart(row)[:CHARTS_AT_START]:
                 self.charts.toggle(self.telemetry.parameter(name))
         self.charts.add(row, at)
+
+    def _worth_a_chart(self, row: dict[str, Any]) -> list[str]:
+        """Returns names of numbers, those first that are measured, and of these the ones with limits."""
+
+        def rank(name: str) -> tuple[bool, bool]:
+            return not isinstance(row[name], float), not self.telemetry.parameter(name).ops
+
+        return sorted(
+            (n for n, v in row.items() if isinstance(v, int | float) and not isinstance(v, bool)), key=rank
+        )
 
     def _refresh(self) -> None:
         self.charts.draw()

@@ -52,6 +52,10 @@ def give_verb(verb: str, reason: str = "", run_id: str = "") -> dict[str, Any]:
 class _Handler(JupyterHandler):
     """A route; everything that is not authenticated is refused, never redirected to somewhere else."""
 
+    def give_cookie(self) -> None:
+        """Sets the cookie that a POST from a page has to repeat in its header."""
+        str(self.xsrf_token)
+
     def answer(self, content: dict[str, Any], status: int = 200) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
@@ -59,6 +63,7 @@ class _Handler(JupyterHandler):
         self.finish(json.dumps(content, default=str))
 
     def page(self, text: str) -> None:
+        self.give_cookie()
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.finish(text)
@@ -66,6 +71,12 @@ class _Handler(JupyterHandler):
 
 class VerbHandler(_Handler):
     """Passes verbs on."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Gives the page the cookie that it needs for `post`, and says which verbs there are."""
+        self.give_cookie()
+        self.answer({"verbs": list(RANKS)})
 
     @web.authenticated
     async def post(self) -> None:

@@ -21,7 +21,7 @@ from egse.site.sandbox import Sandbox
 from ..system import jupyterlab
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-LONG = 120.0
+LONG = float(os.environ.get("CAMTEST_BROWSER_LIMIT", "120"))
 """Longest time for anything on a page [s]."""
 
 
@@ -52,6 +52,7 @@ class Pages:
 
     def __init__(self, environment: dict[str, str], port: int, folder: Path) -> None:
         self.elsewhere: list[str] = []
+        self.shots = Path(os.environ.get("CAMTEST_SCREENSHOTS") or folder)
         self.token = secrets.token_hex(16)
         self.base = f"http://127.0.0.1:{port}"
         self._log = folder / "ui.log"
@@ -88,11 +89,16 @@ class Pages:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for number, context in enumerate(self._browser.contexts):  # tests that passed have closed theirs
+            for page in context.pages:
+                page.screenshot(path=self.shots / f"failed-{number}.png", full_page=True)
         self._browser.close()
         self._playwright.stop()
         self.process.terminate()
         try:
-            assert self.process.wait(30) == 0, self._log.read_text()[-3000:]
+            code = self.process.wait(30)
+            print(self._log.read_text()[-6000:])
+            assert code in (0, -signal.SIGTERM), "the server did not end well"
         finally:
             if self.process.poll() is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -115,6 +121,8 @@ class Pages:
         page = self._browser.new_context(viewport={"width": 1280, "height": 1000}, **options).new_page()
         page.set_default_timeout(1e3 * LONG)
         page.route("**/*", self._only_here)
+        page.on("pageerror", lambda error: print("page error:", error))
+        page.on("console", lambda message: message.type == "error" and print("console:", message.text))
         mark = "&" if "?" in path else "?"
         page.goto(
             f"{self.base}/{path}{mark}token={self.token if token is None else token}",

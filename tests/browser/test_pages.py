@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from egse.confman import ConfigurationManagerProxy
 from egse.dpu import DPUProxy
+from egse.proxy import is_control_server_active
 from egse.site.sandbox import Sandbox
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
 
@@ -116,9 +118,12 @@ def test_a_live_panel_for_two_operators(ui: Pages, controller: LakeShore336Proxy
 def test_a_server_that_is_killed_is_told_and_comes_back(ui: Pages, in_sandbox: Sandbox) -> None:
     page = ui.open("voila/render/lsci336_ui.ipynb")
     page.locator('[data-led="SERVER"][data-state="ok"]').wait_for()
-    in_sandbox.kill("lsci336_cs")
+    in_sandbox.kill(
+        "lsci336_cs", signal.SIGSTOP
+    )  # it hangs; when it is killed, it is back before anybody misses it
     page.locator('[data-led="SERVER"][data-state="bad"]').wait_for()
     page.locator(".note.bad", has_text="lsci336_cs has been silent").wait_for()
+    in_sandbox.kill("lsci336_cs")
     in_sandbox.wait_for("lsci336_cs")
     page.locator('[data-led="SERVER"][data-state="ok"]').wait_for()
     page.context.close()
@@ -157,11 +162,13 @@ def test_the_process_manager_starts_and_stops_servers(ui: Pages, in_sandbox: San
     page.screenshot(path=shots / "pm.png", full_page=True)
     page.get_by_title("Stop lsci336_cs").click()
     page.get_by_role("button", name="Yes, do it").click()
-    eventually(lambda: not in_sandbox.status()["lsci336_cs"].running, "the end of the server")
+    eventually(
+        lambda: not is_control_server_active(in_sandbox.endpoint("lsci336_cs")), "the end of the server"
+    )
     row.and_(page.locator('[data-state="stopped"]')).wait_for()
     page.get_by_title("Start lsci336_cs").click()
     row.and_(page.locator('[data-state="running"]')).wait_for()
-    in_sandbox.wait_for("lsci336_cs")
+    eventually(lambda: is_control_server_active(in_sandbox.endpoint("lsci336_cs")), "the server")
     page.context.close()
 
 
