@@ -15,6 +15,7 @@ from camtest.tasks.catalogue import TaskPackageError, read_catalogue
 from camtest.tasks.exec import Kind, exec_ui, find_modules, find_ui_button_functions, get_arguments
 from camtest.tasks.form import ArgumentsForm, FormError
 from camtest.tasks.recurring import RecurringTasks
+from camtest.tasks.running import search_path
 from egse.clock import system_clock
 
 
@@ -138,3 +139,15 @@ def test_a_task_of_a_building_block_has_its_types_and_ranges() -> None:
     form.fill(factor="1.5")
     with pytest.raises(FormError, match=r"factor: must be in \[0, 1\], got 1.5"):
         form.call()
+
+
+def test_a_package_in_the_current_folder_is_found_by_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = Path(__file__).parents[3] / "examples" / "tasks"
+    monkeypatch.chdir(examples)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    result = CliRunner().invoke(command, ["yakka", "--list"])
+    assert result.output == "yakka\n  Hello Tasks\n    hello_world (runs at once)\n    Hello...\n"
+    assert str(examples) in search_path()
+    assert all(Path(path).is_absolute() for path in search_path())
+    for name in ("yakka.hello", "yakka"):
+        del sys.modules[name]
