@@ -105,5 +105,6 @@ def test_dry_run_kernel_says_so(make_kernel: Any, environment: dict[str, str], t
     banner = kernel.info()["banner"]
     assert "DRY RUN" in banner
     assert "Setup 00012 (chimay)" in banner
-    _, result = kernel.run("setup.camera.ID, start_observation('x')")
+    _, result, changed = kernel.run("setup.camera.ID, start_observation('x')")
     assert result["data"]["text/plain"] == "('chimay', 'CSL1_00012_00000')"
+    assert "CSL1_00012_00000" in changed["data"]["text/plain"]

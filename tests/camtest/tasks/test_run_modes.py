@@ -60,8 +60,8 @@ def asks(where: Path):
 
 @exec_ui()
 def waits(where: Path):
-    where.write_text("waiting")
     try:
+        where.write_text("waiting")
         for _ in range(3000):
             threading.Event().wait(0.02)
     finally:
@@ -122,6 +122,11 @@ def until(condition: Callable[[], Any], what: str) -> Any:
         assert system_clock().monotonic() < deadline, f"{what} did not happen"
         system_clock().sleep(0.01)
     return value
+
+
+def begun(path: Path) -> bool:
+    """The task has written its first word, so that it is where an interrupt finds it."""
+    return path.exists() and path.read_text() != ""
 
 
 def answer(session: TaskSession, text: str, prompt: str) -> None:
@@ -193,7 +198,7 @@ def test_questions_and_interrupts_in_this_kernel(
     assert session.namespace["response"] is True
 
     run = start(session, "waits", where=tmp_path / "state")
-    until(lambda: (tmp_path / "state").exists(), "the beginning")
+    until(lambda: begun(tmp_path / "state"), "the beginning")
     urgent = start(session, "emergency", where=tmp_path / "emergency")  # interrupts the other one
     finish(urgent)
     assert run.outcome is not None
@@ -237,7 +242,7 @@ def test_in_a_separate_kernel(make_session: Callable[..., TaskSession], tmp_path
     finish(run)
     assert (tmp_path / "answer").read_text() == "n"
     run = start(session, "waits", where=tmp_path / "state")
-    until(lambda: (tmp_path / "state").exists(), "the beginning")
+    until(lambda: begun(tmp_path / "state"), "the beginning")
     session.interrupt()
     assert finish(run).outcome.status == "interrupted"  # type: ignore[union-attr]
     assert (tmp_path / "state").read_text() == "ended"
@@ -248,7 +253,7 @@ def test_in_a_separate_kernel(make_session: Callable[..., TaskSession], tmp_path
     folder = Path(session.connection_file).parent
     assert folder.stat().st_mode & 0o777 == 0o700
     run = start(session, "waits", where=tmp_path / "again")
-    until(lambda: (tmp_path / "again").exists(), "the beginning")
+    until(lambda: begun(tmp_path / "again"), "the beginning")
     psutil.Process(kernel).kill()
     assert finish(run).outcome.status == "lost"  # type: ignore[union-attr]
     session.restart_kernel()
@@ -269,7 +274,7 @@ def test_as_a_script_and_as_an_app(make_session: Callable[..., TaskSession], tmp
     assert "----- Running script 'who' in script\n" in script.console.text
     assert "{'times': 4}" in script.console.text
     assert session.namespace["response"] == {"times": 4}
-    until(lambda: (tmp_path / "app").exists(), "the app")
+    until(lambda: begun(tmp_path / "app"), "the app")
     assert app.console is not session.console
     assert app.outcome is None  # it goes on while others run
 
@@ -294,10 +299,12 @@ def test_as_a_script_and_as_an_app(make_session: Callable[..., TaskSession], tmp
 
 def test_closing_ends_everything(make_session: Callable[..., TaskSession], tmp_path: Path) -> None:
     session = make_session()
+    before = set(psutil.Process().children(recursive=True))
     runs = [start(session, "waits", mode, where=tmp_path / mode) for mode in ("app", "script")]
     for run in runs:
-        until(lambda run=run: (tmp_path / run.mode).exists(), "the beginning")
-    children = psutil.Process().children(recursive=True)
+        until(lambda run=run: begun(tmp_path / run.mode), "the beginning")
+    children = set(psutil.Process().children(recursive=True)) - before
+    assert len(children) >= 2
     session.close()
     assert all(run.over.is_set() for run in runs)
     assert not [child for child in children if child.is_running() and child.status() != "zombie"]
