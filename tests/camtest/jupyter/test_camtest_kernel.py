@@ -109,13 +109,16 @@ def test_dry_run_kernel_says_so_and_stays_one(
     make_kernel: Any, environment: dict[str, str], tmp_path: Path
 ) -> None:
     setup = tmp_path / "SETUP_CSL1_00012_230101_120000.yaml"
-    setup.write_text("Setup:\n  site_id: CSL1\n  camera:\n    ID: chimay\n")
+    setup.write_text(
+        "Setup:\n  site_id: CSL1\n  camera:\n    ID: chimay\n"
+        "  gse:\n    ogse:\n      device: class//egse.ogse.OGSEProxy\n"
+    )
     kernel = make_kernel({**environment, "CAMTEST_SETUP_FILE": str(setup)}, "camtest-dry-run")
     banner = kernel.info()["banner"]
     assert "DRY RUN" in banner
     assert "Setup 00012 (chimay)" in banner
     block = "from camtest.commanding import ogse\nogse.set_attenuation(factor=0.2)"
-    shown, *_ = kernel.run(f"{block}\nNone")
+    (shown,) = kernel.run(f"{block}\nNone")
     assert 'data-camtest-mode="dry-run"' in shown["data"]["text/html"]
     (sequence,) = kernel.run("GlobalState.command_sequence")
     assert "att_set_level_factor(factor=0.2)" in sequence["data"]["text/plain"], "it needed no observation"
