@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 pytestmark = pytest.mark.system
 
@@ -16,17 +17,17 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 @pytest.fixture
-def executed(shell: Any, tmp_path: Path) -> Callable[[str], nbformat.NotebookNode]:
-    """Executes a notebook in the kernel `camtest`, by plain papermill, and returns it."""
+def executed(sandbox: Any, tmp_path: Path) -> Callable[[str], nbformat.NotebookNode]:
+    """Executes a notebook in the kernel `camtest` and returns it."""
 
     def execute(name: str) -> nbformat.NotebookNode:
-        output = tmp_path / f"{name}.ipynb"
-        code, said = shell.run(
-            *("papermill", "-k", "camtest", "--no-progress-bar", NOTEBOOKS / f"{name}.ipynb", output),
-            TMPDIR=str(tmp_path),  # what notebooks write for the time being
+        notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        client = NotebookClient(
+            notebook, timeout=300, kernel_name="camtest", resources={"metadata": {"path": str(NOTEBOOKS)}}
         )
-        assert code == 0, said
-        return nbformat.read(output, as_version=4)
+        folders = {"TMPDIR": str(tmp_path), "IPYTHONDIR": str(tmp_path / "ipython")}  # what notebooks write
+        client.execute(env={**sandbox.environ(), **folders})
+        return notebook
 
     return execute
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,22 +14,20 @@ import jupyter_client
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-SPEC_FOLDER = Path(__file__).parents[3] / "kernels" / "camtest"
+KERNELS = Path(__file__).parents[3] / "kernels"
+SPEC_FOLDER = KERNELS / "camtest"
 
 
 @pytest.fixture
 def specs(tmp_path: Path) -> KernelSpecManager:
-    """The kernelspec as it is in the source tree."""
-    folder = tmp_path / "kernels" / "camtest"
-    folder.mkdir(parents=True)
-    for path in SPEC_FOLDER.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return KernelSpecManager(kernel_dirs=[str(folder.parent)], ensure_native_kernel=False)
+    """The kernelspecs as they are in the source tree."""
+    shutil.copytree(KERNELS, tmp_path / "kernels")
+    return KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")], ensure_native_kernel=False)
 
 
 class Kernel:
-    def __init__(self, specs: KernelSpecManager, environment: dict[str, str]) -> None:
-        self.manager = jupyter_client.KernelManager(kernel_name="camtest", kernel_spec_manager=specs)
+    def __init__(self, specs: KernelSpecManager, environment: dict[str, str], name: str) -> None:
+        self.manager = jupyter_client.KernelManager(kernel_name=name, kernel_spec_manager=specs)
         self.manager.start_kernel(env=environment)
         self.client = self.manager.client()
         self.client.start_channels()
@@ -66,8 +65,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def make_kernel(specs: KernelSpecManager) -> Iterator[Any]:
     kernels: list[Kernel] = []
 
-    def make(environment: dict[str, str]) -> Kernel:
-        kernels.append(Kernel(specs, environment))
+    def make(environment: dict[str, str], name: str = "camtest") -> Kernel:
+        kernels.append(Kernel(specs, environment, name))
         return kernels[-1]
 
     yield make
@@ -75,11 +74,19 @@ def make_kernel(specs: KernelSpecManager) -> Iterator[Any]:
         kernel.close()
 
 
-def test_kernelspec_declares_encryption_and_has_a_logo() -> None:
-    spec = json.loads((SPEC_FOLDER / "kernel.json").read_text())
+@pytest.mark.parametrize("name", ["camtest", "camtest-dry-run", "camtest-sandbox"])
+def test_kernelspecs_declare_encryption_and_have_a_logo(name: str) -> None:
+    spec = json.loads((KERNELS / name / "kernel.json").read_text())
     assert spec["metadata"]["supported_encryption"] == ["curve"]
     assert spec["interrupt_mode"] == "signal"
-    assert (SPEC_FOLDER / "logo-svg.svg").read_text().startswith("<svg")
+    assert "--IPCompleter.use_jedi=False" in spec["argv"]
+    assert (KERNELS / name / "logo-svg.svg").read_text().startswith("<svg")
+
+
+def test_kernels_look_different() -> None:
+    specs = [json.loads((path / "kernel.json").read_text()) for path in KERNELS.iterdir()]
+    assert len({spec["display_name"] for spec in specs}) == 3
+    assert len({(path / "logo-svg.svg").read_text() for path in KERNELS.iterdir()}) == 3
 
 
 def test_starts_without_any_server(make_kernel: Any, environment: dict[str, str]) -> None:
@@ -98,13 +105,26 @@ def test_starts_without_any_server(make_kernel: Any, environment: dict[str, str]
     assert completer["data"]["text/plain"] == "False"
 
 
-def test_dry_run_kernel_says_so(make_kernel: Any, environment: dict[str, str], tmp_path: Path) -> None:
+def test_dry_run_kernel_says_so_and_stays_one(
+    make_kernel: Any, environment: dict[str, str], tmp_path: Path
+) -> None:
     setup = tmp_path / "SETUP_CSL1_00012_230101_120000.yaml"
-    setup.write_text("Setup:\n  site_id: CSL1\n  camera:\n    ID: chimay\n")
-    kernel = make_kernel({**environment, "CAMTEST_DRY_RUN": "1", "CAMTEST_SETUP_FILE": str(setup)})
+    setup.write_text(
+        "Setup:\n  site_id: CSL1\n  camera:\n    ID: chimay\n"
+        "  gse:\n    ogse:\n      device: class//egse.ogse.OGSEProxy\n"
+    )
+    kernel = make_kernel({**environment, "CAMTEST_SETUP_FILE": str(setup)}, "camtest-dry-run")
     banner = kernel.info()["banner"]
     assert "DRY RUN" in banner
     assert "Setup 00012 (chimay)" in banner
-    _, result, changed = kernel.run("setup.camera.ID, start_observation('x')")
-    assert result["data"]["text/plain"] == "('chimay', 'CSL1_00012_00000')"
-    assert "CSL1_00012_00000" in changed["data"]["text/plain"]
+    block = "from camtest.commanding import ogse\nogse.set_attenuation(factor=0.2)"
+    (shown,) = kernel.run(f"{block}\nNone")
+    assert 'data-camtest-mode="dry-run"' in shown["data"]["text/html"]
+    (sequence,) = kernel.run("GlobalState.command_sequence")
+    assert "att_set_level_factor(factor=0.2)" in sequence["data"]["text/plain"], "it needed no observation"
+    (refused,) = kernel.run("GlobalState.dry_run = False")
+    assert refused["ename"] == "DryRunError"
+    (refused,) = kernel.run("%dryrun off")
+    assert "for dry runs only" in refused["text"]
+    (result,) = kernel.run("setup.camera.ID, GlobalState.dry_run, current_obsid()")
+    assert result["data"]["text/plain"] == "('chimay', True, 'CSL1_00012_00000')"
