@@ -22,6 +22,7 @@ MAX_LINE = 5000
 """Longest line that is shown [characters]."""
 MAX_RICH = 20
 """Pictures and tables that are kept."""
+PRE = "margin:0;white-space:pre-wrap;line-height:1.35;font-family:var(--jp-code-font-family, monospace)"
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
@@ -147,7 +148,7 @@ def _pre(lines: list[str]) -> str:
     if not lines:
         return ""
     # colours go on over the ends of lines
-    return f'<pre style="margin:0;white-space:pre-wrap">{ansi_to_html(chr(10).join(lines))}</pre>'
+    return f'<pre style="{PRE}">{ansi_to_html(chr(10).join(lines))}</pre>'
 
 
 def _rich_html(data: Mapping[str, Any]) -> str:
