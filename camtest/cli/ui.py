@@ -54,7 +54,7 @@ def _open(path: str, port: int, ip: str, theme: str, browser: bool, **options: s
         raise click.ClickException(str(exc)) from exc
 
 
-@click.command(epilog="Example: camtest ui --no-browser --port 8890")
+@click.command(epilog="Example: camtest ui --status --port 8890")
 @_serving
 @click.option("--status", is_flag=True, help="Begin with the status page instead of the list of all pages.")
 def ui(port: int, ip: str, theme: str, browser: bool, status: bool) -> None:

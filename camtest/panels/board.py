@@ -105,8 +105,16 @@ class Board(anywidget.AnyWidget):
     def __init__(self, on_pick: Callable[[str], None] | None = None) -> None:
         super().__init__(chartable=on_pick is not None)
         self.shown = BoardState()
-        if on_pick is not None:
-            self.on_msg(lambda _widget, content, _buffers: on_pick(str(content.get("picked", ""))))
+        self.rendered = False
+        """A browser shows it, or has shown it."""
+        self._on_pick = on_pick
+        self.on_msg(Board._take)
+
+    def _take(self, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("rendered"):
+            self.rendered = True
+        elif self._on_pick is not None and content.get("picked"):
+            self._on_pick(str(content["picked"]))
 
     def show(self, state: BoardState) -> None:
         """Repaints, in one message; nothing is sent when nothing has changed."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 
 from camtest.panels.board import BoardState, Lamp, Value
-from camtest.panels.panel import Panel, monitoring_endpoint
+from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
@@ -33,13 +33,17 @@ LAST = 10
 
 
 class ConfigurationPanel(Panel):
-    """What the configuration manager publishes once a second."""
+    """What the configuration manager publishes once a second.
+
+    Args:
+        proxy: of the server; one from the Settings by default.
+    """
 
     name: ClassVar[str] = "configuration"
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: ConfigurationManagerProxy | None = None) -> None:
         self.telemetry = Telemetry("cm_cs", TMDictionary([]))
-        self.manager = ConfigurationManagerProxy(timeout=20.0)
+        self.manager = fresh(proxy or ConfigurationManagerProxy(), 20.0)
         self.observations: list[dict[str, Any]] = []
         self._closed_before = -1
         super().__init__("Configuration manager")

@@ -34,7 +34,7 @@ def panel_for(proxy: Proxy, title: str = "") -> Panel:
         return DevicePanel(proxy, title)
     module, _, name = special.partition(":")
     kind: Any = getattr(import_module(module), name)
-    panel: Panel = kind(proxy) if special.startswith(("camtest.panels.dpu", "camtest.panels.aeu")) else kind()
+    panel: Panel = kind(proxy)
     return panel
 
 

@@ -40,11 +40,6 @@ def is_page() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
-def is_unattended(shell: Any) -> bool:
-    """True in a kernel that papermill or nbclient drives: nobody could answer a question there."""
-    return not getattr(getattr(shell, "kernel", None), "_allow_stdin", True)
-
-
 def show(panel: Panel) -> Any:
     """Shows a panel in the cell that is running, its static form below it; returns the handle of that."""
     from IPython.display import display
@@ -60,14 +55,15 @@ def show(panel: Panel) -> Any:
     display({**bundle, "text/plain": panel.title}, raw=True)  # type: ignore[no-untyped-call]
     if is_page():
         return None
-    data = {"text/html": panel.to_html(opened=is_unattended(shell)), "text/plain": repr(panel)}
+    data = {"text/html": panel.to_html(opened=False), "text/plain": repr(panel)}
     return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
 
 def update(panel: Panel, handle: Any) -> None:
     """Puts the present state in the place of the static form."""
-    shell = _shell()
-    opened = is_unattended(shell) or panel.closed
+    opened = (
+        panel.closed or not panel.board.rendered
+    )  # papermill and nbclient have no browser: it is all there is
     handle.update({"text/html": panel.to_html(opened=opened), "text/plain": repr(panel)}, raw=True)
 
 

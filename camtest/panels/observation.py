@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 
 from camtest.panels.board import BoardState, Lamp, Value
-from camtest.panels.panel import Panel, monitoring_endpoint
+from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.progress import progress_of
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
@@ -34,13 +34,17 @@ INTERACTIVE_LEASE = 0.0
 
 
 class ObservationPanel(Panel):
-    """The running observation of the site, whoever has started it."""
+    """The running observation of the site, whoever has started it.
+
+    Args:
+        proxy: of the server; one from the Settings by default.
+    """
 
     name: ClassVar[str] = "observation"
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: ConfigurationManagerProxy | None = None) -> None:
         self.telemetry = Telemetry("cm_cs", TMDictionary([]))
-        self.manager = ConfigurationManagerProxy(timeout=10.0)
+        self.manager = fresh(proxy or ConfigurationManagerProxy(), 10.0)
         self.desk: dict[str, Any] = {}
         self.progress: dict[str, str] = {}
         self._looked = 0.0

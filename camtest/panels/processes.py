@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.devices import panel_of_server
 from camtest.panels.keeping import is_page
-from camtest.panels.panel import Panel, monitoring_endpoint
+from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import COLOURS, Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
@@ -124,14 +124,18 @@ def _show_mode(change: Any) -> None:
 
 
 class ProcessPanel(Panel):
-    """All servers of the site, as the process manager sees them once a second."""
+    """All servers of the site, as the process manager sees them once a second.
+
+    Args:
+        proxy: of the server; one from the Settings by default.
+    """
 
     name: ClassVar[str] = "processes"
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: ProcessManagerProxy | None = None) -> None:
         self.telemetry = Telemetry("pm_cs", TMDictionary([]))
         self.site = Telemetry("cm_cs", TMDictionary([]))
-        self.manager = ProcessManagerProxy(timeout=10.0)
+        self.manager = fresh(proxy or ProcessManagerProxy(), 10.0)
         self.rows: dict[str, ServerRow] = {}
         self._opened: dict[str, Panel] = {}
         super().__init__("Process manager")

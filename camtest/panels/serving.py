@@ -27,6 +27,12 @@ UNUSED = 240.0
 """A kernel that no page has ever been connected to is ended after this time [s]; a slow machine takes its time."""
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; frame-ancestors 'self'"
 """What a page may load: nothing from elsewhere, where a laboratory without internet would wait for it in vain."""
+EXTENSIONS = {
+    "voila.server_extension": True,
+    "camtest.panels.server": True,
+    **dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False),
+}
+"""What the server is made of: nothing that the pages do not need."""
 CULL_INTERVAL = 5.0
 """How often it is looked for such kernels [s]."""
 
@@ -157,7 +163,7 @@ def _make_app(folder: Path, ip: str, port: int, token: str, theme: str) -> Any:
     # Voila's own handlers ask nobody for a token: with this, everything that is not said to be open is refused.
     config.ServerApp.allow_unauthenticated_access = False
     config.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": POLICY}}
-    config.ServerApp.jpserver_extensions = {"voila.server_extension": True, "camtest.panels.server": True}
+    config.ServerApp.jpserver_extensions = EXTENSIONS
     config.IdentityProvider.token = token
     config.VoilaConfiguration.theme = theme
     config.VoilaConfiguration.show_tracebacks = True

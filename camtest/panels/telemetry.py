@@ -15,6 +15,10 @@ from egse.tmdict import Parameter, TMDictionary, TMDictionaryError, find_diction
 SILENCE = 3.5
 """A server that publishes once a second and was silent for so long is said to be gone [s]."""
 DATES = ("timestamp",)
+LONG_TABLE = 60
+"""A table with more lines than this is long."""
+LONG_PERIOD = 0.5
+"""How often a long table is made anew [s]: nobody reads it faster, and ten of them are open."""
 
 
 def dictionary(setup: Setup | None = None) -> TMDictionary:
@@ -70,6 +74,9 @@ class Telemetry:
         self._began = self._heard = time.monotonic()
         self._ever = False
         self._lives: list[str] = []
+        self._made_of: Mapping[str, Any] | None = None
+        self._made_at = 0.0
+        self._values: list[Value] = []
 
     def receive(self, frames: list[bytes]) -> None:
         """Takes a message of the monitoring port; others than housekeeping and status are not looked at."""
@@ -134,8 +141,10 @@ class Telemetry:
         return found
 
     def values(self) -> list[Value]:
-        """Returns the housekeeping of the newest row, with units and limits."""
-        row = self.row
+        """Returns the housekeeping of the newest row, with units and limits; long tables are made anew twice a second."""
+        row, now = self.row, time.monotonic()
+        if row is self._made_of or (len(row) > LONG_TABLE and now - self._made_at < LONG_PERIOD):
+            return self._values
         found = [Value("timestamp", str(row["timestamp"]))] if "timestamp" in row else []
         for name, value in row.items():
             if name in DATES:
@@ -144,6 +153,7 @@ class Telemetry:
             unit = parameter.unit if parameter else ""
             hint = parameter.description if parameter else ""
             found.append(Value(name, as_text(value), unit, verdict(parameter, value), hint))
+        self._made_of, self._made_at, self._values = row, now, found
         return found
 
     def parameter(self, name: str) -> Parameter:

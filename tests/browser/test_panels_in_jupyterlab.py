@@ -78,7 +78,6 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
         assert verbs[-1]["verb"] == "abort"
         assert page.evaluate(BUSY_KERNEL) == "busy"
         page.locator('[data-result="accepted"]').wait_for()
-        page.locator('[data-led="WANTED"]').wait_for()
         page.screenshot(path=shots / "observation.png")
         (root / "go_on").touch()
         eventually(

@@ -79,6 +79,7 @@ function render({ model, el }) {
     set(foot, "textContent", closed ? "CLOSED: this panel shows its last state"
       : stale ? `STALE: nothing from the kernel for ${age.toFixed(0)} s` : "");
   }, 500);
+  model.send({ rendered: true });  // somebody looks on: the static form below can be folded
   return () => { clearInterval(timer); model.off("change:state change:beat", changed); };
 }
 export default { render };
