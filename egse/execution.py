@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from egse.authority import AuthorityError
 from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
@@ -29,8 +30,12 @@ class ExpiredCommandError(TimeoutError):
     """A command came too late: its client had given up already, so it was not executed."""
 
 
-_Plan = tuple[CommandDefinition, Callable[..., Any], Callable[[Any], dict[str, Any]], bool]
-"""Definition, method, what makes arguments of a request, and whether the result stands in the journal."""
+_Plan = tuple[CommandDefinition, Callable[..., Any], Callable[[Any], Any], bool]
+"""Definition, method, the quick way to the arguments of a request, and whether the result stands in the journal."""
+
+
+def _no_quick_way(packed: Any) -> Any:
+    raise TypeError
 
 
 class Dispatcher:
@@ -50,7 +55,8 @@ class Dispatcher:
         if entry is None:
             raise CommandError(f"there is no command `{name}` here")
         definition, method = entry
-        plan = definition, method, definition.unpack, role_of(definition) is Role.OBSERVE
+        decode = definition.codec.decode if definition.codec else _no_quick_way
+        plan = definition, method, decode, role_of(definition) is Role.OBSERVE
         self.plans[name] = plan
         return plan
 
@@ -151,7 +157,7 @@ class CommandExecutor:
 
     def _execute(self, request: Request, caller: Caller) -> Any:
         commands = self.commands
-        definition, method, unpack, is_told = commands.plans.get(request.name) or commands.find(request.name)
+        definition, method, decode, is_told = commands.plans.get(request.name) or commands.find(request.name)
         if self._admit is not None:
             self._admit(definition, request, caller)
         now = time.time()
@@ -160,9 +166,12 @@ class CommandExecutor:
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
         if definition.needs_setup and self._check_setup is not None:
             self._check_setup(definition, request.context.setup)
-        arguments = unpack(request.args)
+        try:
+            arguments = asdict(decode(request.args))
+        except DECODING_ERRORS:
+            arguments = definition.unpack(request.args)  # which tells what is wrong
         self.counters["commands"] += 1
-        self.outcomes.begin(request.id)
+        self.outcomes.newer[request.id] = None  # it has begun
         journal = self._journal
         if journal is None:
             return plain_result(method(**arguments))

@@ -29,8 +29,8 @@ class Outcomes:
         journal_folder: the journal of the server, None when it has none.
 
     Attributes:
-        newer, older: two generations of encoded replies by command id, None for a command that is being executed. A
-            command that stands in neither is not known.
+        newer, older: two generations of encoded replies by command id. A command that begins is put into `newer` with
+            None; one that stands in neither is not known.
     """
 
     def __init__(self, journal_folder: Path | None) -> None:
@@ -39,12 +39,6 @@ class Outcomes:
         self.newer: dict[str, bytes | None] = {}
         self.older: dict[str, bytes | None] = {}
         self._volume = 0  # of the answers that are kept, those of dropped generations included [bytes]
-
-    def begin(self, command_id: str) -> None:
-        """Remembers that a command is being executed."""
-        if len(self.newer) >= CAPACITY:
-            self._begin_generation()
-        self.newer[command_id] = None
 
     def _begin_generation(self) -> None:
         answers = self.newer
@@ -57,6 +51,8 @@ class Outcomes:
         """Remembers the encoded reply to a command."""
         if len(answer) > LARGEST:
             answer = b""
+        if len(self.newer) >= CAPACITY:
+            self._begin_generation()
         self.newer[command_id] = answer
         self._volume += len(answer)
         if self._volume > VOLUME:

@@ -324,7 +324,16 @@ class ControlServer(EventParticipant):
             except zmq.ContextTerminated:
                 return
             started = time.monotonic()
-            self._send(sock, b"" if addressed else client, request, answer(request, caller))
+            reply = answer(request, caller)
+            if isinstance(reply, bytes):
+                try:
+                    if not addressed:
+                        send_frame(sock, client, _FIRST_FRAME)
+                    send_frame(sock, reply, NOBLOCK)
+                except zmq.ZMQError as exc:
+                    self._note_unsent(request, exc)
+            else:
+                self._owe(client, request, reply)
             if urgent or waiting or time.monotonic() - started > LONG_COMMAND:
                 self._take_in(sock, waiting, urgent)
             if self._tasks:
@@ -389,7 +398,14 @@ class ControlServer(EventParticipant):
                 continue
             except zmq.ContextTerminated:
                 break
-            self._send(sock, client, request, self._service_executor.answer(request, caller))
+            reply = self._service_executor.answer(request, caller)
+            if not isinstance(reply, bytes):
+                continue  # the answer to the first of two equal requests is on its way
+            try:
+                send_frame(sock, client, _FIRST_FRAME)
+                send_frame(sock, reply, NOBLOCK)
+            except zmq.ZMQError as exc:
+                self._note_unsent(request, exc)
         sock.close(LAST_WORDS)
 
     def _receive(self, sock: zmq.Socket[bytes]) -> _Waiting:
@@ -412,28 +428,22 @@ class ControlServer(EventParticipant):
             self.executor.counters["malformed"] += 1
             raise WireError(f"not a request: {exc}") from exc
 
-    def _send(
-        self, sock: zmq.Socket[bytes], client: bytes, request: Request, answer: bytes | Deferred | None
-    ) -> None:
-        if not isinstance(answer, bytes):
-            if answer is None:
-                self._open_answers.join(request.id, client)
-            else:
-                self._open_answers.add(client, answer)
-            return
-        try:
-            if client:  # else the address is on its way already
-                send_frame(sock, client, _FIRST_FRAME)
-            send_frame(sock, answer, NOBLOCK)
-        except zmq.ZMQError as exc:
-            gone = exc.errno == zmq.EHOSTUNREACH  # the journal tells how the command ended
-            logger.log(
-                logging.INFO if gone else logging.WARNING,
-                "the answer to %s could not be sent to %s: %s",
-                request.name,
-                request.context.origin,
-                "it has gone" if gone else exc,
-            )
+    def _owe(self, client: bytes, request: Request, answer: Deferred | None) -> None:
+        """Keeps that a client gets its answer later: that of a deferred command, or of one that it has sent before."""
+        if answer is None:
+            self._open_answers.join(request.id, client)
+        else:
+            self._open_answers.add(client, answer)
+
+    def _note_unsent(self, request: Request, error: zmq.ZMQError) -> None:
+        gone = error.errno == zmq.EHOSTUNREACH  # the journal tells how the command ended
+        logger.log(
+            logging.INFO if gone else logging.WARNING,
+            "the answer to %s could not be sent to %s: %s",
+            request.name,
+            request.context.origin,
+            "it has gone" if gone else error,
+        )
 
     # -- telemetry -----------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ function one(model, el, ccd) {
   let values = null, meta = null, zoom = 1, dx = 0, dy = 0;
   const place = () => { canvas.style.transform = `translate(${dx}px,${dy}px) scale(${zoom})`; };
   function paint() {
-    meta = model.get("meta")[ccd]; 
+    meta = model.get("meta")[ccd];
     const data = model.get("image" + ccd);
     if (!meta || !data || data.byteLength < 2) { values = null; canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); find(".when").textContent = "no image"; box.dataset.counter = ""; return; }
     values = words(data);

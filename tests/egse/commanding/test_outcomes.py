@@ -10,7 +10,7 @@ from egse.wire import Reply, encode
 
 def answered(outcomes: Outcomes, command_id: str, value: object) -> bytes:
     answer = encode(Reply(command_id, "life", value))
-    outcomes.begin(command_id)
+    outcomes.newer[command_id] = None
     outcomes.end(command_id, answer)
     return answer
 
@@ -58,7 +58,7 @@ def test_an_answer_that_is_too_large_is_known_as_done() -> None:
 
 def test_a_command_that_runs_for_long_is_neither_forgotten_nor_kept_for_ever() -> None:
     outcomes = Outcomes(None)
-    outcomes.begin("motion")
+    outcomes.newer["motion"] = None
     for number in range(3 * CAPACITY):
         answered(outcomes, f"a-{number}", "x" * 1000)
     assert outcomes.describe("motion") == {"status": "running"}
