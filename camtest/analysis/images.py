@@ -108,15 +108,16 @@ def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:
     """Returns offset, readout noise and signal of each CCD side.
 
     Columns: ccd, side, rows, missing_rows, offset [ADU] (median of the serial overscan), noise [ADU] (standard
-    deviation of the serial overscan), signal [ADU] (median of the image area above the offset).
+    deviation of the serial overscan), signal [ADU] (median of the image area above the offset). Rows whose packets were
+    lost count in none of them.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for image in images:
-        overscan = image.serial_overscan.astype(np.float32)
+        overscan = _rows_received(image.serial_overscan, image.missing_rows).astype(np.float32)
         offset = float(np.median(overscan)) if overscan.size else float("nan")
-        area = image.image
+        area = _rows_received(image.image, image.missing_rows)
         rows.append(
             {
                 "ccd": image.ccd,
@@ -129,6 +130,11 @@ def image_statistics(images: Iterable[SideImage]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values(["ccd", "side"], ignore_index=True)
+
+
+def _rows_received(area: np.ndarray[Any, Any], missing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns an area without the rows whose packets were lost, which hold zeros."""
+    return area[np.setdiff1d(np.arange(area.shape[0]), missing)] if len(missing) else area
 
 
 def plot_focal_plane(images: Iterable[SideImage], title: str = "", step: int = 16) -> Figure:

@@ -67,6 +67,18 @@ def test_statistics_of_a_narrow_readout_without_overscan() -> None:
     assert (row.missing_rows, np.isnan(row.offset), np.isnan(row.noise)) == (2, True, True)
 
 
+def test_rows_that_were_lost_count_in_no_statistics() -> None:
+    whole = side_image(1, "E")
+    pixels = whole.pixels.copy()
+    lost = np.arange(20, 20 + ROWS // 2)
+    pixels[lost] = 0
+    holed = SideImage(1, "E", 0, 0, ROWS, pixels, missing_rows=lost)
+    row, complete = (next(analysis.image_statistics([image]).itertuples()) for image in (holed, whole))
+    assert row.missing_rows == len(lost)
+    assert (row.offset, row.signal) == pytest.approx((complete.offset, complete.signal), abs=1.0)
+    assert 1.8 < row.noise < 2.2
+
+
 def pictures(figure: Any) -> dict[tuple[str, str], np.ndarray]:
     """Returns the pictures by title of their CCD and their half: F is drawn left, E right."""
     found = {}
