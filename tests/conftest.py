@@ -26,7 +26,7 @@ from egse.site.layout import SiteLayout
 from egse.site.ports import busy_ports, claim_block, release_block
 from egse.site.sandbox import Sandbox
 
-from .distribution import Precedence, check_shared, make_scheduler
+from .distribution import Precedence, check_shared, make_scheduler, sort_shared
 
 SPEED = 20.0
 
@@ -50,6 +50,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     check_shared(items)
+    sort_shared(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

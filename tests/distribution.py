@@ -20,22 +20,6 @@ from typing import Any
 import pytest
 
 SHARED = (
-    "tests/system/test_main_job.py",
-    "tests/system/test_verification.py",
-    "tests/system/test_dry_run.py",
-    "tests/system/test_killed_services.py",
-    "tests/system/test_lost_clients.py",
-    "tests/system/test_papermill.py",
-    "tests/system/test_front_ends.py",
-    "tests/system/test_kernel.py",
-    "tests/system/test_tasks.py",
-    "tests/system/test_cockpit.py",
-    "tests/system/test_procedures.py",
-    "tests/system/test_camera_link.py",
-    "tests/camtest/jupyter/test_session.py",
-    "tests/system/test_notebooks.py",
-    "tests/browser/test_pages.py",
-    "tests/browser/test_panels_in_jupyterlab.py",
     "tests/egse/dpu/test_dpu_maps.py",
     "tests/egse/dpu/test_dpu_server.py",
     "tests/egse/dpu/test_dpu_tickets.py",
@@ -44,8 +28,25 @@ SHARED = (
     "tests/egse/site/test_real_servers.py",
     "tests/egse/storage/test_through_the_server.py",
     "tests/egse/synoptics/test_syn_cs.py",
+    "tests/system/test_camera_link.py",
+    "tests/system/test_dry_run.py",
+    "tests/system/test_front_ends.py",
+    "tests/system/test_kernel.py",
+    "tests/system/test_killed_services.py",
+    "tests/system/test_lost_clients.py",
+    "tests/system/test_main_job.py",
+    "tests/system/test_papermill.py",
+    "tests/system/test_procedures.py",
+    "tests/system/test_verification.py",
+    "tests/system/test_notebooks.py",
+    "tests/system/test_tasks.py",
+    "tests/camtest/jupyter/test_session.py",
+    "tests/system/test_cockpit.py",
+    "tests/browser/test_pages.py",
+    "tests/browser/test_panels_in_jupyterlab.py",
 )
-"""Files with tests in the running sandbox of the session."""
+"""Files with tests in the running sandbox of the session, in the order in which they are done: those that move the equipment
+or stop servers by hand come last."""
 
 SLOW = (
     "tests/camtest/run/test_run_system.py",
@@ -87,6 +88,12 @@ def uses_sandbox(item: pytest.Item) -> bool:
     info = getattr(item, "_fixtureinfo", None)
     found = info.name2fixturedefs.get("sandbox", ()) if info is not None else ()
     return any(fixture.scope == "session" for fixture in found)
+
+
+def sort_shared(items: list[pytest.Item]) -> None:
+    """Puts the tests in the running sandbox into the order of `SHARED`, behind all others."""
+    place = {file: number for number, file in enumerate(SHARED, 1)}
+    items.sort(key=lambda item: place.get(file_of(item.nodeid), 0))
 
 
 def check_shared(items: list[pytest.Item]) -> None:

@@ -147,6 +147,7 @@ def _follow_the_tutorial(page: Page) -> None:
     expect(console(page)).to_contain_text("Hello, Rik!", timeout=LONG)
 
 
+@pytest.mark.campaign
 def test_all_run_modes_in_a_notebook(
     environment: dict[str, str], tmp_path: Path, free_ports: Callable[[int], list[int]]
 ) -> None:

@@ -20,8 +20,11 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 def executed(sandbox: Any, tmp_path: Path) -> Callable[[str], nbformat.NotebookNode]:
     """Executes a notebook in the kernel `camtest` and returns it."""
 
-    def execute(name: str) -> nbformat.NotebookNode:
+    def execute(name: str, **values: str) -> nbformat.NotebookNode:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        for cell in notebook.cells:
+            for variable, value in values.items():
+                cell.source = re.sub(rf"^{variable} = None\b", f"{variable} = {value!r}", cell.source)
         client = NotebookClient(
             notebook, timeout=300, kernel_name="camtest", resources={"metadata": {"path": str(NOTEBOOKS)}}
         )
@@ -79,9 +82,9 @@ def test_a_device_of_your_own(executed: Callable[[str], nbformat.NotebookNode]) 
         assert expected in text
 
 
-def test_a_first_look_at_images(main_run: Any, executed: Callable[[str], nbformat.NotebookNode]) -> None:
+def test_a_first_look_at_images(main_run: Any, executed: Callable[..., nbformat.NotebookNode]) -> None:
     assert main_run.code == 0, main_run.output
-    notebook = executed("analysis_first_look")
+    notebook = executed("analysis_first_look", obsid=main_run.record.obsid)
     text = shown(notebook)
     assert f"Observation {main_run.record.obsid}: done" in text
     assert "ok" in text

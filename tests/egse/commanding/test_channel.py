@@ -14,5 +14,5 @@ def test_many_connections_that_nobody_closes() -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as server:
         server.linger = 0
         endpoint = f"tcp://127.0.0.1:{server.bind_to_random_port('tcp://127.0.0.1')}"
-        for _ in range(2000):
+        for _ in range(500):
             assert Channel(endpoint).wait_connected(2.0)
