@@ -41,17 +41,17 @@ def lazy_names(
 
 
 @contextmanager
-def hidden(module: str) -> Iterator[None]:
-    """Lets what is imported in a `with` block find that an optional module is not installed; one that is loaded stays.
+def hidden(*modules: str) -> Iterator[None]:
+    """Lets what is imported in a `with` block find that optional modules are not installed; what is loaded stays.
 
     Args:
-        module: its full name.
+        modules: their full names.
     """
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None  # type: ignore[assignment]  # this is how Python spells it
+    names = [module for module in modules if module not in sys.modules]
+    for name in names:
+        sys.modules[name] = None  # type: ignore[assignment]  # this is how Python spells it
     try:
         yield
     finally:
-        del sys.modules[module]
+        for name in names:
+            del sys.modules[name]

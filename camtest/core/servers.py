@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from egse.command import commands_of
@@ -22,13 +22,23 @@ class DryRunError(RuntimeError):
 
 
 @cache
+def _declared() -> dict[str, EntryPoint]:
+    """Returns all declarations by name; looking through all that is installed takes tens of milliseconds."""
+    return {entry.name: entry for entry in entry_points(group=APP_GROUP)}
+
+
+@cache
 def find_app(server: str) -> ControlServerApp:
     """Returns the declaration of a control server by its name; looked up once, for each command asks for it.
 
     Raises:
         DryRunError: when no installed package declares it.
     """
-    for entry in entry_points(group=APP_GROUP, name=server):
+    entry = _declared().get(server)
+    if entry is None:
+        _declared.cache_clear()  # a package may have been installed since
+        entry = _declared().get(server)
+    if entry is not None:
         app: ControlServerApp = entry.load()
         return app
     raise DryRunError(
