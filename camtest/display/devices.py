@@ -12,7 +12,6 @@ from camtest.display.markup import BAD, DIM, GOOD, Cell, badge, block, columns, 
 from egse.catalogue import describe_command
 from egse.command import CommandDefinition, commands_of
 from egse.env import get_data_storage_location
-from egse.hk.files import daily_files
 from egse.proxy import Proxy
 from egse.settings import Settings
 from egse.system import format_datetime
@@ -151,6 +150,8 @@ def last_row(mnemonic: str) -> dict[str, str]:
     Args:
         mnemonic: storage mnemonic, `OGSE`.
     """
+    from egse.hk.files import daily_files  # loads numpy, which a session may never need
+
     day = format_datetime("today")
     for path in daily_files(get_data_storage_location(), day, mnemonic):
         with path.open("rb") as file:

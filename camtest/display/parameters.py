@@ -9,7 +9,6 @@ import numpy as np
 
 from camtest.display.markup import BAD, GOOD, Cell, block, columns, table
 from camtest.display.plots import Series, line_chart
-from egse.hk import get_housekeeping
 from egse.system import format_datetime, from_unix_time
 from egse.tmdict import Limits, TMDictionary, find_dictionary
 
@@ -151,6 +150,8 @@ def housekeeping(
 
 
 def _read(name: str, dictionary: TMDictionary, setup: Setup | None, **when: Any) -> ParameterSamples:
+    from egse.hk import get_housekeeping  # loads numpy, which a session may never need
+
     times, values = get_housekeeping(name, setup=setup, **when)
     parameter = dictionary.get(name)
     limits = Limits() if parameter is None else parameter.ops or parameter.nonops

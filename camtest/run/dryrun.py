@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 DRY_RUN_ID = "dry-run"
 
 _ENTER = """
+import gc
+gc.freeze(); gc.set_threshold(50_000)  # looking for cycles among what is loaded takes a tenth of a short dry run
 from camtest.state import GlobalState
 assert GlobalState.dry_run, "the kernel is not in a dry run"
 GlobalState.command_sequence.title = {title!r}

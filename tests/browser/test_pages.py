@@ -155,6 +155,7 @@ def test_images_appear_while_another_client_reads_out(ui: Pages, in_sandbox: San
     page.context.close()
 
 
+@pytest.mark.campaign
 def test_the_process_manager_starts_and_stops_servers(ui: Pages, in_sandbox: Sandbox, shots: Path) -> None:
     page = ui.open("voila/render/pm_ui.ipynb")
     row = page.locator('[data-server="lsci336_cs"]')

@@ -63,6 +63,7 @@ def test_tasks_run_in_the_observation_that_is_running(session: TaskSession, lab:
     assert "response = set_attenuation(factor=0.1, description='Set Attenuation')" in calls
 
 
+@pytest.mark.campaign
 def test_a_task_alone_is_an_observation_also_in_another_process(
     session: TaskSession, lab: Any, wait: Any
 ) -> None:
