@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import click
-
 from camtest.tasks import start_tasks_gui
+from camtest.tasks.command import gui_command
 
 PACKAGE, TITLE = "camtest.contingency", "Contingency GUI"
 
@@ -14,17 +13,6 @@ def contingency_ui() -> None:
     start_tasks_gui(PACKAGE, title=TITLE)
 
 
-@click.command(name="contingency_ui")
-@click.option("--kernel", default="camtest", show_default=True, help="Kernel in which tasks run.")
-@click.option("--port", type=int, default=0, help="Port of the page; a free one by default.")
-def cli(kernel: str, port: int) -> None:
-    """Show the contingency tasks: camera off, modes by hand, light off.
-
-    Prints the address of the page, which holds its token; Ctrl-C ends it, with all that runs in it.
-    """
-    from camtest.tasks.page import PageError, PageOptions, serve
-
-    try:
-        raise SystemExit(serve(PageOptions((PACKAGE,), kernel, TITLE, port=port), click.echo))
-    except PageError as exc:
-        raise click.ClickException(str(exc)) from exc
+cli = gui_command(
+    "contingency_ui", PACKAGE, TITLE, "Show the contingency tasks: camera off, modes by hand, light off."
+)
