@@ -53,8 +53,8 @@ class ValueWidget(widgets.VBox):  # type: ignore[misc]
     """Base of widgets that a `TypeObject` returns (called `UQWidget` in task packages for Qt)."""
 
     def get_value(self) -> Any:
-        """Returns the value that the operator has chosen."""
-        raise NotImplementedError
+        """Returns the value that the operator has chosen; each sub-class says how."""
+        raise NotImplementedError(f"{type(self).__name__} has no value: define get_value()")
 
 
 Factory = Callable[[Any, Any, str], Field]
