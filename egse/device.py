@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from egse.command import dynamic_interface
@@ -19,6 +20,20 @@ from egse.hardwarelock import lock_hardware as lock_hardware
 from egse.hardwarelock import locked_reason
 from egse.response import register_error
 from egse.security.roles import observe
+from egse.wiretap import WireTap
+
+ReplyLength = Callable[[bytes], int | None]
+"""Says how many of the bytes received so far are the first complete reply; None while it is not complete."""
+
+
+def ends_with(terminator: bytes) -> ReplyLength:
+    """Returns the rule for replies that end with a terminator."""
+
+    def length(data: bytes) -> int | None:
+        end = data.find(terminator)
+        return None if end < 0 else end + len(terminator)
+
+    return length
 
 
 @register_error
@@ -108,6 +123,7 @@ class DeviceTransport(ABC):
 
     Attributes:
         lock: held during a transaction.
+        tap: what went over the wire lately.
         reaches_hardware: False for one whose other end is a model in this process.
     """
 
@@ -115,6 +131,7 @@ class DeviceTransport(ABC):
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.tap = WireTap()
 
     @abstractmethod
     def connect(self) -> None:
@@ -152,7 +169,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
 
 class TCPTransport(DeviceTransport):
-    """A line-oriented instrument on a TCP socket.
+    """An instrument on a TCP socket.
 
     A lost device is found again by the next command; while it stays away, commands fail at once between attempts that
     become rarer (an explicit `connect()` always tries).
@@ -162,6 +179,7 @@ class TCPTransport(DeviceTransport):
         timeout: for connecting and for each reply [s].
         command_terminator: appended to a command that does not end with it.
         reply_terminator: end of a reply.
+        reply_length: finds the end of a reply instead, for devices that do not speak in lines.
         banner: the device sends one line on connect, which is read and kept in `banner_text`.
         min_interval: shortest time between two commands [s].
     """
@@ -174,6 +192,7 @@ class TCPTransport(DeviceTransport):
         timeout: float = 5.0,
         command_terminator: bytes = b"\n",
         reply_terminator: bytes = b"\n",
+        reply_length: ReplyLength | None = None,
         banner: bool = False,
         min_interval: float = 0.0,
     ) -> None:
@@ -182,7 +201,7 @@ class TCPTransport(DeviceTransport):
         self.port = port
         self.timeout = timeout
         self.command_terminator = command_terminator
-        self.reply_terminator = reply_terminator
+        self.reply_length = reply_length or ends_with(reply_terminator)
         self.banner = banner
         self.banner_text = b""
         self.min_interval = min_interval
@@ -237,6 +256,7 @@ class TCPTransport(DeviceTransport):
         with self.lock:
             self._keep_interval()
             sock = self._quiet_socket()
+            self.tap.sent(data)
             try:
                 sock.sendall(data)
             except OSError as exc:
@@ -247,10 +267,10 @@ class TCPTransport(DeviceTransport):
         with self.lock:
             sock = self._open_socket()
             deadline = time.monotonic() + self.timeout
-            while self.reply_terminator not in self._buffer:
+            while (length := self.reply_length(self._buffer)) is None:
                 self._buffer += self._receive(sock, deadline)
-            reply, _, self._buffer = self._buffer.partition(self.reply_terminator)
-            return reply + self.reply_terminator
+            reply, self._buffer = self._buffer[:length], self._buffer[length:]
+            return reply
 
     def _receive(self, sock: socket.socket, deadline: float) -> bytes:
         try:
@@ -266,6 +286,7 @@ class TCPTransport(DeviceTransport):
         if not data:
             self.disconnect()
             raise DeviceConnectionError(f"the device at {self.address} closed the connection")
+        self.tap.received(data)
         return data
 
     def _open_socket(self) -> socket.socket:
@@ -291,8 +312,8 @@ class TCPTransport(DeviceTransport):
         self._buffer = b""
         sock.settimeout(0)
         try:
-            while sock.recv(65536):
-                pass
+            while late := sock.recv(65536):
+                self.tap.received(late)
             closed = True
         except BlockingIOError:
             closed = False

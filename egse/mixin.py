@@ -35,11 +35,12 @@ class DynamicCommandMixin:
         if missing:
             raise CommandError(f"{cls.__qualname__} must implement {', '.join(sorted(missing))}")
         for name, definition in commands_of(cls).items():
-            method = vars(cls).get(name)
+            method = inspect.getattr_static(cls, name)
             if (
                 definition.cmd_type == "call"
                 and inspect.isfunction(method)
                 and not hasattr(method, "__command__")
+                and not hasattr(method, "__wrapped__")  # by a base class
             ):
                 setattr(cls, name, _watched(definition, method))
 

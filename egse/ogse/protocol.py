@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from egse.deviceprotocol import DeviceProtocol
+from egse.instrument import InstrumentProtocol
 from egse.ogse.driver import SETTINGS, OGSEController
 from egse.ogse.messages import flags
 from egse.settings import Settings
-from egse.synoptics import SynopticsForwarder
 
 _FLAG_COLUMNS = {
     "interlock": "INTERLOCK",
@@ -22,7 +21,7 @@ _FLAG_COLUMNS = {
 }
 
 
-class OGSEProtocol(DeviceProtocol):
+class OGSEProtocol(InstrumentProtocol):
     """One row: all flags, both power meters, attenuation.
 
     `GOGSE_LDLS_*` are booleans (INTERLOCK True: open), `GOGSE_PM_CH{1,2}_PWR` [W], `..._TEMP` [deg C], `..._STATUS`
@@ -31,31 +30,18 @@ class OGSEProtocol(DeviceProtocol):
     """
 
     controller: OGSEController
-    synoptics: SynopticsForwarder | None = None
+    prefix = "GOGSE_"
 
-    def start(self) -> None:
-        """Connects to the device; from now on housekeeping goes to the synoptics too."""
-        super().start()
-        self.synoptics = SynopticsForwarder(self.control_server.name)
-
-    def get_housekeeping(self) -> dict[str, Any]:
-        """Returns one housekeeping row."""
+    def get_row(self) -> dict[str, Any]:
+        """Returns one row."""
         ogse = self.controller
         states = flags(ogse.get_flags())
         readings, links, level = ogse.get_power_and_temperature(), ogse.pm_status(), ogse.att_get_level()
-        hk: dict[str, Any] = {f"GOGSE_LDLS_{column}": states[name] for name, column in _FLAG_COLUMNS.items()}
+        hk: dict[str, Any] = {f"LDLS_{column}": states[name] for name, column in _FLAG_COLUMNS.items()}
         for channel in (1, 2):
-            hk[f"GOGSE_PM_CH{channel}_PWR"] = readings[f"power{channel}"]
-            hk[f"GOGSE_PM_CH{channel}_TEMP"] = readings[f"temp{channel}"]
-            hk[f"GOGSE_PM_CH{channel}_STATUS"] = links[f"pm{channel}"] == "OK"
-        hk["GOGSE_ATT_LVL"] = level["att_factor"]
-        hk["GOGSE_ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
-        if self.synoptics is not None:
-            self.synoptics.store_th_synoptics(hk)
+            hk[f"PM_CH{channel}_PWR"] = readings[f"power{channel}"]
+            hk[f"PM_CH{channel}_TEMP"] = readings[f"temp{channel}"]
+            hk[f"PM_CH{channel}_STATUS"] = links[f"pm{channel}"] == "OK"
+        hk["ATT_LVL"] = level["att_factor"]
+        hk["ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
         return hk
-
-    def quit(self) -> None:
-        """Disconnects from the device, which goes on as it is."""
-        if self.synoptics is not None:
-            self.synoptics.close()
-        super().quit()

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections import deque
 
 from egse.clock import Clock
-from egse.device import DeviceConnectionError, DeviceTimeoutError, DeviceTransport
+from egse.device import (
+    DeviceConnectionError,
+    DeviceTimeoutError,
+    DeviceTransport,
+    ReplyLength,
+    ends_with,
+)
 from egse.simulator.faults import Action, Close, LineFaults
 from egse.simulator.model import DeviceModel
 from egse.simulator.session import Session
@@ -24,6 +30,7 @@ class MemoryTransport(DeviceTransport):
         timeout: for each reply [s of the clock].
         command_terminator: appended to a command that does not end with it.
         reply_terminator: end of a reply.
+        reply_length: finds the end of a reply instead.
         banner: the device sends one line on connect, which is read and kept in `banner_text`.
     """
 
@@ -37,6 +44,7 @@ class MemoryTransport(DeviceTransport):
         timeout: float = 5.0,
         command_terminator: bytes = b"\n",
         reply_terminator: bytes = b"\n",
+        reply_length: ReplyLength | None = None,
         banner: bool = False,
     ) -> None:
         super().__init__()
@@ -44,7 +52,7 @@ class MemoryTransport(DeviceTransport):
         self.clock = clock
         self.timeout = timeout
         self.command_terminator = command_terminator
-        self.reply_terminator = reply_terminator
+        self.reply_length = reply_length or ends_with(reply_terminator)
         self.banner = banner
         self.banner_text = b""
         self.faults = LineFaults()
@@ -80,6 +88,7 @@ class MemoryTransport(DeviceTransport):
             session = self._open_session()
             self._actions.clear()
             self._buffer = b""
+            self.tap.sent(data)
             self._actions.extend(session.feed(data, self.clock.monotonic()))
             if self._actions and isinstance(self._actions[-1], Close):
                 self.disconnect()
@@ -89,10 +98,10 @@ class MemoryTransport(DeviceTransport):
             if self._session is None and not self._actions:
                 raise DeviceConnectionError(f"not connected to {self._name}")
             deadline = self.clock.monotonic() + self.timeout
-            while self.reply_terminator not in self._buffer:
+            while (length := self.reply_length(self._buffer)) is None:
                 self._receive(deadline)
-            reply, _, self._buffer = self._buffer.partition(self.reply_terminator)
-            return reply + self.reply_terminator
+            reply, self._buffer = self._buffer[:length], self._buffer[length:]
+            return reply
 
     @property
     def _name(self) -> str:
@@ -117,4 +126,5 @@ class MemoryTransport(DeviceTransport):
             self.disconnect()
             raise DeviceTimeoutError(f"no reply from {self._name} within {self.timeout:g} s")
         self.clock.sleep(action.delay)
+        self.tap.received(action.data)
         self._buffer += action.data

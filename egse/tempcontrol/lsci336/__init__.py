@@ -4,6 +4,7 @@ from egse.tempcontrol.lsci336.driver import (
     LakeShore336Controller,
     LakeShore336EthernetInterface,
     LakeShore336Proxy,
+    LakeShore336Simulator,
 )
 from egse.tempcontrol.lsci336.interface import (
     AutotuneMode,
@@ -25,5 +26,6 @@ __all__ = [
     "LakeShore336Interface",
     "LakeShore336Model",
     "LakeShore336Proxy",
+    "LakeShore336Simulator",
     "OutputMode",
 ]

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from egse.clock import VirtualClock
+from egse.instrument import prefix_of_site
 from egse.ogse import OGSEError, OGSEProxy
 from egse.ogse.ogse_cs import APP as OGSE_APP
 from egse.ogse.protocol import OGSEProtocol
 from egse.settings import Settings
 from egse.tempcontrol.lsci336 import HeaterRange, LakeShore336Error, LakeShore336Proxy
 from egse.tempcontrol.lsci336.lsci336_cs import APP as LSCI336_APP
-from egse.tempcontrol.lsci336.protocol import LakeShore336Protocol, site_prefix
+from egse.tempcontrol.lsci336.protocol import LakeShore336Protocol
 
 BLOCKS = {"ogse_cs": "OGSE Control Server", "lsci336_cs": "LSCI336 Control Server"}
 MODULES = {"ogse_cs": "egse.ogse.ogse_cs", "lsci336_cs": "egse.tempcontrol.lsci336.lsci336_cs"}
@@ -149,4 +150,4 @@ def test_housekeeping_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (row["GSRON_LSCI336_STATUS_D"], row["GSRON_LSCI336_RANGE_1"]) == (128, 0)
     assert len(row) == 14
     monkeypatch.setenv("SITE_ID", "my-lab")
-    assert site_prefix() == "GMY_LAB_"
+    assert prefix_of_site() == "GMY_LAB_"
