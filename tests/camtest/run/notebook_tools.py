@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -24,3 +25,9 @@ def write_notebook(path: Path, *cells: str, kernel: str = "python3") -> Path:
     spec = {"name": kernel, "display_name": kernel, "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": spec}), path)
     return path
+
+
+def printed(cell: Any) -> str:
+    """Returns what a cell of an executed notebook printed on stdout; a kernel sends it in any number of parts."""
+    parts = [output for output in cell["outputs"] if output.get("name") == "stdout"]
+    return "".join("".join(part["text"]) for part in parts)

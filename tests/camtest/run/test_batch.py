@@ -172,11 +172,8 @@ def test_pooled_runs_are_fresh_and_command_nothing(folder: Path, core: FakeCore)
     state = run(folder, text)
     assert (state.status, statuses(state)) == ("done", ["done"] * 6), html_report(state)
     assert len(core.records) == 1
-    outputs = [
-        json.loads(Path(state.attempts[n][-1].notebook).read_text())["cells"][-1]["outputs"]
-        for n in (2, 3, 4)
-    ]
-    texts = {"".join(output[0]["text"]) for output in outputs}
+    cells = [json.loads(Path(state.attempts[n][-1].notebook).read_text())["cells"][-1] for n in (2, 3, 4)]
+    texts = {notebook_tools.printed(cell) for cell in cells}
     assert len(texts) == 1, "one kernel did all of it"
     assert texts.pop().startswith(core.last["obsid"])
     assert state.attempts[5][-1].commands == 0

@@ -100,7 +100,7 @@ def test_done(core: FakeCore, tmp_path: Path) -> None:
     assert core.last["function"] == 'my_procedure(n="3", label="x")'
     assert core.last["description"] == "a run"
     assert statuses(result) == (["passed"] * 3, ["completed"] * 3)
-    assert executed(result).cells[-1].outputs[0].text == f"{result.obsid} x\n"
+    assert notebook_tools.printed(executed(result).cells[-1]) == f"{result.obsid} x\n"
     assert executed(result).metadata.camtest.status == "done"
     assert [about[3] for about in seen] == ["running", "passed"] * 3
     assert seen[0][2] == "Preparation"
@@ -198,7 +198,9 @@ def test_interrupt(core: FakeCore, tmp_path: Path, number: signal.Signals) -> No
     assert number.name in result.reason
     assert (tmp_path / "finally").exists(), "the kernel did not run its `finally`"
     assert statuses(result)[0] == ["passed", "interrupted", "not-run"]
-    assert executed(result).cells[1].outputs[0].text == "before\n", "output before the interrupt is lost"
+    assert notebook_tools.printed(executed(result).cells[1]) == "before\n", (
+        "output before the interrupt is lost"
+    )
     assert core.last["status"] == "interrupted"
 
 
