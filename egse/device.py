@@ -8,6 +8,7 @@ so that housekeeping never lands between a question and its reply.
 from __future__ import annotations
 
 import pkgutil
+import select
 import socket
 import threading
 import time
@@ -163,9 +164,34 @@ class DeviceTransport(ABC):
         """Sends one query and returns its reply (same as `trans`)."""
         return self.trans(command)
 
+    def exchange(self, data: bytes, wait: float) -> bytes:
+        """Sends bytes and returns what comes back, whatever it is; for people at a console.
+
+        Args:
+            data: sent as they are, with the terminator of a command when that is missing.
+            wait: for the first byte of an answer [s].
+
+        Returns:
+            The answer; empty when there is none.
+        """
+        with self.lock:
+            self.write(data)
+            return self.collect(wait)
+
+    def collect(self, wait: float) -> bytes:
+        """Returns what comes within `wait` [s], empty when nothing does: one complete reply, where no more is known."""
+        try:
+            return self.read()
+        except DeviceTimeoutError:
+            return b""
+
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Pause between two attempts to find a lost device again [s]; it doubles from the first to the longest."""
+
+
+QUIET = 0.05
+"""A pause of this length ends an answer of which nothing else is known [s]."""
 
 
 class TCPTransport(DeviceTransport):
@@ -236,6 +262,7 @@ class TCPTransport(DeviceTransport):
             self._lost, self._pause = None, 0.0
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._buffer = b""
+            self.tap.connected()
             if self.banner:
                 self.banner_text = self.read()
 
@@ -271,6 +298,19 @@ class TCPTransport(DeviceTransport):
                 self._buffer += self._receive(sock, deadline)
             reply, self._buffer = self._buffer[:length], self._buffer[length:]
             return reply
+
+    def collect(self, wait: float) -> bytes:
+        """Returns what comes: the first bytes within `wait` [s], then all until there is a pause."""
+        with self.lock:
+            sock, self._buffer, answer = self._open_socket(), b"", b""
+            while select.select([sock], [], [], QUIET if answer else wait)[0]:
+                data = sock.recv(65536)
+                if not data:
+                    self.disconnect()
+                    break
+                self.tap.received(data)
+                answer += data
+            return answer
 
     def _receive(self, sock: socket.socket, deadline: float) -> bytes:
         try:

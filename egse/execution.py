@@ -17,6 +17,7 @@ from egse.command import CommandDefinition, CommandError, commands_of, is_urgent
 from egse.context import command_context
 from egse.deferral import Deferred, is_deferred
 from egse.journal import Journal
+from egse.maintenance import DeviceReservedError
 from egse.outcomes import Outcomes
 from egse.response import Failure, Message, Response, Success, describe_error, register_error
 from egse.security.roles import ANYBODY, Caller, Role, role_of
@@ -30,6 +31,9 @@ class ExpiredCommandError(TimeoutError):
     """A command came too late: its client had given up already, so it was not executed."""
 
 
+REFUSALS = (CommandError, ExpiredCommandError, AuthorityError, DeviceReservedError)
+"""Errors of commands that were not executed."""
+
 _Plan = tuple[CommandDefinition, Callable[..., Any], Callable[[Any], Any], bool]
 """Definition, method, the quick way to the arguments of a request, and whether the result stands in the journal."""
 
@@ -42,12 +46,16 @@ class Dispatcher:
     """Finds the commands of an interface on the object that executes them."""
 
     def __init__(self, interface: type, target: Any) -> None:
-        self.table: dict[str, tuple[CommandDefinition, Callable[..., Any]]] = {
-            name: (definition, getattr(target, name)) for name, definition in commands_of(interface).items()
-        }
+        self.table: dict[str, tuple[CommandDefinition, Callable[..., Any]]] = {}
+        self.add(interface, target)
         self.urgent = frozenset(name for name in self.table if is_urgent(interface, name))
         self.deferred = frozenset(name for name in self.table if is_deferred(interface, name))
         self.plans: dict[str, _Plan] = {}
+
+    def add(self, interface: type, target: Any) -> None:
+        """Adds the commands of one more interface, and the object that executes them."""
+        for name, definition in commands_of(interface).items():
+            self.table[name] = definition, getattr(target, name)
 
     def find(self, name: str) -> _Plan:
         """Returns what is needed to execute a command, and keeps it in `plans`; raises CommandError when there is none."""
@@ -71,6 +79,7 @@ class CommandExecutor:
         inline: commands of the server itself, by name; everybody who may connect may send them.
         admit: raises AuthorityError for a command that its caller may not send now; None when everybody may.
         check_setup: raises CommandError for a command that was issued under another Setup than is loaded.
+        check_device: raises an error for a command that the device cannot take now.
     """
 
     def __init__(
@@ -81,6 +90,7 @@ class CommandExecutor:
         inline: dict[str, Callable[[], Any]],
         admit: Callable[[CommandDefinition, Request, Caller], None] | None = None,
         check_setup: Callable[[CommandDefinition, str], None] | None = None,
+        check_device: Callable[[CommandDefinition], None] | None = None,
     ) -> None:
         self.commands = dispatcher
         self.counters = {
@@ -98,6 +108,7 @@ class CommandExecutor:
         self._inline = inline
         self._admit = admit
         self._check_setup = check_setup
+        self._check_device = check_device
 
     def answer(self, request: Request, caller: Caller = ANYBODY) -> bytes | Deferred | None:
         """Executes a request and returns the encoded reply: the one place where errors become data.
@@ -148,7 +159,7 @@ class CommandExecutor:
 
     def _count_failure(self, request: Request, exc: Exception, caller: Caller) -> None:
         origin = caller.origin(request.context.origin)
-        if isinstance(exc, (CommandError, ExpiredCommandError, AuthorityError)):
+        if isinstance(exc, REFUSALS):
             self.counters["refused"] += 1
             logger.warning("%s refused for %s: %s", request.name, origin, exc)
         else:
@@ -164,6 +175,8 @@ class CommandExecutor:
         if 0 < request.deadline < now:
             self.counters["expired"] += 1
             raise ExpiredCommandError(f"{request.name} came after its deadline and was not executed")
+        if self._check_device is not None:
+            self._check_device(definition)
         if definition.needs_setup and self._check_setup is not None:
             self._check_setup(definition, request.context.setup)
         try:

@@ -37,6 +37,7 @@ from egse.execution import CommandExecutor, Dispatcher
 from egse.frames import NOBLOCK, SNDMORE, send_frame
 from egse.journal import Journal
 from egse.localsocket import local_path, sweep
+from egse.maintenance import MaintenanceInterface, find_maintenance
 from egse.mode import SIMULATOR
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
@@ -130,6 +131,9 @@ class ControlServer(EventParticipant):
         dispatcher = Dispatcher(app.interface, self.controller)
         add_event_command(self.controller, dispatcher.table, self.note_event)
         hook_device_methods(self.protocol, dispatcher.table)
+        self.maintenance = find_maintenance(self.controller) if app.device else None
+        if self.maintenance is not None:
+            dispatcher.add(MaintenanceInterface, self.maintenance)
         self._gate = Gate(device=app.device, ask=getattr(self.controller, "get_control", None))
         self.executor = CommandExecutor(
             dispatcher,
@@ -138,6 +142,7 @@ class ControlServer(EventParticipant):
             inline,
             None if self._gate.is_open and not self.guard.active else self._gate.admit,
             self.setup_watch.check,
+            None if self.maintenance is None else self.maintenance.check,
         )
         services = Dispatcher(ServiceInterface, ServiceController(self))
         self._service_executor = CommandExecutor(
@@ -448,6 +453,8 @@ class ControlServer(EventParticipant):
     # -- telemetry -----------------------------------------------------------------------------------------------
 
     def _take_housekeeping(self) -> None:
+        if self.maintenance is not None and self.maintenance.is_reserved:
+            return
         row = self.protocol.get_housekeeping()
         if row and self._store is not None:
             self._store.save(row)
@@ -481,6 +488,7 @@ class ControlServer(EventParticipant):
             },
             "setup_loaded": str(self.setup_watch.loaded or ""),
             **({"device_connected": self._device_is_connected()} if self.app.device else {}),
+            **({"reserved": self.maintenance.describe()} if self.maintenance is not None else {}),
             **self.protocol.get_status(),
         }
 

@@ -11,6 +11,7 @@ from egse.catalogue import describe_command
 from egse.command import CommandError
 from egse.journal import last_records
 from egse.listener import Listener
+from egse.maintenance import OWN_COMMANDS
 from egse.services import ServiceInterface
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ class ServiceController(ServiceInterface):
         return self._server.app.controller.__module__
 
     def get_commands(self) -> list[dict[str, Any]]:
+        table = self._server.executor.commands.table
         return [
-            describe_command(definition) for definition, _ in self._server.executor.commands.table.values()
+            describe_command(definition)
+            for definition, _ in table.values()
+            if definition.name not in OWN_COMMANDS
         ]
 
     def get_outcome(self, command_id: str) -> dict[str, Any]:

@@ -18,18 +18,18 @@ from egse.files import write_atomically
 
 CAPACITY = 256 * 1024
 """How much of the traffic a transport remembers [bytes]."""
-TO_DEVICE, FROM_DEVICE = ">", "<"
-"""Directions, as they are written."""
+TO_DEVICE, FROM_DEVICE, CONNECTED = ">", "<", "="
+"""What a chunk is, as it is written: bytes in one direction, or a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes that crossed the wire in one piece.
+    """Bytes that crossed the wire in one piece, or the beginning of a connection.
 
     Attributes:
         time: when [s since 1970, UTC].
-        direction: `>` to the device, `<` from it.
-        data: the bytes.
+        direction: `>` to the device, `<` from it, `=` a new connection.
+        data: the bytes; none for a new connection.
     """
 
     time: float
@@ -55,8 +55,8 @@ class Chunk:
             chunk = cls(float(entry["time"]), str(entry["dir"]), data)
         except (TypeError, KeyError, ValueError) as exc:
             raise ValueError(f"this is no line of a saved tap: {line[:80]!r}") from exc
-        if chunk.direction not in (TO_DEVICE, FROM_DEVICE):
-            raise ValueError(f"a direction is > or <, not {chunk.direction!r}")
+        if chunk.direction not in (TO_DEVICE, FROM_DEVICE, CONNECTED):
+            raise ValueError(f"a direction is one of > < =, not {chunk.direction!r}")
         return chunk
 
 
@@ -72,6 +72,10 @@ class WireTap:
         self._chunks: deque[Chunk] = deque()
         self._size = 0
         self._lock = threading.Lock()
+
+    def connected(self) -> None:
+        """Remembers that a connection was made."""
+        self._add(Chunk(time.time(), CONNECTED, b""))
 
     def sent(self, data: bytes) -> None:
         """Remembers bytes that went to the device."""

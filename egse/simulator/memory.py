@@ -67,6 +67,7 @@ class MemoryTransport(DeviceTransport):
             self._session = Session(self.model, self.faults)
             self._actions.clear()
             self._buffer = b""
+            self.tap.connected()
             self._actions.extend(self._session.open(self.clock.monotonic()))
             if self.banner:
                 self.banner_text = self.read()
@@ -102,6 +103,17 @@ class MemoryTransport(DeviceTransport):
                 self._receive(deadline)
             reply, self._buffer = self._buffer[:length], self._buffer[length:]
             return reply
+
+    def collect(self, wait: float) -> bytes:
+        """Returns what the device sends within `wait` [s]."""
+        with self.lock:
+            deadline = self.clock.monotonic() + wait
+            while self._actions and not isinstance(self._actions[0], Close):
+                if self._actions[0].delay > deadline - self.clock.monotonic():
+                    break
+                self._receive(deadline)
+            answer, self._buffer = self._buffer, b""
+            return answer
 
     @property
     def _name(self) -> str:
