@@ -47,8 +47,10 @@ def device_address(
         Host (`localhost` when nobody names one) and port.
 
     Raises:
-        SettingsError: when there is no such block.
+        SettingsError: when there is no such block and something is not given.
     """
+    if hostname and port:
+        return hostname, port
     block = Settings.load(settings)
     return (
         hostname or str(block.get("DEVICE_HOSTNAME", "localhost")),

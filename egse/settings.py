@@ -2,11 +2,13 @@
 
 The global settings are `egse/settings.yaml`. A site keeps what differs in a file of its own, the local settings, named
 by the environment variable `PLATO_LOCAL_SETTINGS`; it repeats the hierarchy down to the entries that change and may add
-new ones. `python -m egse.settings [--local]` shows the result and the files that were read.
+new ones. An installed package can bring blocks of its own (entry point group `egse.settings`); it cannot change what is
+there. `python -m egse.settings [--local]` shows the result and the files that were read.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -15,17 +17,20 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from egse.advice import missing_key_message
+from egse.packages import files_of_packages
 from egse.system import AttributeDict, MissingKeyError, attrdict
 from egse.tree import format_tree, rich_tree
 from egse.yamlfile import YAMLFileError, read_yaml
 
 __all__ = ["LOCAL_SETTINGS", "AttributeDict", "Settings", "SettingsError", "attrdict"]
 
+LOGGER = logging.getLogger(__name__)
 LOCAL_SETTINGS = "PLATO_LOCAL_SETTINGS"
 """The environment variable that names the local settings file."""
 
 _HERE = Path(__file__).resolve().parent
 _FILENAME = "settings.yaml"
+_GROUP = "egse.settings"
 
 
 class SettingsError(MissingKeyError):
@@ -120,9 +125,29 @@ class Settings:
     @classmethod
     def _read_and_merge(cls, path: Path, local: Path | None) -> AttributeDict:
         merged = cls._read(path)
+        if path == _HERE / _FILENAME:
+            for file in files_of_packages(_GROUP):
+                merged = cls._add_package(merged, file)
         if local is not None:
             merged = _merge(merged, cls._read(local), local, ())
         return AttributeDict(merged, label="Settings")
+
+    @classmethod
+    def _add_package(cls, merged: dict[str, Any], file: Path) -> dict[str, Any]:
+        """Adds the blocks that a package brings; a package with a mistake is left out, and that is logged."""
+        try:
+            blocks = cls._read(file)
+        except SettingsError as exc:
+            LOGGER.warning("settings of an installed package are left out: %s", exc)
+            return merged
+        if known := sorted(set(blocks) & set(merged)):
+            LOGGER.warning(
+                "settings of an installed package (%s) are left out: %s exists already",
+                file,
+                ", ".join(known),
+            )
+            return merged
+        return {**merged, **blocks}
 
     @classmethod
     def _read(cls, path: Path) -> dict[str, Any]:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from egse.advice import or_meant
+from egse.packages import files_of_packages
 from egse.response import register_error
 from egse.setup import NavigableDict, Setup, SetupError
 from egse.setup.directives import is_directive, split_directive
 from egse.tmdict.parameter import ORIGIN, Parameter
 from egse.tmdict.prefixes import SITES, site_of, site_prefix
+
+LOGGER = logging.getLogger(__name__)
+
+GROUP = "egse.tm_dictionary"
+"""Entry point group of packages that bring rows."""
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "data" / "common" / "telemetry" / "tm-dictionary.csv"
 """The dictionary that comes with this package; configuration repositories start with a copy."""
@@ -305,12 +312,28 @@ def _from_frame(frame: Any, where: str) -> TMDictionary:
 def find_dictionary(setup: Setup | None = None) -> TMDictionary:
     """Returns the dictionary of a Setup when it names one, else the one that comes with this package.
 
+    Installed packages add the rows of producers that it does not know (entry point group `egse.tm_dictionary`).
+
     Raises:
         TMDictionaryError: when the Setup names one that cannot be read.
     """
-    if setup is not None and "telemetry" in setup:
-        return dictionary_of(setup)
-    return template_dictionary()
+    found = dictionary_of(setup) if setup is not None and "telemetry" in setup else template_dictionary()
+    added = [
+        parameter
+        for file in files_of_packages(GROUP)
+        for parameter in _of_package(file)
+        if parameter.mnemonic not in found.mnemonics
+    ]
+    return TMDictionary((*found.parameters, *added), found.where) if added else found
+
+
+def _of_package(file: Path) -> tuple[Parameter, ...]:
+    """Returns the rows that a package brings; a file with a mistake is left out, and that is logged."""
+    try:
+        return read_dictionary(file).parameters
+    except TMDictionaryError as exc:
+        LOGGER.warning("rows of an installed package are left out: %s", exc)
+        return ()
 
 
 __all__ = [

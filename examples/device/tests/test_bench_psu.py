@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from egse.clock import VirtualClock, system_clock
 from egse.command import CommandError
-from egse.simulator import MemoryTransport
 from egse.timing import wait_until
 from egse.yamlfile import format_yaml, read_yaml
 
@@ -23,6 +22,7 @@ from bench_psu.bench_psu import (
     BenchPsuController,
     BenchPsuOutput,
     BenchPsuProxy,
+    BenchPsuSimulator,
 )
 from bench_psu.bench_psu_cs import APP
 from bench_psu.bench_psu_devif import (
@@ -35,6 +35,7 @@ from bench_psu.bench_psu_protocol import BenchPsuProtocol
 from bench_psu.bench_psu_sim import BenchPsuModel
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "bench_psu"
 SITE_ID = "LAB"
 SERVER = "bench_psu.bench_psu_cs"
 SIMULATOR = "bench_psu.bench_psu_sim"
@@ -82,7 +83,7 @@ def write_settings(
     monkeypatch.setenv("PLATO_LOG_FILE_LOCATION", str(tmp_path / "log"))
 
     def write(device_port: int) -> None:
-        settings: Any = read_yaml(ROOT / "settings.yaml")
+        settings: Any = read_yaml(PACKAGE / "settings.yaml")
         roles = ("COMMANDING", "MONITORING", "SERVICE", "METRICS")
         *ports, log_port = free_ports(len(roles) + 1)
         settings[SETTINGS].update({f"{role}_PORT": port for role, port in zip(roles, ports, strict=True)})
@@ -97,8 +98,7 @@ def write_settings(
 def device(request: pytest.FixtureRequest) -> Iterator[BenchPsuController]:
     """The driver, joined with the model in memory, and over TCP with the simulator process."""
     if request.param == "memory":
-        transport = MemoryTransport(BenchPsuModel(), VirtualClock())
-        with BenchPsuController(transport=transport) as driver:
+        with BenchPsuSimulator(VirtualClock()) as driver:
             yield driver
         return
     with (
@@ -148,7 +148,7 @@ def test_housekeeping_has_the_names_of_the_tm_dictionary(
     server: Any = None
     protocol = BenchPsuProtocol(server, APP.make_dry_controller(VirtualClock(), shared))
     row = protocol.get_housekeeping()
-    with (ROOT / "tm-dictionary.csv").open(newline="") as file:
+    with (PACKAGE / "tm-dictionary.csv").open(newline="") as file:
         names = [entry["CAM EGSE mnemonic"] for entry in csv.DictReader(file, delimiter=";")]
     assert list(row) == names
     assert list(row.values()) == [0.0, 0.0, False]

@@ -95,7 +95,6 @@ def test_files_have_the_names_of_the_manual(cgse: Cgse, tmp_path: Path) -> None:
     assert list(made) == [
         "README.md",
         "pyproject.toml",
-        "settings.yaml",
         *(
             f"src/dew_meter/{name}.py"
             for name in ("__init__", "dew_meter", "dew_meter_cs", "dew_meter_devif")
@@ -103,11 +102,13 @@ def test_files_have_the_names_of_the_manual(cgse: Cgse, tmp_path: Path) -> None:
         "src/dew_meter/dew_meter_protocol.py",
         "src/dew_meter/dew_meter_sim.py",
         "src/dew_meter/py.typed",
+        "src/dew_meter/settings.yaml",
+        "src/dew_meter/tm-dictionary.csv",
         "tests/test_dew_meter.py",
-        "tm-dictionary.csv",
     ]
-    assert "class DewMeterEthernetInterface(TCPTransport):" in made["src/dew_meter/dew_meter_devif.py"]
-    assert "DewMeterUSBInterface" in made["src/dew_meter/dew_meter_devif.py"]
+    made = {path.removeprefix("src/dew_meter/"): text for path, text in made.items()}
+    assert "class DewMeterEthernetInterface(NetworkInterface):" in made["dew_meter_devif.py"]
+    assert "DewMeterUSBInterface" in made["dew_meter_devif.py"]
     assert "DEVICE_PORT: 4000\n" in made["settings.yaml"]
     assert re.findall(r"(\w+)_PORT: 5000(\d)", made["settings.yaml"]) == [
         ("COMMANDING", "0"),
@@ -129,7 +130,7 @@ def test_the_ports_of_the_server_are_free_in_the_settings(cgse: Cgse, tmp_path: 
     cgse("thermo", "--dir", "deep/er")
     assert (
         f"COMMANDING_PORT: {free_server_port(Settings.load())}"
-        in (tmp_path / "deep/er/settings.yaml").read_text()
+        in (tmp_path / "deep/er/src/thermo/settings.yaml").read_text()
     )
 
 
@@ -203,16 +204,22 @@ def test_the_example_is_a_device_like_any_other_once_installed(tmp_path: Path) -
         "print(*(point.load().__name__ for point in entry_points(group='console_scripts') if 'bench' in point.name))\n"
         "setup = Setup.from_yaml_string('Setup: {gse: {bench_psu: {device: class//bench_psu.BenchPsuProxy}}}')\n"
         "print(type(setup.gse.bench_psu.device).__name__)\n"
+        "from egse.tmdict import find_dictionary\n"
+        "print(find_dictionary()['GLAB_BENCH_PSU_READING'].unit)\n"
+        "from camtest.panels.devices import panel_of_server\n"
+        "with panel_of_server('bench_psu_cs', 'simulator') as panel:\n"
+        "    print('set_level' in panel.commands)\n"
     )
     path = os.pathsep.join([str(tmp_path), str(folder / "src")])
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": path, "PLATO_LOCAL_SETTINGS": str(folder / "settings.yaml")},
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    entry, scripts, proxy = done.stdout.splitlines()
+    entry, scripts, proxy, unit, in_panel = done.stdout.splitlines()
     assert "settings='BENCH_PSU Control Server'" in entry
     assert (scripts, proxy) == ("main main", "BenchPsuProxy")
+    assert (unit, in_panel) == ("Volts", "True")

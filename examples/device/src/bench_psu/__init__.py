@@ -5,6 +5,7 @@ from bench_psu.bench_psu import (
     BenchPsuInterface,
     BenchPsuOutput,
     BenchPsuProxy,
+    BenchPsuSimulator,
 )
 from bench_psu.bench_psu_devif import (
     BenchPsuError,
@@ -20,4 +21,5 @@ __all__ = [
     "BenchPsuModel",
     "BenchPsuOutput",
     "BenchPsuProxy",
+    "BenchPsuSimulator",
 ]

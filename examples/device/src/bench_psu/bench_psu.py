@@ -2,6 +2,7 @@
 
 - `BenchPsuInterface` defines each command once: what is sent, what comes back, types, units and ranges.
 - `BenchPsuController` executes them over a transport. The control server has one; it also works by itself.
+- `BenchPsuSimulator` is the same with the simulated instrument in it.
 - `BenchPsuProxy` sends them to the control server. This is what test scripts use.
 """
 
@@ -11,8 +12,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from egse.command import Range, Unit, dynamic_command
-from egse.device import DeviceInterface, DeviceTransport
-from egse.mixin import DynamicCommandMixin
+from egse.device import DeviceInterface
+from egse.instrument import InstrumentController, Simulated
 from egse.proxy import DynamicProxy
 
 from bench_psu.bench_psu_devif import (
@@ -23,6 +24,7 @@ from bench_psu.bench_psu_devif import (
     text,
     unexpected,
 )
+from bench_psu.bench_psu_sim import BenchPsuModel
 
 
 class BenchPsuOutput(StrEnum):
@@ -80,27 +82,21 @@ class BenchPsuInterface(DeviceInterface):
         """Returns the state of the output."""
 
 
-class BenchPsuController(BenchPsuInterface, DynamicCommandMixin):
-    """Talks to the BENCH_PSU.
+class BenchPsuController(InstrumentController, BenchPsuInterface):
+    """Talks to the BENCH_PSU."""
 
-    Args:
-        hostname: of the instrument; from the settings when None.
-        port: of the instrument; from the settings when None.
-        transport: how to reach it instead: another wire, or a model in the same process.
-    """
-
-    def __init__(
-        self,
-        hostname: str | None = None,
-        port: int | None = None,
-        *,
-        transport: DeviceTransport | None = None,
-    ) -> None:
-        self.transport = transport or BenchPsuEthernetInterface(hostname, port)
+    network = BenchPsuEthernetInterface
+    identity = ("BENCH_PSU",)
 
     def is_simulator(self) -> bool:
         """Returns True when the serial number is that of the simulator."""
         return "SIM" in self.get_identification().split(",")
+
+
+class BenchPsuSimulator(Simulated, BenchPsuController):
+    """The driver joined with the model in the same process; has the Controller's interface and replaces it."""
+
+    model_type = BenchPsuModel
 
 
 class BenchPsuProxy(DynamicProxy, BenchPsuInterface):

@@ -10,9 +10,9 @@ An instrument on USB gets a class `BenchPsuUSBInterface(DeviceTransport)` here, 
 
 from __future__ import annotations
 
-from egse.device import DeviceError, TCPTransport
+from egse.device import DeviceError
+from egse.instrument import NetworkInterface, Wire
 from egse.response import register_error
-from egse.settings import Settings
 
 SETTINGS = "BENCH_PSU Control Server"
 """Block of this device in the settings."""
@@ -23,33 +23,10 @@ class BenchPsuError(DeviceError):
     """The BENCH_PSU refused a command or gave a reply that makes no sense."""
 
 
-class BenchPsuEthernetInterface(TCPTransport):
-    """The network port of the BENCH_PSU.
+class BenchPsuEthernetInterface(NetworkInterface):
+    """The network port of the BENCH_PSU; where it is stands in the settings."""
 
-    Args:
-        hostname: of the instrument; from the settings when None.
-        port: of the instrument; from the settings when None.
-        timeout: for connecting and for each reply [s].
-    """
-
-    def __init__(
-        self,
-        hostname: str | None = None,
-        port: int | None = None,
-        *,
-        timeout: float = 5.0,
-    ) -> None:
-        if hostname is None or port is None:
-            block = Settings.load(SETTINGS)
-            hostname = hostname or str(block["DEVICE_HOSTNAME"])
-            port = port or int(block["DEVICE_PORT"])
-        super().__init__(
-            hostname,
-            port,
-            timeout=timeout,
-            command_terminator=b"\n",
-            reply_terminator=b"\n",
-        )
+    wire = Wire(SETTINGS, port=9221, command_end=b"\n", reply_end=b"\n")
 
 
 def text(response: bytes) -> str:
