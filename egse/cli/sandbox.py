@@ -26,6 +26,15 @@ _DIR = click.option(
 )
 
 
+def _box(
+    directory: Path, only: str | None, everything: bool, options: dict[str, Any], owned: bool
+) -> Sandbox:
+    """Returns the sandbox of the options; `--all` stands for two of them."""
+    if everything:
+        options |= {"aeu": True, "equipment": True}
+    return Sandbox(directory, only_core=only == "core", owned=owned, **options)
+
+
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options by which a sandbox is made."""
     for option in (
@@ -42,6 +51,12 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="The camera sees the light of the OGSE, dark while its lamp is off; default: stars, always.",
         ),
+        click.option(
+            "--equipment/--no-equipment",
+            default=None,
+            help="With all other instruments of the test houses: mechanisms, thermal control, bench instruments.",
+        ),
+        click.option("--all", "everything", is_flag=True, help="Same as --aeu --equipment."),
         click.option("--only", type=click.Choice(["core"]), help="Start the core services only."),
         click.option("--new-ports", is_flag=True, help="Take other ports, someone else uses those it has."),
         click.option("--timeout", default=60.0, show_default=True, help="How long the start may take [s]."),
@@ -69,12 +84,14 @@ def sandbox() -> None:
 @_DIR
 @_options
 @tells_errors
-def start(directory: Path, only: str | None, new_ports: bool, timeout: float, **options: Any) -> None:
+def start(
+    directory: Path, only: str | None, everything: bool, new_ports: bool, timeout: float, **options: Any
+) -> None:
     """Make a sandbox unless it is there, and start what does not run in it.
 
     Example: cgse sandbox start --dir ~/bench --speed 10
     """
-    box = Sandbox(directory, only_core=only == "core", owned=False, **options)
+    box = _box(directory, only, everything, options, owned=False)
     before = list(box.supervision.launcher.status()) if box.exists else []
     rows = box.start(timeout, new_ports=new_ports)
     already = [row.name for row in rows if row.name in before]
@@ -128,6 +145,7 @@ def env(directory: Path, shell: str) -> None:
 def run(
     directory: Path,
     only: str | None,
+    everything: bool,
     new_ports: bool,
     timeout: float,
     command: tuple[str, ...],
@@ -137,7 +155,7 @@ def run(
 
     Example: cgse sandbox run --dir ~/bench --speed 10 -- camtest obs list
     """
-    box = Sandbox(directory, only_core=only == "core", **options)
+    box = _box(directory, only, everything, options, owned=True)
     running = box.exists and box.status() != {}
     try:
         if not running:

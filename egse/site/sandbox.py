@@ -50,6 +50,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         ports: size of the block.
         aeu: the camera gets power and sync pulses from an AEU simulator.
         optics: the camera sees the light of the OGSE simulator, dark while its lamp is off; otherwise stars, always.
+        equipment: all other instruments of the test houses too.
     """
 
     site_id: str = DEFAULT_SITE
@@ -61,6 +62,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ports: int = UNIT
     aeu: bool = False
     optics: bool = False
+    equipment: bool = False
 
     def options(self) -> dict[str, str]:
         """Returns the options that the simulators are started with."""
@@ -86,6 +88,7 @@ class Sandbox:
         camera: name of the camera in Setup 1, `achel` by default.
         aeu: with AEU simulator and its control servers: the camera is off until it is switched on.
         optics: the camera sees the light of the OGSE simulator.
+        equipment: with all other instruments of the test houses, mechanisms for example.
         only_core: start the core services only.
         owned: its processes end with this process.
         programs: start these instead of those of the table.
@@ -105,6 +108,7 @@ class Sandbox:
         camera: str | None = None,
         aeu: bool | None = None,
         optics: bool | None = None,
+        equipment: bool | None = None,
         only_core: bool = False,
         owned: bool = True,
         programs: Sequence[Program] | None = None,
@@ -122,10 +126,11 @@ class Sandbox:
                 "scene": _scene(scene),
                 "aeu": aeu,
                 "optics": optics,
+                "equipment": equipment,
             },
         )
         self.layout = SiteLayout(self.directory, self.profile.site_id)
-        extras = ["aeu"] if self.profile.aeu else []
+        extras = [name for name in ("aeu", "equipment") if getattr(self.profile, name)]
         self._entries: list[Entry] = [] if programs is not None else sandbox_entries(only_core, extras)
         self._programs = programs
         self._owned = owned
