@@ -24,7 +24,7 @@ Several identical units have `{unit}` in the names of their settings block and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class Wire:
     Attributes:
         settings: block of its control server in the Settings, whose `DEVICE_HOSTNAME` and `DEVICE_PORT` say where it is;
             with `{unit}` where there are several.
-        port: TCP port when the settings name none.
+        port: TCP port when the settings name none; by unit where there are several.
         command_end: terminator of a command; empty for binary messages.
         reply_end: terminator of a reply.
         reply_length: finds the end of a reply that has no terminator.
@@ -60,7 +60,7 @@ class Wire:
     """
 
     settings: str
-    port: int
+    port: int | Mapping[Any, int]
     command_end: bytes = b"\n"
     reply_end: bytes = b"\n"
     reply_length: ReplyLength | None = None
@@ -71,6 +71,19 @@ class Wire:
     def block(self, unit: Any = None) -> str:
         """Returns the name of the settings block, of one unit where there are several."""
         return self.settings if unit is None else self.settings.format(unit=unit)
+
+    def default_port(self, unit: Any = None) -> int:
+        """Returns the TCP port when the settings name none, of one unit where there are several.
+
+        Raises:
+            ValueError: when there is no such unit.
+        """
+        if isinstance(self.port, int):
+            return self.port
+        if unit not in self.port:
+            known = ", ".join(map(str, self.port))
+            raise ValueError(f"there is no unit {unit!r} of {self.settings!r}, only {known}")
+        return self.port[unit]
 
     def to_model(self, model: DeviceModel, clock: Clock) -> MemoryTransport:
         """Returns the way to a model in this process."""
@@ -104,9 +117,9 @@ class NetworkInterface(TCPTransport):
         unit: Any = None,
         timeout: float | None = None,
     ) -> None:
-        wire = self.wire
+        wire, default_port = self.wire, self.wire.default_port(unit)
         super().__init__(
-            *device_address(wire.block(unit), hostname, port, default_port=wire.port),
+            *device_address(wire.block(unit), hostname, port, default_port=default_port),
             timeout=wire.timeout if timeout is None else timeout,
             command_terminator=wire.command_end,
             reply_terminator=wire.reply_end,

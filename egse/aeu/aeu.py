@@ -3,12 +3,14 @@
 from egse.aeu.awg_interface import AWGInterface
 from egse.aeu.crio_interface import CRIOInterface
 from egse.aeu.driver import (
-    AEUEthernetInterface,
     AWGController,
+    AWGEthernetInterface,
     AWGSimulator,
     CRIOController,
+    CRIOEthernetInterface,
     CRIOSimulator,
     PSUController,
+    PSUEthernetInterface,
     PSUSimulator,
 )
 from egse.aeu.lines import LINES, LoopBack, OperatingMode
@@ -19,18 +21,20 @@ from egse.aeu.psu_interface import PSUInterface
 __all__ = [
     "LINES",
     "AEUError",
-    "AEUEthernetInterface",
     "AWGController",
+    "AWGEthernetInterface",
     "AWGInterface",
     "AWGProxy",
     "AWGSimulator",
     "CRIOController",
+    "CRIOEthernetInterface",
     "CRIOInterface",
     "CRIOProxy",
     "CRIOSimulator",
     "LoopBack",
     "OperatingMode",
     "PSUController",
+    "PSUEthernetInterface",
     "PSUInterface",
     "PSUProxy",
     "PSUSimulator",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from egse.aeu.awg_interface import AWGInterface
 from egse.aeu.crio_interface import CRIOInterface
@@ -14,41 +13,31 @@ from egse.aeu.rack import AEUModel
 from egse.aeu.waveforms import block_size, decode_samples, encode_samples
 from egse.clock import Clock, system_clock
 from egse.command import CommandError
-from egse.device import DeviceConnectionError, DeviceTransport, TCPTransport
-from egse.deviceprotocol import device_address
-from egse.mixin import DynamicCommandMixin
+from egse.device import DeviceTransport
+from egse.instrument import InstrumentController, NetworkInterface, Wire
 from egse.simulator import MemoryTransport
 
-_LINE_ENDS = {"CRIO": (b"\r\n", b"\r\n"), "PSU": (b"\n", b"\n"), "AWG": (b"\n", b"\r\n")}
-"""End of a command and of a reply."""
+
+class CRIOEthernetInterface(NetworkInterface):
+    """The network port of the cRIO."""
+
+    wire = Wire(settings_name("CRIO"), PORTS["CRIO"], b"\r\n", b"\r\n")
 
 
-class AEUEthernetInterface(TCPTransport):
-    """The network port of a unit.
+class PSUEthernetInterface(NetworkInterface):
+    """The network port of a power supply; `unit` is its number."""
 
-    Args:
-        unit: CRIO, PSU1 to PSU6, AWG1, AWG2.
-        hostname, port: of the unit; from the settings when None.
-        timeout: for connecting and for each reply [s].
-    """
-
-    def __init__(
-        self, unit: str, hostname: str | None = None, port: int | None = None, *, timeout: float = 5.0
-    ) -> None:
-        command_end, reply_end = _LINE_ENDS[unit.rstrip("123456")]
-        super().__init__(
-            *device_address(settings_name(unit), hostname, port, default_port=PORTS[unit]),
-            timeout=timeout,
-            command_terminator=command_end,
-            reply_terminator=reply_end,
-        )
+    wire = Wire(settings_name("PSU{unit}"), {n: PORTS[f"PSU{n}"] for n in range(1, 7)})
 
 
-class _AEUController(DynamicCommandMixin):
+class AWGEthernetInterface(NetworkInterface):
+    """The network port of a waveform generator; `unit` is its number."""
+
+    wire = Wire(settings_name("AWG{unit}"), {n: PORTS[f"AWG{n}"] for n in (1, 2)}, reply_end=b"\r\n")
+
+
+class _AEUController(InstrumentController):
     """What the Controllers of all units have in common."""
-
-    kind: ClassVar[str]
-    identity: ClassVar[tuple[str, ...]]
 
     def connect(self) -> None:
         """Connects, checks that the right kind of instrument answers, and empties its error queue.
@@ -56,15 +45,11 @@ class _AEUController(DynamicCommandMixin):
         Raises:
             DeviceConnectionError: when nothing can be reached, or something else answers.
         """
-        self.transport.connect()
         with self.transport.lock:
-            identification = self.transport.query("*IDN?").decode("latin-1").strip()
-            if not all(word.lower() in identification.lower() for word in self.identity):
-                self.transport.disconnect()
-                raise DeviceConnectionError(
-                    f"expected a {' '.join(self.identity)} ({self.kind} of the AEU), but {identification!r} answered"
-                )
-            self.transport.write("*CLS")
+            is_new = not self.transport.is_connected()
+            super().connect()
+            if is_new:
+                self.transport.write("*CLS")
 
     def is_simulator(self) -> bool:
         """Returns True when the serial number is that of the simulator."""
@@ -77,24 +62,10 @@ class _AEUController(DynamicCommandMixin):
 
 
 class CRIOController(_AEUController, CRIOInterface):
-    """Talks to the cRIO.
+    """Talks to the cRIO."""
 
-    Args:
-        hostname, port: of the cRIO; from the settings when None.
-        transport: how to reach it instead; for a model in the same process.
-    """
-
-    kind = "CRIO"
+    network = CRIOEthernetInterface
     identity = ("cRIO",)
-
-    def __init__(
-        self,
-        hostname: str | None = None,
-        port: int | None = None,
-        *,
-        transport: DeviceTransport | None = None,
-    ) -> None:
-        self.transport = transport or AEUEthernetInterface("CRIO", hostname, port)
 
     def set_time(self, times: list[float]) -> None:
         """Sets after which time protections trip."""
@@ -105,7 +76,7 @@ class CRIOController(_AEUController, CRIOInterface):
 
 
 class _NumberedController(_AEUController):
-    """A unit of which there are several; `kind` and number are its name in the settings.
+    """A unit of which there are several.
 
     Args:
         device_id: its number, from 1.
@@ -122,7 +93,7 @@ class _NumberedController(_AEUController):
         transport: DeviceTransport | None = None,
     ) -> None:
         self.device_id = device_id
-        self.transport = transport or AEUEthernetInterface(unit_name(self.kind, device_id), hostname, port)
+        super().__init__(hostname, port, transport=transport, unit=device_id)
 
 
 class PSUController(_NumberedController, PSUInterface):
@@ -134,7 +105,7 @@ class PSUController(_NumberedController, PSUInterface):
         transport: how to reach it instead; for a model in the same process.
     """
 
-    kind = "PSU"
+    network = PSUEthernetInterface
     identity = ("KIKUSUI", "PMX")
 
 
@@ -147,7 +118,7 @@ class AWGController(_NumberedController, AWGInterface):
         transport: how to reach it instead; for a model in the same process.
     """
 
-    kind = "AWG"
+    network = AWGEthernetInterface
     identity = ("THURLBY THANDAR", "TGF4")
 
     def load_arb1_data(self, samples: list[int]) -> None:
@@ -201,6 +172,10 @@ class AWGController(_NumberedController, AWGInterface):
                 raise AEUError(f"{AWG.name} answered {answer[:40]!r} for {arb}") from exc
 
 
+def _to_model(controller: _AEUController, rack: AEUModel, unit: str, clock: Clock | None) -> MemoryTransport:
+    return controller.network.wire.to_model(rack.units()[unit], clock or system_clock())
+
+
 class CRIOSimulator(CRIOController):
     """The driver joined with a model of the rack in the same process; replaces the Controller.
 
@@ -211,7 +186,7 @@ class CRIOSimulator(CRIOController):
 
     def __init__(self, clock: Clock | None = None, rack: AEUModel | None = None) -> None:
         self.rack = rack or AEUModel()
-        super().__init__(transport=_memory(self.rack, "CRIO", clock))
+        super().__init__(transport=_to_model(self, self.rack, "CRIO", clock))
 
 
 class PSUSimulator(PSUController):
@@ -225,7 +200,7 @@ class PSUSimulator(PSUController):
 
     def __init__(self, device_id: int, clock: Clock | None = None, rack: AEUModel | None = None) -> None:
         self.rack = rack or AEUModel()
-        super().__init__(device_id, transport=_memory(self.rack, unit_name("PSU", device_id), clock))
+        super().__init__(device_id, transport=_to_model(self, self.rack, unit_name("PSU", device_id), clock))
 
 
 class AWGSimulator(AWGController):
@@ -239,12 +214,4 @@ class AWGSimulator(AWGController):
 
     def __init__(self, device_id: int, clock: Clock | None = None, rack: AEUModel | None = None) -> None:
         self.rack = rack or AEUModel()
-        super().__init__(device_id, transport=_memory(self.rack, unit_name("AWG", device_id), clock))
-
-
-def _memory(rack: AEUModel, unit: str, clock: Clock | None) -> MemoryTransport:
-    command_end, reply_end = _LINE_ENDS[unit.rstrip("123456")]
-    model = rack.units()[unit]
-    return MemoryTransport(
-        model, clock or system_clock(), command_terminator=command_end, reply_terminator=reply_end
-    )
+        super().__init__(device_id, transport=_to_model(self, self.rack, unit_name("AWG", device_id), clock))

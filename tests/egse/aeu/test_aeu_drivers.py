@@ -182,7 +182,7 @@ def test_something_else_behind_the_port_is_noticed() -> None:
     rack, clock = AEUModel(), VirtualClock()
     psu = PSUSimulator(1, clock, rack)
     wrong = CRIOController(transport=psu.transport)
-    with pytest.raises(DeviceConnectionError, match=r"expected a cRIO .*KIKUSUI"):
+    with pytest.raises(DeviceConnectionError, match=r"calls itself cRIO, but .*KIKUSUI"):
         wrong.connect()
 
 
