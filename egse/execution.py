@@ -97,7 +97,6 @@ class CommandExecutor:
             "commands": 0,
             "failures": 0,
             "refused": 0,
-            "malformed": 0,
             "expired": 0,
             "dropped": 0,
             "repeated": 0,

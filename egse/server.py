@@ -20,7 +20,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,61 +33,34 @@ from egse.direct import serve_devices
 from egse.env import get_data_storage_location
 from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
-from egse.frames import NOBLOCK, SNDMORE, send_frame
 from egse.journal import Journal
-from egse.localsocket import local_path, sweep
 from egse.maintenance import MaintenanceInterface, find_maintenance
 from egse.mode import SIMULATOR
-from egse.ports import PortInUseError
 from egse.process import ProcessStatus
 from egse.protocol import hook_device_methods
-from egse.proxy import endpoint_from_settings
 from egse.registration import EventParticipant
-from egse.security.curve import Guard
-from egse.security.keys import KeysError
-from egse.security.roles import ANYBODY, Caller
+from egse.scheduling import Schedule
 from egse.server_services import ServiceController
+from egse.serversockets import FIRST_FRAME, IDLE_SLICE, LAST_WORDS, ServerSockets, Waiting
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
 from egse.wire import (
-    DECODING_ERRORS,
-    MAX_MESSAGE_SIZE,
     Request,
     WireError,
-    decode_request_bare,
     encode,
 )
 
 logger = logging.getLogger(__name__)
 
-IDLE_SLICE = 100
-"""How long the threads wait for a message before they look at the stop flag and at scheduled tasks [ms]."""
-HEARTBEAT_INTERVAL, HEARTBEAT_LIMIT = 1000, 5000
-"""How often a silent client is asked for a sign of life, and how long it may take to give one [ms]."""
 LONG_COMMAND = 0.05
 """A command that came while one of at least this length was executed counts as one that had to wait [s]."""
-LAST_WORDS = 200
-"""How long the end of a server waits for its last answers to be taken [ms]."""
-LONG_TASK = 1.0
-"""A scheduled task that takes longer is complained about [s]."""
 END_LIMIT = 4.5
 """A server that has not ended this long after it was told to is ended the hard way [s]."""
 
 
-@dataclass
-class _Task:
-    function: Callable[[], Any]
-    due: float
-    when: Callable[[], bool] | None
-
-
 class _ClientGoneError(Exception):
     """The client of a waiting command has gone."""
-
-
-_Waiting = tuple[bytes, Request, Caller]
-"""A request with the identity of its client's connection and its caller."""
 
 
 class ControlServer(EventParticipant):
@@ -110,14 +82,10 @@ class ControlServer(EventParticipant):
         self._stop = threading.Event()
         self._hard_end: threading.Timer | None = None
         self._owns_process = False
-        self._local_sockets: list[Path] = []
-        self._tasks: list[_Task] = []
-        self._task_lock = threading.Lock()
-        self._publish_lock = threading.Lock()
+        self._schedule = Schedule(self.name)
         self.process_status = ProcessStatus()
-        self._context = zmq.Context()
-        self.guard = Guard(self.name, self._context)
-        self._bind()
+        self.sockets = ServerSockets(self.name, app.settings)
+        self.endpoints, self.guard = self.sockets.endpoints, self.sockets.guard
         self._open_answers = OpenAnswers()
         self.start_events()
         self.journal = self._open_journal() if app.device else None
@@ -151,55 +119,6 @@ class ControlServer(EventParticipant):
         self._make_lanes()
 
     # -- set-up --------------------------------------------------------------------------------------------------
-
-    def _bind(self) -> None:
-        self.endpoints = {
-            key: endpoint_from_settings(self.app.settings, port)
-            for key, port in (
-                ("commanding", "COMMANDING_PORT"),
-                ("service", "SERVICE_PORT"),
-                ("monitoring", "MONITORING_PORT"),
-            )
-        }
-        self._command_socket = self._socket(zmq.ROUTER, "commanding")
-        self._service_socket = self._socket(zmq.ROUTER, "service")
-        self._monitoring_socket = self._socket(zmq.PUB, "monitoring")
-
-    def _socket(self, kind: int, role: str) -> zmq.Socket[bytes]:
-        sock = self._context.socket(kind)
-        sock.setsockopt(zmq.LINGER, 0)
-        sock.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_SIZE)
-        if kind == zmq.ROUTER:
-            sock.setsockopt(zmq.RCVTIMEO, IDLE_SLICE)
-            # Clients that vanish without a word are noticed, and sending to one that has gone is an error.
-            sock.setsockopt(zmq.ROUTER_MANDATORY, 1)
-            sock.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
-            sock.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_LIMIT)
-        try:
-            self.guard.secure(sock, self.endpoints[role])
-            sock.bind(self.endpoints[role])
-            if kind == zmq.ROUTER:
-                self._bind_locally(sock, role)
-        except (zmq.ZMQError, KeysError) as exc:
-            self.guard.close()
-            sock.close(0)
-            self._context.destroy(linger=0)
-            if isinstance(exc, KeysError):
-                raise
-            raise PortInUseError(self.name, role, self.endpoints[role]) from exc
-        return sock
-
-    def _bind_locally(self, sock: zmq.Socket[bytes], role: str) -> None:
-        """Offers clients of the same user the short way, see `egse.localsocket`; they manage without."""
-        path = local_path(self.endpoints[role])
-        if path is None:
-            return
-        try:
-            sweep(path.parent)
-            sock.bind(f"ipc://{path}")
-            self._local_sockets.append(path)
-        except zmq.ZMQError as exc:
-            logger.debug("%s has no local socket for its %s port: %s", self.name, role, exc)
 
     def _open_journal(self) -> Journal:
         folder = Path(get_data_storage_location()) / "journal" / self.name
@@ -262,8 +181,7 @@ class ControlServer(EventParticipant):
             self._hard_end.start()
 
     def _end_hard(self) -> None:
-        for path in self._local_sockets:
-            path.unlink(missing_ok=True)
+        self.sockets.forget_local()
         logger.critical("%s did not end within %g s; ended the hard way", self.name, END_LIMIT)
         os._exit(70)
 
@@ -282,7 +200,7 @@ class ControlServer(EventParticipant):
             self.protocol.quit()
         except Exception:
             logger.exception("%s: the protocol did not end cleanly", self.name)
-        self._send_finished(self._command_socket)
+        self._send_finished(self.sockets.commanding)
         self._open_answers.close()
         for thread in (self.hk_lane, self.monitoring_lane, services):
             if thread.is_alive():
@@ -292,9 +210,7 @@ class ControlServer(EventParticipant):
         if self.journal is not None:
             self.journal.close()
         self._gate.close()
-        self.guard.close()
-        self._command_socket.close(LAST_WORDS)
-        self._context.destroy(linger=0)
+        self.sockets.close()
         if self._hard_end is not None and not self._owns_process:
             self._hard_end.cancel()
             self._hard_end.join()
@@ -303,10 +219,11 @@ class ControlServer(EventParticipant):
     # -- commands ------------------------------------------------------------------------------------------------
 
     def _serve_commands(self) -> None:
-        sock = self._command_socket
+        sockets, schedule = self.sockets, self._schedule
+        sock, receive = sockets.commanding, sockets.receive
         answer, stopping, urgent = self.executor.answer, self._stop.is_set, self.executor.commands.urgent
         deferred, owed = self.executor.commands.deferred, self._open_answers.by_id
-        waiting: deque[_Waiting] = deque()
+        waiting: deque[Waiting] = deque()
         while not stopping():
             try:
                 addressed = False
@@ -317,12 +234,12 @@ class ControlServer(EventParticipant):
                     if request.name not in deferred and not self.executor.outcomes.is_known(request.id):
                         addressed = self._address(sock, client, request)
                 elif owed and not self._open_answers.wait(sock, IDLE_SLICE):
-                    self._run_tasks()
+                    schedule.run()
                     continue
                 else:
-                    client, request, caller = self._receive(sock)
+                    client, request, caller = receive(sock)
             except zmq.Again:
-                self._run_tasks()
+                schedule.run()
                 continue
             except (WireError, _ClientGoneError):
                 continue
@@ -331,18 +248,13 @@ class ControlServer(EventParticipant):
             started = time.monotonic()
             reply = answer(request, caller)
             if isinstance(reply, bytes):
-                try:
-                    if not addressed:
-                        send_frame(sock, client, _FIRST_FRAME)
-                    send_frame(sock, reply, NOBLOCK)
-                except zmq.ZMQError as exc:
-                    self._note_unsent(request, exc)
+                sockets.answer(sock, client, request, reply, is_addressed=addressed)
             else:
                 self._owe(client, request, reply)
             if urgent or waiting or time.monotonic() - started > LONG_COMMAND:
                 self._take_in(sock, waiting, urgent)
-            if self._tasks:
-                self._run_tasks()
+            if schedule.tasks:
+                schedule.run()
 
     def _send_finished(self, sock: zmq.Socket[bytes]) -> None:
         """Answers the deferred commands that are done."""
@@ -354,12 +266,12 @@ class ControlServer(EventParticipant):
                 except zmq.ZMQError as exc:
                     logger.warning("the answer to %s could not be sent: %s", answer.command_id, exc)
 
-    def _take_in(self, sock: zmq.Socket[bytes], waiting: deque[_Waiting], urgent: frozenset[str]) -> None:
+    def _take_in(self, sock: zmq.Socket[bytes], waiting: deque[Waiting], urgent: frozenset[str]) -> None:
         """Takes in what came during a command; urgent commands go before the others."""
         arrived = 0
         while int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             try:
-                waiting.append(self._receive(sock))
+                waiting.append(self.sockets.receive(sock))
                 arrived += 1
             except WireError:
                 continue
@@ -378,7 +290,7 @@ class ControlServer(EventParticipant):
             _ClientGoneError: the client has gone; its command must not be executed.
         """
         try:
-            sock.send(client, _FIRST_FRAME)
+            sock.send(client, FIRST_FRAME)
         except zmq.Again:
             return False
         except zmq.ZMQError as exc:
@@ -395,43 +307,18 @@ class ControlServer(EventParticipant):
         return True
 
     def _serve_services(self) -> None:
-        sock = self._service_socket
+        sockets, sock = self.sockets, self.sockets.service
         while not self._stop.is_set():
             try:
-                client, request, caller = self._receive(sock)
+                client, request, caller = sockets.receive(sock)
             except (zmq.Again, WireError):
                 continue
             except zmq.ContextTerminated:
                 break
             reply = self._service_executor.answer(request, caller)
-            if not isinstance(reply, bytes):
-                continue  # the answer to the first of two equal requests is on its way
-            try:
-                send_frame(sock, client, _FIRST_FRAME)
-                send_frame(sock, reply, NOBLOCK)
-            except zmq.ZMQError as exc:
-                self._note_unsent(request, exc)
+            if isinstance(reply, bytes):  # else the answer to the first of two equal requests is on its way
+                sockets.answer(sock, client, request, reply)
         sock.close(LAST_WORDS)
-
-    def _receive(self, sock: zmq.Socket[bytes]) -> _Waiting:
-        """Returns client identity, request and caller of the next message; raises WireError for one to be dropped."""
-        caller = ANYBODY
-        if self.guard.active:
-            client, data, known = self.guard.receive(sock)
-            if known is None:
-                raise WireError("not authorised")
-            caller = known
-        else:
-            # A ROUTER delivers at least two frames. Two calls cost less than `recv_multipart`, and a Frame knows whether
-            # more frames follow, which is dear to ask of the socket.
-            client = sock.recv()
-            frame = sock.recv(copy=False)
-            data = _skip_message(sock) if frame.more else frame.bytes
-        try:
-            return client, decode_request_bare(data), caller
-        except DECODING_ERRORS as exc:
-            self.executor.counters["malformed"] += 1
-            raise WireError(f"not a request: {exc}") from exc
 
     def _owe(self, client: bytes, request: Request, answer: Deferred | None) -> None:
         """Keeps that a client gets its answer later: that of a deferred command, or of one that it has sent before."""
@@ -439,16 +326,6 @@ class ControlServer(EventParticipant):
             self._open_answers.join(request.id, client)
         else:
             self._open_answers.add(client, answer)
-
-    def _note_unsent(self, request: Request, error: zmq.ZMQError) -> None:
-        gone = error.errno == zmq.EHOSTUNREACH  # the journal tells how the command ended
-        logger.log(
-            logging.INFO if gone else logging.WARNING,
-            "the answer to %s could not be sent to %s: %s",
-            request.name,
-            request.context.origin,
-            "it has gone" if gone else error,
-        )
 
     # -- telemetry -----------------------------------------------------------------------------------------------
 
@@ -465,10 +342,7 @@ class ControlServer(EventParticipant):
 
     def publish(self, topic: str, value: Any) -> None:
         """Publishes a value on the monitoring port as two frames: topic (text) and msgpack."""
-        data = encode(value)
-        with self._publish_lock:
-            if not self._monitoring_socket.closed:
-                self._monitoring_socket.send_multipart((topic.encode(), data), zmq.NOBLOCK)
+        self.sockets.publish(topic, encode(value))
 
     def status(self) -> dict[str, Any]:
         """Returns the figures of the server and what its protocol adds."""
@@ -480,7 +354,7 @@ class ControlServer(EventParticipant):
             "simulator": self.simulator,
             "uptime": time.monotonic() - self._started,
             "endpoints": self.endpoints,
-            "counters": dict(self.executor.counters),
+            "counters": {**self.executor.counters, "malformed": self.sockets.malformed},
             "housekeeping": {
                 "period": self.hk_lane.period,
                 "rows": self.hk_lane.count,
@@ -514,45 +388,4 @@ class ControlServer(EventParticipant):
             when: not before this returns True; looked at from then on, at least ten times a second while the server is
                 idle. When it raises an exception the task is given up.
         """
-        with self._task_lock:
-            self._tasks.append(_Task(function, time.monotonic() + after, when))
-
-    def _run_tasks(self) -> None:
-        now = time.monotonic()
-        with self._task_lock:
-            due = [t for t in self._tasks if t.due <= now]
-            self._tasks = [t for t in self._tasks if t.due > now]
-        for task in due:
-            try:
-                if task.when is not None and not task.when():
-                    with self._task_lock:
-                        self._tasks.append(task)
-                    continue
-                started = time.monotonic()
-                result = task.function()
-                if result is not None:
-                    logger.info("scheduled task %s: %s", _name_of(task.function), result)
-                if (duration := time.monotonic() - started) > LONG_TASK:
-                    logger.warning(
-                        "scheduled task %s kept commands waiting for %.1f s",
-                        _name_of(task.function),
-                        duration,
-                    )
-            except Exception:
-                logger.exception("%s: the scheduled task %s failed", self.name, _name_of(task.function))
-
-
-def _name_of(function: Callable[[], Any]) -> str:
-    """Returns a name for messages, also of a `functools.partial`."""
-    bare = getattr(function, "func", function)
-    return getattr(bare, "__qualname__", repr(bare))
-
-
-_FIRST_FRAME = NOBLOCK | SNDMORE
-
-
-def _skip_message(sock: zmq.Socket[bytes]) -> bytes:
-    """Reads a message with too many frames to its end; returns an empty one in its place."""
-    while sock.getsockopt(zmq.RCVMORE):
-        sock.recv()
-    return b""
+        self._schedule.add(function, after, when)

@@ -122,7 +122,7 @@ def test_results_exceptions_and_slowness_are_logged(
     server: ControlServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("egse.server.LONG_TASK", 0.05)
+    monkeypatch.setattr("egse.scheduling.LONG_TASK", 0.05)
 
     def fetch() -> str:
         return "Setup 00053"
