@@ -24,6 +24,8 @@ LOGGER = logging.getLogger(__name__)
 
 REFRESH = 0.2
 """Shortest time between two repaints of a panel [s]: five a second, however fast its data come."""
+GATHER = 0.1
+"""After messages were taken in, those that follow are left to gather this long [s]: waking for each of them is dear."""
 AT_ONCE = 500
 """So many messages of one stream are taken in before the others get their turn."""
 RETRY = 1.0
@@ -114,8 +116,9 @@ class Listening(threading.Thread):
                 self._near.close()
 
     def _serve(self, context: zmq.Context[zmq.Socket[bytes]], receivers: dict[Any, Receiver]) -> None:
-        poller = zmq.Poller()
+        poller, alarm_clock = zmq.Poller(), zmq.Poller()
         poller.register(self._far, zmq.POLLIN)
+        alarm_clock.register(self._far, zmq.POLLIN)
         missing = list(self._subscriptions)
         painted, looked = 0.0, float("-inf")
         pending = True
@@ -129,13 +132,14 @@ class Listening(threading.Thread):
                 self._guarded(self._tick, "showing the state")
             wait = REFRESH - (now - painted) if pending else 1.0
             ready = dict(poller.poll(max(1, int(1000 * wait))))
-            pending = pending or not ready or time.monotonic() - painted >= 1.0
+            pending = pending or bool(ready) or time.monotonic() - painted >= 1.0
             for sock in ready:
                 if isinstance(sock, int):  # the wake-up is no socket of ZeroMQ
                     self._far.recv(4096)
-                    pending = True
                 else:
-                    pending = self._drain(sock, receivers[sock]) or pending
+                    self._drain(sock, receivers[sock])
+            if ready and all(not isinstance(sock, int) for sock in ready):
+                alarm_clock.poll(int(1000 * GATHER))
 
     def _connect(
         self,
@@ -165,7 +169,7 @@ class Listening(threading.Thread):
         receivers[sock] = subscription.receive
         return True
 
-    def _drain(self, sock: zmq.Socket[bytes], receive: Receiver) -> bool:
+    def _drain(self, sock: zmq.Socket[bytes], receive: Receiver) -> None:
         for _ in range(AT_ONCE):
             try:
                 frames = sock.recv_multipart(zmq.NOBLOCK)
@@ -175,7 +179,6 @@ class Listening(threading.Thread):
                 receive(frames)
             except Exception as exc:  # what a stream brings must not end the panel; it is shown and recorded
                 self._failed(exc, "reading a message")
-        return True
 
     def _guarded(self, action: Callable[[], None], what: str) -> None:
         try:
