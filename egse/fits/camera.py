@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from egse.fee import FM_NUMBERING, camera_model, ccd_numbering
 from egse.fee.geometry import LEFT_SIDE, PIXEL_SIZE
+from egse.setup.paths import value_at as at
 
 _ORIENTATION = (180.0, 270.0, 0.0, 90.0)
 """Orientation of CCD 1..4 in the focal plane [deg], the same for all models (FEE operations reference, section 4)."""
@@ -87,13 +88,3 @@ def _pairs(x: Any, y: Any) -> tuple[tuple[float, float], ...] | None:
     if x is None or y is None:
         return None
     return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
-
-
-def at(setup: Mapping[str, Any] | None, path: str, default: Any = None) -> Any:
-    """Returns a value of a Setup by its dotted path, `default` when it is not there."""
-    node: Any = setup
-    for key in path.split("."):
-        if not isinstance(node, Mapping) or key not in node:
-            return default
-        node = node[key]
-    return default if node is None else node

@@ -90,10 +90,19 @@ TABLE: tuple[Entry, ...] = (
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
+    Entry("smc9300_sim", Kind.SIMULATOR, "HUBER stages simulator", options=SIMULATED, extra="equipment"),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
+    Entry(
+        "smc9300_cs",
+        Kind.DEVICE,
+        "HUBER stages",
+        "SMC9300 Control Server",
+        needs=("smc9300_sim",),
+        extra="equipment",
+    ),
     *(
         Entry(
             f"aeu_{unit.lower()}_cs",
