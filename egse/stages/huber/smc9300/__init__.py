@@ -1,5 +1,6 @@
 """HUBER SMC9300 with three stages: driver, simulator, control server."""
 
+from egse.coordinates.avoidance import AvoidanceError, StageLimits
 from egse.stages.huber.smc9300.driver import (
     HuberSMC9300Controller,
     HuberSMC9300EthernetInterface,
@@ -7,7 +8,6 @@ from egse.stages.huber.smc9300.driver import (
     HuberSMC9300Simulator,
 )
 from egse.stages.huber.smc9300.interface import HuberSMC9300Interface
-from egse.stages.huber.smc9300.limits import AvoidanceError, StageLimits
 from egse.stages.huber.smc9300.messages import AxisState, HuberError, decode_axis_float, process_cmd_string
 from egse.stages.huber.smc9300.model import SMC9300Model
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from egse.clock import Clock, system_clock
+from egse.coordinates.avoidance import StageLimits
 from egse.declaration import ServerContext
 from egse.device import DeviceConnectionError, DeviceTimeoutError
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.proxy import DynamicProxy
 from egse.setupwatch import SetupSource
 from egse.stages.huber.smc9300.interface import LONGEST_MOTION, HuberSMC9300Interface
-from egse.stages.huber.smc9300.limits import StageLimits
 from egse.stages.huber.smc9300.messages import (
     DONE,
     HuberError,
