@@ -115,6 +115,14 @@ TABLE: tuple[Entry, ...] = (
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
+    Entry(
+        "fov_hk",
+        Kind.CONSUMER,
+        "source position",
+        "FOV Control Server",
+        needs=("cm_cs", "smc9300_cs"),
+        extra="equipment",
+    ),
     Entry("fitsgen", Kind.CONSUMER, "FITS generation", "FITS Generator Control Server"),
 )
 """What a sandbox starts; a real site starts the core services from here, and devices by name."""
