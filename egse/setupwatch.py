@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from egse.command import CommandDefinition
@@ -79,3 +80,36 @@ class SetupWatch:
                 f"{self._server} since {since}); nothing was done. Call load_setup() in your session, look at what "
                 "has changed, and repeat the command"
             )
+
+
+RETRY_INTERVAL = 10.0
+"""The Setup is asked for again after so long [s] when it could not be had."""
+
+
+class SetupSource:
+    """The loaded Setup for a Controller whose work depends on it; asked for again when another one was loaded.
+
+    Args:
+        stamp: what changes when another Setup is loaded: `lambda: server.setup_watch.loaded`.
+        fetch: gets the loaded Setup.
+    """
+
+    def __init__(
+        self, stamp: Callable[[], object] = lambda: None, fetch: Callable[[], Setup] = get_setup
+    ) -> None:
+        self._stamp = stamp
+        self._fetch = fetch
+        self._loaded: object = self  # no stamp is this
+        self._next_try = float("-inf")
+        self._setup: Setup | None = None
+
+    def __call__(self) -> Setup | None:
+        """Returns the loaded Setup; the last one that was known when it cannot be asked for, None when there was none."""
+        stamp = self._stamp()
+        if stamp != self._loaded and time.monotonic() >= self._next_try:
+            try:
+                self._setup, self._loaded = self._fetch(), stamp
+            except (ConnectionError, TimeoutError, SetupError, OSError) as exc:
+                self._next_try = time.monotonic() + RETRY_INTERVAL
+                logger.warning("the loaded Setup cannot be had, what was known counts: %s", exc)
+        return self._setup

@@ -10,16 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from egse.coordinates.focalplane import COLUMNS as COLUMNS
+from egse.coordinates.focalplane import ROWS as ROWS
 from egse.spw.packets import HEADER_SIZE, CCDSide, PacketKind
 
-ROWS: Final = 4510
-"""Rows of the image area, 0..4509."""
-
-COLUMNS_SIDE: Final = 2255
+COLUMNS_SIDE: Final = COLUMNS // 2
 """Light-sensitive columns of one side."""
-
-COLUMNS: Final = 2 * COLUMNS_SIDE
-"""Light-sensitive columns of a CCD, 0..4509."""
 
 SERIAL_PRESCAN: Final = 25
 """Columns transmitted before the image columns of a row."""
@@ -35,9 +31,6 @@ PARALLEL_OVERSCAN: Final = 30
 
 PACKET_SIZE: Final = 32140
 """Largest packet with header [bytes]."""
-
-PIXEL_SIZE: Final = 0.018
-"""Size of a pixel [mm]."""
 
 LEFT_SIDE: Final[dict[str, str]] = {"em": "E", "pfm": "F", "fm": "F"}
 """Side label of the left half, register at the bottom (figures of the user manual)."""

@@ -90,10 +90,19 @@ TABLE: tuple[Entry, ...] = (
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
+    Entry("smc9300_sim", Kind.SIMULATOR, "HUBER stages simulator", options=SIMULATED, extra="equipment"),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
+    Entry(
+        "smc9300_cs",
+        Kind.DEVICE,
+        "HUBER stages",
+        "SMC9300 Control Server",
+        needs=("smc9300_sim",),
+        extra="equipment",
+    ),
     *(
         Entry(
             f"aeu_{unit.lower()}_cs",
@@ -106,6 +115,14 @@ TABLE: tuple[Entry, ...] = (
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
+    Entry(
+        "fov_hk",
+        Kind.CONSUMER,
+        "source position",
+        "FOV Control Server",
+        needs=("cm_cs", "smc9300_cs"),
+        extra="equipment",
+    ),
     Entry("fitsgen", Kind.CONSUMER, "FITS generation", "FITS Generator Control Server"),
 )
 """What a sandbox starts; a real site starts the core services from here, and devices by name."""

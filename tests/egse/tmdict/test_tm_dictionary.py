@@ -21,6 +21,7 @@ from egse.fee.hk import load_hk_map
 from egse.ogse.ogse_cs import APP as OGSE_APP
 from egse.ogse.protocol import OGSEProtocol
 from egse.setup import Setup
+from egse.stages.huber.smc9300.smc9300_cs import APP as SMC9300_APP
 from egse.tempcontrol.lsci336.lsci336_cs import APP as LSCI336_APP
 from egse.tempcontrol.lsci336.protocol import LakeShore336Protocol
 from egse.tmdict import (
@@ -272,6 +273,7 @@ def test_devices_and_camera_are_complete(site: str, monkeypatch: pytest.MonkeyPa
     rows = {
         "OGSE": dry_row(OGSE_APP, OGSEProtocol),
         "LSCI336": dry_row(LSCI336_APP, LakeShore336Protocol),
+        "SMC9300": dry_row(SMC9300_APP, SMC9300_APP.protocol),
         "DUMMY-HK": dry_row(DUMMY_APP, DummyProtocol),
         "DPU": dry_row(DPU_APP, DPUProtocol),
         **{f"AEU-{unit.upper()}": dry_row(app, app.protocol) for unit, app in AEU_APPS.items()},
