@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from egse.aeu.awg_interface import AWGInterface
 from egse.aeu.crio_interface import CRIOInterface
-from egse.aeu.messages import AWG, CRIO, AEUError, Dialect
+from egse.aeu.messages import AWG, CRIO, AEUError
 from egse.aeu.proxies import PORTS, settings_name, unit_name
 from egse.aeu.psu_interface import PSUInterface
 from egse.aeu.rack import AEUModel
@@ -16,6 +16,7 @@ from egse.clock import Clock, system_clock
 from egse.command import CommandError
 from egse.device import DeviceConnectionError, DeviceTransport, TCPTransport
 from egse.deviceprotocol import device_address
+from egse.dialect import Dialect
 from egse.mixin import DynamicCommandMixin
 from egse.simulator import MemoryTransport
 
