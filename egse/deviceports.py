@@ -195,7 +195,7 @@ def open_resource(resource: str, **options: Any) -> DeviceTransport:
                     place, **{name: SERIAL_OPTIONS[name](text) for name, text in given.items()}, **options
                 )
             case "visa" if place and set(given) <= {"library"}:
-                return VisaTransport(place, **given, **options)
+                return VisaTransport(place, library=given.get("library", ""), **options)
             case "tcp" if place and not given:
                 hostname, _, port = place.rpartition(":")
                 return TCPTransport(hostname, int(port), **options)

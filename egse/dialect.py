@@ -29,6 +29,8 @@ class Dialect:
         reasons: what the numbers of errors mean.
         error: what is raised when the instrument refuses, or answers what makes no sense.
         before: sent before each setting: forgets errors of a question that nobody answered.
+        checked: the instrument answers several questions of one message in one line, joined with `;`: a question too
+            is followed by `error_query`, so that one that is refused is not waited for.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Dialect:
     reasons: Mapping[int, str] = field(default_factory=dict)
     error: type[DeviceError] = DeviceError
     before: str = ""
+    checked: bool = False
 
     def question(
         self, cmd_string: str, convert: Callable[[str], Any] = str, *, use_format: bool = False
@@ -52,8 +55,8 @@ class Dialect:
             cmd_type="query",
             cmd_string=cmd_string,
             use_format=use_format,
-            process_cmd_string=self.sendable,
-            process_response=self.decoded(convert),
+            process_cmd_string=self.with_check if self.checked else self.sendable,
+            process_response=self.answered(convert),
         )
 
     def setting(
@@ -97,6 +100,19 @@ class Dialect:
         if code:
             reason = self.reasons.get(code, "for a reason of its own")
             raise self.error(f"{self.name} refused: {reason} (error {code})")
+
+    def answered(self, convert: Callable[[str], T]) -> Callable[..., T]:
+        """Returns a decoder for answers to questions; behind the answer stands that of the error queue when `checked`."""
+        decode = self.decoded(convert)
+        if not self.checked:
+            return decode
+
+        def decode_checked(response: bytes) -> T:
+            answer, _, error = response.rpartition(b";")
+            self.done(error)
+            return decode(answer)
+
+        return decode_checked
 
     def decoded(self, convert: Callable[[str], T]) -> Callable[..., T]:
         """Returns a decoder for answers that `convert` understands."""

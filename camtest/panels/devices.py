@@ -71,6 +71,11 @@ def make_ogse(type: str = "proxy") -> Panel:
     return panel_of_server("ogse_cs", type)
 
 
+def make_daq6510(type: str = "proxy") -> Panel:
+    """Returns the panel of the Keithley DAQ6510 data acquisition, for the page."""
+    return panel_of_server("daq6510_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

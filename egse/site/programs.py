@@ -91,6 +91,13 @@ TABLE: tuple[Entry, ...] = (
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
+    Entry(
+        "daq6510_sim",
+        Kind.SIMULATOR,
+        "Keithley DAQ6510 data acquisition simulator",
+        options=SIMULATED,
+        extra="equipment",
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -104,6 +111,14 @@ TABLE: tuple[Entry, ...] = (
             extra="aeu",
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
+    ),
+    Entry(
+        "daq6510_cs",
+        Kind.DEVICE,
+        "Keithley DAQ6510 data acquisition",
+        "DAQ6510 Control Server",
+        needs=("daq6510_sim",),
+        extra="equipment",
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry("fitsgen", Kind.CONSUMER, "FITS generation", "FITS Generator Control Server"),
