@@ -113,8 +113,7 @@ class SerialTransport(StreamTransport):
 class _VisaStream:
     """A VISA resource that behaves like a socket."""
 
-    def __init__(self, manager: Any, resource: Any, errors: Any) -> None:
-        self._manager = manager
+    def __init__(self, resource: Any, errors: Any) -> None:
         self._resource = resource
         self._errors = errors
         self._timeout = 0.0
@@ -141,8 +140,7 @@ class _VisaStream:
             raise OSError(str(exc)) from exc
 
     def close(self) -> None:
-        self._resource.close()
-        self._manager.close()
+        self._resource.close()  # not its manager, which all resources of this process share
 
 
 class VisaTransport(StreamTransport):
@@ -168,11 +166,11 @@ class VisaTransport(StreamTransport):
             resource = manager.open_resource(
                 self.address, open_timeout=round(1000 * self.timeout), read_termination=self._terminator
             )
-        except (visa.errors.VisaIOError, ValueError, OSError) as exc:
+        except Exception as exc:  # VISA libraries raise whatever comes, also bare Exceptions
             raise DeviceConnectionError(str(exc)) from exc
         if self.address.upper().endswith("::INSTR"):
             resource.clear()  # an answer that came too late for the one before
-        return _VisaStream(manager, resource, visa.errors)
+        return _VisaStream(resource, visa.errors)
 
 
 def open_resource(resource: str, **options: Any) -> DeviceTransport:

@@ -76,6 +76,11 @@ def make_daq6510(type: str = "proxy") -> Panel:
     return panel_of_server("daq6510_cs", type)
 
 
+def make_pm100a(type: str = "proxy") -> Panel:
+    """Returns the panel of the Thorlabs PM100 power meter, for the page."""
+    return panel_of_server("pm100a_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

@@ -177,6 +177,7 @@ class Stored:
         form: format specification of a number in a reply.
         choices: words as in the manual (`CELSius`), for a setting that is none; the short form is given back.
         words: further words for numbers, `{"ON": 1}`.
+        suffix: unit that may stand behind a number.
     """
 
     default: float | str
@@ -185,6 +186,7 @@ class Stored:
     form: str = ".6E"
     choices: tuple[str, ...] = ()
     words: Mapping[str, float] | None = None
+    suffix: str = ""
 
     def parse(self, text: str, codes: Codes) -> float | str:
         """Returns the value that a text stands for: a number, MIN, MAX, DEF or one of the words.
@@ -203,7 +205,7 @@ class Stored:
         if word in named:
             return named[word]
         try:
-            value = float(word)
+            value = float(word.removesuffix(self.suffix.upper()).rstrip())
         except ValueError as exc:
             raise RefusedError(codes.syntax) from exc
         if not self.low <= value <= self.high:
