@@ -55,6 +55,7 @@ PAGES = {
         Page("ogse_ui", "OGSE: source, attenuator, power meters", "camtest.panels.devices:make_ogse"),
         Page("daq6510_ui", "Keithley DAQ6510 data acquisition", "camtest.panels.devices:make_daq6510"),
         Page("pm100a_ui", "Thorlabs PM100 power meter", "camtest.panels.devices:make_pm100a"),
+        Page("ksc101_ui", "Thorlabs KSC101 shutter", "camtest.panels.devices:make_ksc101"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),
