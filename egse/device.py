@@ -1,4 +1,4 @@
-"""Connections to instruments: the interfaces that drivers implement and the TCP transport.
+"""Connections to instruments: the interfaces that drivers implement and the transports on streams of bytes, TCP first.
 
 A *transport* moves bytes to and from one device; a *Controller* speaks the device's language over it. Access is
 arbitrated per transaction: `transport.lock` is held from the first byte of a command to the last byte of its answer,
@@ -8,13 +8,12 @@ so that housekeeping never lands between a question and its reply.
 from __future__ import annotations
 
 import pkgutil
-import select
 import socket
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from egse.command import dynamic_interface
 from egse.hardwarelock import lock_hardware as lock_hardware
@@ -194,14 +193,30 @@ QUIET = 0.05
 """A pause of this length ends an answer of which nothing else is known [s]."""
 
 
-class TCPTransport(DeviceTransport):
-    """An instrument on a TCP socket.
+class ByteStream(Protocol):
+    """What a `StreamTransport` reads from and writes to: a socket, or what behaves like one."""
+
+    def settimeout(self, value: float, /) -> None:
+        """Sets how long `recv` and `sendall` wait [s]; with 0 `recv` raises BlockingIOError when nothing has come."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Returns what has come; empty when the other end has closed. Raises TimeoutError, OSError."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Sends everything. Raises OSError."""
+
+    def close(self) -> None:
+        """Closes the stream."""
+
+
+class StreamTransport(DeviceTransport):
+    """An instrument on a stream of bytes; a sub-class says how the stream is opened.
 
     A lost device is found again by the next command; while it stays away, commands fail at once between attempts that
     become rarer (an explicit `connect()` always tries).
 
     Args:
-        hostname, port: where the instrument listens.
+        address: where the instrument is, for messages.
         timeout: for connecting and for each reply [s].
         command_terminator: appended to a command that does not end with it.
         reply_terminator: end of a reply.
@@ -212,8 +227,7 @@ class TCPTransport(DeviceTransport):
 
     def __init__(
         self,
-        hostname: str,
-        port: int,
+        address: str,
         *,
         timeout: float = 5.0,
         command_terminator: bytes = b"\n",
@@ -223,25 +237,27 @@ class TCPTransport(DeviceTransport):
         min_interval: float = 0.0,
     ) -> None:
         super().__init__()
-        self.hostname = hostname
-        self.port = port
+        self.address = address
         self.timeout = timeout
         self.command_terminator = command_terminator
         self.reply_length = reply_length or ends_with(reply_terminator)
         self.banner = banner
         self.banner_text = b""
         self.min_interval = min_interval
-        self._socket: socket.socket | None = None
+        self._socket: ByteStream | None = None
         self._buffer = b""
         self._last_command = 0.0
         self._lost: DeviceConnectionError | None = None
         self._pause = 0.0
         self._next_attempt = 0.0
 
-    @property
-    def address(self) -> str:
-        """`host:port`, for messages."""
-        return f"{self.hostname}:{self.port}"
+    @abstractmethod
+    def open_stream(self) -> ByteStream:
+        """Opens the stream.
+
+        Raises:
+            OSError: when it cannot be opened.
+        """
 
     def connect(self) -> None:
         if (reason := locked_reason()) is not None:
@@ -250,7 +266,7 @@ class TCPTransport(DeviceTransport):
             if self._socket is not None:
                 return
             try:
-                self._socket = socket.create_connection((self.hostname, self.port), timeout=self.timeout)
+                self._socket = self.open_stream()
             except OSError as exc:
                 self._lost = DeviceConnectionError(
                     f"cannot connect to the device at {self.address}: {exc}; is it switched on and is the address "
@@ -260,7 +276,6 @@ class TCPTransport(DeviceTransport):
                 self._next_attempt = time.monotonic() + self._pause
                 raise self._lost from exc
             self._lost, self._pause = None, 0.0
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._buffer = b""
             self.tap.connected()
             if self.banner:
@@ -303,16 +318,18 @@ class TCPTransport(DeviceTransport):
         """Returns what comes: the first bytes within `wait` [s], then all until there is a pause."""
         with self.lock:
             sock, self._buffer, answer = self._open_socket(), b"", b""
-            while select.select([sock], [], [], QUIET if answer else wait)[0]:
-                data = sock.recv(65536)
-                if not data:
-                    self.disconnect()
-                    break
-                self.tap.received(data)
-                answer += data
+            sock.settimeout(wait)
+            try:
+                while data := sock.recv(65536):
+                    self.tap.received(data)
+                    answer += data
+                    sock.settimeout(QUIET)
+            except TimeoutError:
+                return answer
+            self.disconnect()
             return answer
 
-    def _receive(self, sock: socket.socket, deadline: float) -> bytes:
+    def _receive(self, sock: ByteStream, deadline: float) -> bytes:
         try:
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             data = sock.recv(65536)
@@ -329,7 +346,7 @@ class TCPTransport(DeviceTransport):
         self.tap.received(data)
         return data
 
-    def _open_socket(self) -> socket.socket:
+    def _open_socket(self) -> ByteStream:
         if self._socket is None:
             wait = self._next_attempt - time.monotonic()
             if self._lost is not None and wait > 0:
@@ -346,7 +363,7 @@ class TCPTransport(DeviceTransport):
                 threading.Event().wait(pause)
             self._last_command = time.monotonic()
 
-    def _quiet_socket(self) -> socket.socket:
+    def _quiet_socket(self) -> ByteStream:
         """Returns the socket with nothing late in it; a connection closed while idle is made anew, nothing was sent."""
         sock = self._open_socket()
         self._buffer = b""
@@ -364,3 +381,22 @@ class TCPTransport(DeviceTransport):
             sock = self._open_socket()
         sock.settimeout(self.timeout)
         return sock
+
+
+class TCPTransport(StreamTransport):
+    """An instrument on a TCP socket.
+
+    Args:
+        hostname, port: where the instrument listens.
+        options: see `StreamTransport`.
+    """
+
+    def __init__(self, hostname: str, port: int, **options: Any) -> None:
+        super().__init__(f"{hostname}:{port}", **options)
+        self.hostname = hostname
+        self.port = port
+
+    def open_stream(self) -> ByteStream:
+        stream = socket.create_connection((self.hostname, self.port), timeout=self.timeout)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return stream

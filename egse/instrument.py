@@ -31,10 +31,12 @@ from typing import Any, ClassVar
 from egse.clock import Clock, system_clock
 from egse.declaration import ServerContext
 from egse.device import DeviceConnectionError, DeviceTransport, ReplyLength, TCPTransport
+from egse.deviceports import open_resource
 from egse.deviceprotocol import DeviceProtocol, device_address
 from egse.env import EnvError, get_site_id
 from egse.mixin import DynamicCommandMixin
 from egse.proxy import DynamicProxy
+from egse.settings import Settings
 from egse.simulator import DeviceModel, MemoryTransport
 from egse.synoptics import SynopticsForwarder
 from egse.tmdict import site_prefix
@@ -48,8 +50,8 @@ class Wire:
     """How one kind of instrument is reached.
 
     Attributes:
-        settings: block of its control server in the Settings, whose `DEVICE_HOSTNAME` and `DEVICE_PORT` say where it is;
-            with `{unit}` where there are several.
+        settings: block of its control server in the Settings, whose `DEVICE_HOSTNAME` and `DEVICE_PORT`, or
+            `DEVICE_RESOURCE` (`egse.deviceports`), say where it is; with `{unit}` where there are several.
         port: TCP port when the settings name none; by unit where there are several.
         command_end: terminator of a command; empty for binary messages.
         reply_end: terminator of a reply.
@@ -85,17 +87,24 @@ class Wire:
             raise ValueError(f"there is no unit {unit!r} of {self.settings!r}, only {known}")
         return self.port[unit]
 
+    @property
+    def framing(self) -> dict[str, Any]:
+        """What any transport has to know about it."""
+        return {
+            "timeout": self.timeout,
+            "command_terminator": self.command_end,
+            "reply_terminator": self.reply_end,
+            "reply_length": self.reply_length,
+            "banner": self.banner,
+        }
+
     def to_model(self, model: DeviceModel, clock: Clock) -> MemoryTransport:
         """Returns the way to a model in this process."""
-        return MemoryTransport(
-            model,
-            clock,
-            timeout=self.timeout,
-            command_terminator=self.command_end,
-            reply_terminator=self.reply_end,
-            reply_length=self.reply_length,
-            banner=self.banner,
-        )
+        return MemoryTransport(model, clock, **self.framing)
+
+    def to_resource(self, resource: str) -> DeviceTransport:
+        """Returns the way to an instrument on a port of another kind than TCP, see `egse.deviceports`."""
+        return open_resource(resource, min_interval=self.min_interval, **self.framing)
 
 
 class NetworkInterface(TCPTransport):
@@ -118,23 +127,17 @@ class NetworkInterface(TCPTransport):
         timeout: float | None = None,
     ) -> None:
         wire, default_port = self.wire, self.wire.default_port(unit)
-        super().__init__(
-            *device_address(wire.block(unit), hostname, port, default_port=default_port),
-            timeout=wire.timeout if timeout is None else timeout,
-            command_terminator=wire.command_end,
-            reply_terminator=wire.reply_end,
-            reply_length=wire.reply_length,
-            banner=wire.banner,
-            min_interval=wire.min_interval,
-        )
+        framing = wire.framing if timeout is None else {**wire.framing, "timeout": timeout}
+        place = device_address(wire.block(unit), hostname, port, default_port=default_port)
+        super().__init__(*place, min_interval=wire.min_interval, **framing)
 
 
 class InstrumentController(DynamicCommandMixin):
     """Talks to an instrument; a sub-class also inherits the interface (after this class), and names the network port.
 
     Args:
-        hostname, port: of the instrument; from the settings when None.
-        transport: how to reach it instead: USB, or a model in the same process.
+        hostname, port: of the instrument; from the settings when None, where it may also be on another kind of port.
+        transport: how to reach it instead: a model in the same process, a port of `egse.deviceports`.
         unit: which one of several identical ones; picks the settings block.
 
     Attributes:
@@ -155,7 +158,16 @@ class InstrumentController(DynamicCommandMixin):
         unit: Any = None,
     ) -> None:
         self.unit = unit
-        self.transport = transport or self.network(hostname, port, unit=unit)
+        self.transport = transport or self._way(hostname, port)
+
+    def _way(self, hostname: str | None, port: int | None) -> DeviceTransport:
+        """Returns the way to the instrument: an address that was given comes before what the settings say."""
+        wire = self.network.wire
+        if hostname is None and port is None:
+            resource = Settings.load(wire.block(self.unit)).get("DEVICE_RESOURCE")
+            if resource:
+                return wire.to_resource(str(resource))
+        return self.network(hostname, port, unit=self.unit)
 
     def connect(self) -> None:
         """Connects, and checks that the right kind of instrument answers.
@@ -234,8 +246,7 @@ def maker(
     def make(context: ServerContext) -> Any:
         unit = context.device_args[0] if context.device_args else None
         if not context.simulator:
-            place = context.settings.get("DEVICE_HOSTNAME"), context.settings.get("DEVICE_PORT")
-            return controller(*place, unit=unit)
+            return controller(unit=unit)
         simulated = simulator(context.clock, context.seed, unit=unit)
         context.shared[context.name.removesuffix("_cs")] = simulated.model
         return simulated

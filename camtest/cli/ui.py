@@ -30,6 +30,7 @@ TYPE = click.option(
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
 DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "smc9300_ui", "device_ui")
+DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "daq6510_ui", "pm100a_ui", "ksc101_ui", "device_ui")
 
 
 def _serving(command: Any) -> Any:
@@ -103,6 +104,9 @@ aeu_ui = page_command("aeu_ui")
 lsci336_ui = page_command("lsci336_ui")
 ogse_ui = page_command("ogse_ui")
 smc9300_ui = page_command("smc9300_ui")
+daq6510_ui = page_command("daq6510_ui")
+pm100a_ui = page_command("pm100a_ui")
+ksc101_ui = page_command("ksc101_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

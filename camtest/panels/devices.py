@@ -76,6 +76,21 @@ def make_smc9300(type: str = "proxy") -> Panel:
     return panel_of_server("smc9300_cs", type)
 
 
+def make_daq6510(type: str = "proxy") -> Panel:
+    """Returns the panel of the Keithley DAQ6510 data acquisition, for the page."""
+    return panel_of_server("daq6510_cs", type)
+
+
+def make_pm100a(type: str = "proxy") -> Panel:
+    """Returns the panel of the Thorlabs PM100 power meter, for the page."""
+    return panel_of_server("pm100a_cs", type)
+
+
+def make_ksc101(type: str = "proxy") -> Panel:
+    """Returns the panel of the Thorlabs KSC101 shutter, for the page."""
+    return panel_of_server("ksc101_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from egse.aeu.messages import AWG, flag, integer, words
+from egse.aeu.messages import AWG
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
+from egse.dialect import flag, integer, words
 
 ArbName = Literal["ARB1", "ARB2", "ARB3", "ARB4"]
 Samples = list[Annotated[int, Range(-32768, 32767)]]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from egse.aeu.lines import LEDS, LINES, LoopBack, OperatingMode, Six
-from egse.aeu.messages import CRIO, flag, floats, integer, integers, six, words
+from egse.aeu.messages import CRIO, six
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
+from egse.dialect import flag, floats, integer, integers, words
 
 Switch = Annotated[int, Range(0, 1)]
 Volts = Annotated[float, Range(-50, 50), Unit("V")]

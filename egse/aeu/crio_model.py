@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from egse.aeu.lines import CAMERAS, Camera, LoopBack, OperatingMode
-from egse.aeu.scpi import Codes, CommandTable, Handler, RefusedError
 from egse.aeu.unit import RackUnit
 from egse.simulator import FaultError
+from egse.simulator.scpi import Codes, CommandTable, Handler, RefusedError
 
 NOT_IN_THIS_MODE: Final = 6
 SELFTEST_TIME: Final = 10.0

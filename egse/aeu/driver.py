@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from egse.aeu.awg_interface import AWGInterface
 from egse.aeu.crio_interface import CRIOInterface
-from egse.aeu.messages import AWG, CRIO, AEUError, Dialect
+from egse.aeu.messages import AWG, CRIO, AEUError
 from egse.aeu.proxies import PORTS, settings_name, unit_name
 from egse.aeu.psu_interface import PSUInterface
 from egse.aeu.rack import AEUModel
@@ -14,6 +14,7 @@ from egse.aeu.waveforms import block_size, decode_samples, encode_samples
 from egse.clock import Clock, system_clock
 from egse.command import CommandError
 from egse.device import DeviceTransport
+from egse.dialect import Dialect
 from egse.instrument import InstrumentController, NetworkInterface, Wire
 from egse.simulator import MemoryTransport
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from egse.aeu.messages import PSU, error_code, flag, floats, integer, words
+from egse.aeu.messages import PSU
 from egse.command import Range, Unit
 from egse.device import DeviceInterface
+from egse.dialect import error_code, flag, floats, integer, words
 
 Volts = Annotated[float, Range(0, 40), Unit("V")]
 Amps = Annotated[float, Range(0, 6), Unit("A")]

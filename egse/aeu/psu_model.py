@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from egse.aeu.lines import PSU_MODELS
-from egse.aeu.scpi import Codes, CommandTable, Handler, RefusedError
 from egse.aeu.unit import RackUnit
 from egse.simulator import FaultError
+from egse.simulator.scpi import Codes, CommandTable, Handler, RefusedError
 
 RISE_TIME: Final = 0.08
 """From one output voltage to another [s, own proposal]."""

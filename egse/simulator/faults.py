@@ -17,10 +17,11 @@ from egse.simulator.model import FaultError
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send `data` in one write, `delay` seconds (of the simulation's clock) after the action before."""
+    """Send `data` in one write, `delay` seconds (of the simulation's clock) after the action before, not before `due`."""
 
     data: bytes
     delay: float = 0.0
+    due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Outbox:
         """Appends an action; a delay counts from the action before, so that replies never overtake each other."""
         due = max(now, self._last_due)
         if isinstance(action, Send):
-            due += action.delay
+            due = max(due, action.due) + action.delay
         self._last_due = due
         self._queue.append((due, None if isinstance(action, Close) else action.data))
 

@@ -129,14 +129,16 @@ class MemoryTransport(DeviceTransport):
     def _receive(self, deadline: float) -> None:
         """Moves one action of the device into the buffer, when the clock reaches it."""
         action = self._actions.popleft() if self._actions else None
-        left = deadline - self.clock.monotonic()
+        now = self.clock.monotonic()
+        left = deadline - now
         if isinstance(action, Close):
             self.disconnect()
             raise DeviceConnectionError(f"{self._name} closed the connection")
-        if action is None or action.delay > left:
+        delay = 0.0 if action is None else max(action.due - now, 0.0) + action.delay
+        if action is None or delay > left:
             self.clock.sleep(left)
             self.disconnect()
             raise DeviceTimeoutError(f"no reply from {self._name} within {self.timeout:g} s")
-        self.clock.sleep(action.delay)
+        self.clock.sleep(delay)
         self.tap.received(action.data)
         self._buffer += action.data

@@ -26,6 +26,21 @@ class HangUpError(Exception):
         self.reply = reply
 
 
+class LateReply(bytes):
+    """A reply that the device gives later; replies that follow wait for it.
+
+    Attributes:
+        due: when [s of the simulation's clock].
+    """
+
+    due: float
+
+    def __new__(cls, reply: bytes, due: float) -> LateReply:
+        made = super().__new__(cls, reply)
+        made.due = due
+        return made
+
+
 class FaultError(ValueError):
     """A fault that the simulator does not know, or with arguments that make no sense."""
 
@@ -64,7 +79,8 @@ class DeviceModel(ABC):
             now: monotonic time [s]; `step(now)` has been called with it.
 
         Returns:
-            The complete reply including its terminator, empty when the device keeps silent.
+            The complete reply including its terminator, empty when the device keeps silent; a `LateReply` when the
+            device takes its time.
 
         Raises:
             HangUpError: when the device closes the connection.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from egse.simulator.faults import Action, Close, LineFaults, Send
-from egse.simulator.model import DeviceModel, HangUpError
+from egse.simulator.model import DeviceModel, HangUpError, LateReply
 
 
 class Session:
@@ -38,8 +39,9 @@ class Session:
                     yield Send(exc.reply)
                 yield Close()
                 return
+            due = reply.due if isinstance(reply, LateReply) else 0.0
             for action in self._faults.apply(reply):
-                yield action
+                yield replace(action, due=due) if due and isinstance(action, Send) else action
                 if isinstance(action, Close):
                     return
 

@@ -92,6 +92,27 @@ TABLE: tuple[Entry, ...] = (
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("smc9300_sim", Kind.SIMULATOR, "HUBER stages simulator", options=SIMULATED, extra="equipment"),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
+    Entry(
+        "daq6510_sim",
+        Kind.SIMULATOR,
+        "Keithley DAQ6510 data acquisition simulator",
+        options=SIMULATED,
+        extra="equipment",
+    ),
+    Entry(
+        "pm100a_sim",
+        Kind.SIMULATOR,
+        "Thorlabs PM100 power meter simulator",
+        options=SIMULATED,
+        extra="equipment",
+    ),
+    Entry(
+        "ksc101_sim",
+        Kind.SIMULATOR,
+        "Thorlabs KSC101 shutter simulator",
+        options=SIMULATED,
+        extra="equipment",
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -113,6 +134,30 @@ TABLE: tuple[Entry, ...] = (
             extra="aeu",
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
+    ),
+    Entry(
+        "daq6510_cs",
+        Kind.DEVICE,
+        "Keithley DAQ6510 data acquisition",
+        "DAQ6510 Control Server",
+        needs=("daq6510_sim",),
+        extra="equipment",
+    ),
+    Entry(
+        "pm100a_cs",
+        Kind.DEVICE,
+        "Thorlabs PM100 power meter",
+        "PM100A Control Server",
+        needs=("pm100a_sim",),
+        extra="equipment",
+    ),
+    Entry(
+        "ksc101_cs",
+        Kind.DEVICE,
+        "Thorlabs KSC101 shutter",
+        "KSC101 Control Server",
+        needs=("ksc101_sim",),
+        extra="equipment",
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry(
