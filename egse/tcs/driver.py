@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from egse.clock import Clock, system_clock
+from egse.declaration import ServerContext
 from egse.device import DeviceTimeoutError, DeviceTransport
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.proxy import DynamicProxy
@@ -129,4 +130,15 @@ class TCSProxy(DynamicProxy, TCSInterface):
     server_name = "tcs_cs"
 
 
-make_controller = maker(TCSController, TCSSimulator)
+_make = maker(TCSController, TCSSimulator)
+
+
+def make_controller(context: ServerContext) -> TCSController:
+    """Returns the Controller for a control server or a dry run; a dry run finds the TCS EGSE in remote mode.
+
+    That is how the system state INITIALIZED has it (operations reference, section 4).
+    """
+    controller: TCSController = _make(context)
+    if context.dry_run:
+        context.shared["tcs"].remote = True
+    return controller

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 
 from egse.command import Unit, dynamic_command, dynamic_interface
 from egse.device import DeviceInterface
+from egse.security.roles import observe
 from egse.tcs.messages import (
     TMItem,
     acknowledged,
@@ -123,6 +124,7 @@ class HousekeepingCommands:
     def get_all_housekeeping(self) -> list[list[Any]]:
         """Returns all housekeeping: name, timestamp (clock of the TCS EGSE), value of each item."""
 
+    @observe
     @dynamic_interface
     def get_data(self) -> dict[str, Any]:
         """Returns what the telemetry port tells, value by name; needs no remote mode.

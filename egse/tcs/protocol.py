@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -97,11 +98,13 @@ class ModelTelemetry:
         """It goes on by itself."""
 
     def stop(self) -> None:
-        """Ends with the row that is under way."""
+        """Ends with the row that is under way; storage and synoptics managers may be away, each is given its time."""
         self._lane.end()
-        self._synoptics.close()
-        self._lane.join(1.0)
-        self._store.close()
+        closing = [threading.Thread(target=one.close, daemon=True) for one in (self._store, self._synoptics)]
+        for thread in closing:
+            thread.start()
+        for thread in (self._lane, *closing):
+            thread.join(3.0)
 
     def _save(self) -> None:
         row = hk_row(self._controller.get_data(), number_of_channels())

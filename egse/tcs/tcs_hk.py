@@ -13,6 +13,7 @@ from egse.control import ControlServerApp, ServerContext
 from egse.mixin import DynamicCommandMixin
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
+from egse.security.roles import observe
 from egse.synoptics import SynopticsForwarder
 from egse.tcs.driver import TELEMETRY_SETTINGS
 from egse.tcs.telemetry import TelemetryReader
@@ -25,6 +26,7 @@ PARENT = "TCS_CS_PID"
 class TCSTelemetryInterface:
     """What the telemetry process can be asked."""
 
+    @observe
     @dynamic_interface
     def get_last_values(self) -> dict[str, Any]:
         """Returns the newest value of each item of telemetry by name; empty when the TCS EGSE is not heard."""
@@ -74,6 +76,7 @@ class TCSTelemetryProtocol(Protocol):
 
     def quit(self) -> None:
         """Ends listening."""
+        self.controller.reader.end()
         self._synoptics.close()
         self.controller.reader.stop()
 

@@ -60,9 +60,13 @@ class TelemetryReader:
         """Begins to listen; the TCS EGSE may still be away."""
         self._thread.start()
 
+    def end(self) -> None:
+        """Tells the thread to end; does not wait for it."""
+        self._ending.set()
+
     def stop(self) -> None:
         """Ends listening."""
-        self._ending.set()
+        self.end()
         if self._thread.is_alive():
             self._thread.join(2 * BURST_TIMEOUT)
 
