@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from camtest.commanding.utilities import device, wait_until
+from camtest.commanding import plateau
+from camtest.commanding.utilities import device
 from camtest.core.exec import Abort, building_block
-from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
 from egse.tempcontrol.lsci336.interface import HeaterRange, HeaterStatus, OutputMode
@@ -22,8 +22,6 @@ Celsius = Annotated[float, Range(-200, 100), Unit("degC")]
 ZERO_CELSIUS = 273.15
 """Kelvins at 0 degC."""
 INPUTS = "ABCD"
-POLL_INTERVAL = 2.0
-"""Time between two readings while a plateau is waited for [s]."""
 
 
 def lsci336() -> LakeShore336Proxy:
@@ -97,16 +95,6 @@ def wait_for_plateau(
     Raises:
         TimeoutError: when there was no plateau in time.
     """
-    clock = GlobalState.clock
-    since: float | None = None
-
-    def is_stable() -> bool:
-        nonlocal since
-        if abs(get_temperature(sensor) - temperature) > tolerance:
-            since = None
-            return False
-        since = clock.monotonic() if since is None else since
-        return clock.monotonic() - since >= stable_for
-
-    what = f"{temperature:g} degC +/- {tolerance:g} K for {stable_for:g} s at sensor {sensor}"
-    return wait_until(is_stable, timeout=timeout, interval=POLL_INTERVAL, what=what)
+    return plateau.wait_for_plateau(
+        lambda: get_temperature(sensor), temperature, tolerance, stable_for, timeout, what=f"sensor {sensor}"
+    )

@@ -1,4 +1,4 @@
-"""Tasks for when something goes wrong: modes of the camera, power, light, by hand. `contingency_ui`, or `camtest tasks camtest.contingency`; in a notebook `tasks_gui("camtest.contingency")`."""
+"""Tasks for when something goes wrong: modes of the camera, power, light, thermal control, by hand. `contingency_ui`, or `camtest tasks camtest.contingency`; in a notebook `tasks_gui("camtest.contingency")`."""
 
 from __future__ import annotations
 

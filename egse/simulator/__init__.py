@@ -3,11 +3,11 @@
 A device package writes a `DeviceModel` and one `SimulatorApp`; everything between bytes and the model is here.
 """
 
-from egse.simulator.app import SimulatorApp
+from egse.simulator.app import FurtherPort, SimulatorApp
 from egse.simulator.faults import LINE_FAULTS, LineFaults
 from egse.simulator.framing import Framer, LineFramer
 from egse.simulator.memory import MemoryTransport
-from egse.simulator.model import DeviceModel, FaultError, HangUpError, LateReply
+from egse.simulator.model import DeviceModel, FaultError, HangUpError, LateReply, Stream
 from egse.simulator.server import Busy, SimulatorServer, serve_together
 from egse.simulator.session import Session
 
@@ -17,6 +17,7 @@ __all__ = [
     "DeviceModel",
     "FaultError",
     "Framer",
+    "FurtherPort",
     "HangUpError",
     "LateReply",
     "LineFaults",
@@ -25,5 +26,6 @@ __all__ = [
     "Session",
     "SimulatorApp",
     "SimulatorServer",
+    "Stream",
     "serve_together",
 ]

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import logging
+import selectors
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
-from egse.clock import RealClock
+from egse.clock import Clock, RealClock
 from egse.declaration import site_clock
 from egse.settings import Settings, SettingsError
 from egse.signals import on_signals
 from egse.simulator.model import DeviceModel
-from egse.simulator.server import Busy, SimulatorServer
+from egse.simulator.server import Busy, SimulatorServer, serve_together
 from egse.system import raise_open_files_limit
 
 LOGGER = logging.getLogger("egse.simulator")
+
+
+@dataclass(frozen=True)
+class FurtherPort:
+    """One more port of a device.
+
+    Attributes:
+        name: what it is, for the line `NAME host port` on stdout.
+        model: makes what stands behind it out of the device.
+        settings: settings block whose `DEVICE_PORT` is the default port.
+        port: default port when the settings do not name one.
+        max_clients: how many clients it takes at a time.
+    """
+
+    name: str
+    model: Callable[[Any], DeviceModel]
+    settings: str
+    port: int
+    max_clients: int = 8
 
 
 @dataclass(frozen=True)
@@ -24,8 +46,8 @@ class SimulatorApp:
     """A simulator as a process.
 
     `main()` is the console script. The first line on stdout is `READY host port`, when clients can connect; with a
-    side channel the second is `ADMIN host port`. SIGTERM, SIGHUP and SIGINT end the process cleanly and at once,
-    SIGUSR1 is passed to the model.
+    side channel the second is `ADMIN host port`; then follows `NAME host port` (and `ADMIN-NAME host port`) of each further
+    port. SIGTERM, SIGHUP and SIGINT end the process cleanly and at once, SIGUSR1 is passed to the model.
 
     Attributes:
         name: name of the command (`ogse_sim`).
@@ -35,6 +57,7 @@ class SimulatorApp:
         port: default port when the settings do not name one.
         max_clients: how many clients the device takes at a time.
         busy: what happens to one more.
+        further: ports besides the first; with `--port N` they are N + 1 and so on.
     """
 
     name: str
@@ -44,13 +67,11 @@ class SimulatorApp:
     port: int
     max_clients: int = 1
     busy: Busy = Busy.QUEUE
+    further: tuple[FurtherPort, ...] = ()
 
     def device_port(self) -> int:
         """Returns the port of the device according to the settings."""
-        try:
-            return int(Settings.load(self.settings).get("DEVICE_PORT", self.port))
-        except SettingsError:
-            return self.port
+        return port_from_settings(self.settings, self.port)
 
     def command(self) -> click.Group:
         """Returns the command line."""
@@ -114,32 +135,65 @@ class SimulatorApp:
             click.ClickException: when a port cannot be had.
         """
         raise_open_files_limit()
-        server = SimulatorServer(
-            self.model(seed),
-            host=host,
-            port=port,
-            clock=RealClock(speed),
-            max_clients=self.max_clients,
-            busy=self.busy,
-            admin_port=admin_port,
-            seed=seed,
-        )
-        with on_signals(server.stop, user=server.user_signal):
-            try:
-                server.open()
-            except OSError as exc:
-                server.close()
-                raise click.ClickException(f"{self.name} cannot listen on {host}:{port}: {exc}") from exc
-            try:
-                self._announce(server, admin_port is not None)
-                server.serve()
-            finally:
-                server.close()
+        with ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            servers = self._make_servers(RealClock(speed), seed, host, port, admin_port, selector)
+            for server in servers:
+                stack.callback(server.close)
+            stack.enter_context(on_signals(servers[0].stop, user=servers[0].user_signal))
+            for server in servers:
+                try:
+                    server.open()
+                except OSError as exc:
+                    where = f"{host}:{server.wanted_port}"
+                    raise click.ClickException(f"{self.name} cannot listen on {where}: {exc}") from exc
+            self._announce(servers, admin_port is not None)
+            serve_together(servers)
 
-    def _announce(self, server: SimulatorServer, with_admin: bool) -> None:
-        click.echo("READY {} {}".format(*server.address))
-        if with_admin:
-            click.echo("ADMIN {} {}".format(*server.admin_address))
+    def _make_servers(
+        self,
+        clock: Clock,
+        seed: int,
+        host: str,
+        port: int,
+        admin_port: int | None,
+        selector: selectors.BaseSelector,
+    ) -> list[SimulatorServer]:
+        device = self.model(seed)
+        ports = [(device, port, self.max_clients, self.busy)]
+        by_settings = port == self.device_port()
+        for number, one in enumerate(self.further, start=1):
+            place = port_from_settings(one.settings, one.port) if by_settings else port and port + number
+            ports.append((one.model(device), place, one.max_clients, Busy.REFUSE))
+        return [
+            SimulatorServer(
+                model,
+                host=host,
+                port=place,
+                clock=clock,
+                max_clients=max_clients,
+                busy=busy,
+                admin_port=admin_port + number if admin_port else admin_port,
+                seed=seed,
+                selector=selector,
+            )
+            for number, (model, place, max_clients, busy) in enumerate(ports)
+        ]
+
+    def _announce(self, servers: list[SimulatorServer], with_admin: bool) -> None:
+        names = ["", *(one.name for one in self.further)]
+        for name, server in zip(names, servers, strict=True):
+            click.echo("{} {} {}".format(name or "READY", *server.address))
+            if with_admin:
+                click.echo("{} {} {}".format(f"ADMIN-{name}" if name else "ADMIN", *server.admin_address))
 
     def _port_help(self) -> str:
         return f"Port of the device (0: let the system choose); default: DEVICE_PORT of the settings, or {self.port}."
+
+
+def port_from_settings(block: str, default: int) -> int:
+    """Returns `DEVICE_PORT` of a settings block, `default` when there is none."""
+    try:
+        return int(Settings.load(block).get("DEVICE_PORT", default))
+    except SettingsError:
+        return default

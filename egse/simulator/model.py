@@ -8,10 +8,13 @@ TCP port, a control server started with `--simulator`, and a dry run.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from egse.simulator.framing import Framer, LineFramer
+
+Stream = Callable[[float], bytes]
+"""What one client is told without having asked: called with `now`, returns what is to be sent, empty for nothing."""
 
 
 class HangUpError(Exception):
@@ -61,6 +64,10 @@ class DeviceModel(ABC):
     def framer(self) -> Framer:
         """Returns a new framer for one connection."""
         return LineFramer()
+
+    def stream(self) -> Stream | None:
+        """Returns the stream of one connection, for a device that pushes; it is asked after each `step`."""
+        return None
 
     def connect(self, now: float) -> bytes:
         """A client connected; returns the banner, empty for a device that keeps silent."""

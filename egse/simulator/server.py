@@ -62,6 +62,12 @@ class _Client:
             LOGGER.exception("the simulator failed on a command; its connection is closed")
             self.close()
 
+    def push(self, now: float) -> None:
+        """Sends what the device tells without having been asked."""
+        actions = self._session.push(now)
+        if actions:
+            self._put(actions)
+
     def flush(self) -> None:
         if self.socket.fileno() < 0:
             return
@@ -69,7 +75,7 @@ class _Client:
             alive = self.outbox.flush(self.server.clock.monotonic())
         except OSError:
             alive = False
-        if not alive or (self._finished_reading and self.outbox.empty):
+        if not alive or (self._finished_reading and self.outbox.empty and not self._session.pushes):
             self.close()
             return
         self.server.watch(self.socket, self._wanted_events(), self.handle)
@@ -150,6 +156,11 @@ class SimulatorServer:
         self._stopping = threading.Event()
         self._signals: deque[None] = deque()
         self._next_step = 0.0
+
+    @property
+    def wanted_port(self) -> int:
+        """The port that was asked for, 0 for any."""
+        return self._wanted[1]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -287,6 +298,8 @@ class SimulatorServer:
                 client.flush()
         if now >= self._next_step:
             self.model.step(now)
+            for client in list(self._clients):
+                client.push(now)
             self._next_step = now + max(self.model.step_interval, SHORTEST_STEP * self.clock.speed)
 
 

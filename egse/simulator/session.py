@@ -21,6 +21,12 @@ class Session:
         self._model = model
         self._faults = faults or LineFaults()
         self._framer = model.framer()
+        self._stream = model.stream()
+
+    @property
+    def pushes(self) -> bool:
+        """True when the device also sends without having been asked."""
+        return self._stream is not None
 
     def open(self, now: float) -> list[Action]:
         """The client is connected; returns the banner to send, if the device has one."""
@@ -44,6 +50,11 @@ class Session:
                 yield replace(action, due=due) if due and isinstance(action, Send) else action
                 if isinstance(action, Close):
                     return
+
+    def push(self, now: float) -> list[Action]:
+        """Returns what the device sends now without having been asked."""
+        data = self._stream(now) if self._stream is not None else b""
+        return self._faults.apply(data) if data else []
 
     def close(self, now: float) -> None:
         """The connection is gone."""

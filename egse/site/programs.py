@@ -113,6 +113,7 @@ TABLE: tuple[Entry, ...] = (
         options=SIMULATED,
         extra="equipment",
     ),
+    Entry("tcs_sim", Kind.SIMULATOR, "TCS EGSE simulator", options=SIMULATED, extra="equipment"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -123,6 +124,7 @@ TABLE: tuple[Entry, ...] = (
         "SMC9300 Control Server",
         needs=("smc9300_sim",),
         extra="equipment",
+        "tcs_cs", Kind.DEVICE, "TCS EGSE", "TCS Control Server", needs=("tcs_sim",), extra="equipment"
     ),
     *(
         Entry(

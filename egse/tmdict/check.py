@@ -18,6 +18,7 @@ UNITS = (
     "Watts",
     "Ohms",
     "Seconds",
+    "Milliseconds",
     "Hertz",
     "Degrees",
     "DegCelsius",

@@ -25,7 +25,7 @@ SPEED = 10.0
 START_TIMEOUT = 240.0
 """Two dozen programs start at once [s]."""
 FOLDER = Path(__file__).resolve().parents[2] / "procedures"
-CAMTEST = str(Path(sysconfig.get_path("scripts")) / "camtest")
+CAMTEST, CGSE = (str(Path(sysconfig.get_path("scripts")) / name) for name in ("camtest", "cgse"))
 PLAN = """\
 title: All procedures
 on_failure: continue
@@ -37,6 +37,7 @@ steps:
   - {notebook: %(f)s/dark_current.ipynb, parameters: {num_cycles: 2, row_end: 59, ccds: [1, 2]}}
   - {notebook: %(f)s/gain_photon_transfer.ipynb, parameters: {row_end: 299, attenuations: [0.1, 0.26, 0.48, 1.0]}}
   - {notebook: %(f)s/temperature_plateau.ipynb, parameters: {temperature: 25.0, stable_for: 60, dwell: 100}}
+  - {notebook: %(f)s/trp_plateau.ipynb, parameters: {temperature: -105.0, stable_for: 60, dwell: 100, stop_task: true}}
   - {notebook: %(f)s/ogse_attenuation_check.ipynb, parameters: {warm_up: 20, dwell: 120, attenuations: [0.1, 0.5, 1.0]}}
   - {notebook: %(f)s/telemetry_limit_check.ipynb}
   - {notebook: %(f)s/camera_switch_off.ipynb}
@@ -59,6 +60,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     sandbox = Sandbox(folder, speed=SPEED, seed=1, aeu=True, optics=True)
     try:
         sandbox.start(timeout=START_TIMEOUT)
+        start_tcs = [CGSE, "device", "tcs", "start", "--simulator"]  # no sandbox has it unless asked for all
+        subprocess.run(start_tcs, env=sandbox.environ(), check=True, stdout=subprocess.DEVNULL)
         yield sandbox
     finally:
         sandbox.stop()

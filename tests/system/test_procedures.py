@@ -21,7 +21,10 @@ pytestmark = pytest.mark.system
 
 FOLDER = Path(__file__).resolve().parents[2] / "procedures"
 PROCEDURES = sorted(FOLDER.glob("*.ipynb"))
-NEEDED: dict[str, dict[str, Any]] = {"temperature_plateau": {"temperature": 25.0}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "temperature_plateau": {"temperature": 25.0},
+    "trp_plateau": {"temperature": -70.0},
+}
 COMMANDS = {
     "camera_switch_on": ["set_output_status", "set_n_cam_secondary_power_status", "n_fee_set_dump_mode"],
     "camera_switch_off": ["set_n_cam_clock_status", "set_n_cam_secondary_power_status"],
@@ -31,6 +34,7 @@ COMMANDS = {
     "dark_current": ["n_fee_set_full_image_mode"],
     "gain_photon_transfer": ["att_set_level_factor", "n_fee_set_full_image_mode", "operate_off"],
     "temperature_plateau": ["set_temperature_setpoint", "set_range"],
+    "trp_plateau": ["request_remote_operation", "set_operating_mode", "set_parameter", "commit", "run_task"],
     "ogse_attenuation_check": ["att_set_level_factor", "operate_off"],
     "telemetry_limit_check": [],
 }

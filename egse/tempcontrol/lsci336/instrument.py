@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from egse.simulator.thermal import Lump
 from egse.tempcontrol.lsci336.control import CLOSED_LOOP, MONITOR, OPEN_LOOP, WARM_UP, ZONE, Output
 from egse.tempcontrol.lsci336.registers import OUTPUTS, RegisterFile
 from egse.tempcontrol.lsci336.sensors import CurveStore, to_kelvin, to_sensor
 from egse.tempcontrol.lsci336.status import Operation, StatusRegisters
-from egse.tempcontrol.lsci336.thermal import Lump
 
 UPDATE_RATE = 10
 """Readings and loop updates per second [Hz]."""

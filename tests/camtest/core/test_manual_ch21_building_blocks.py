@@ -22,33 +22,16 @@ from camtest import (
     observation,
     start_observation,
 )
+from camtest.commanding import tcs
+from camtest.commanding.tcs import is_task_running
 from camtest.core.exec import BuildingBlockError, ObservationError, active_blocks, definition_of
+from egse.clock import VirtualClock
 from egse.command import CommandError, Range, Unit
 from egse.setup import Setup
+from egse.tcs import TCSInterface, TCSSimulator
 
 if TYPE_CHECKING:
     from conftest import FakeCore
-
-
-class StandInTCS:
-    """What the TCS EGSE will be, as far as `set_trp1` needs it."""
-
-    def __init__(self) -> None:
-        self.calls: list[Any] = []
-        self.running = False
-
-    def set_parameter(self, name: str, value: float) -> None:
-        self.calls.append((name, value))
-
-    def commit(self) -> None:
-        self.calls.append("commit")
-
-
-TCS = StandInTCS()
-
-
-def is_task_running() -> bool:
-    return TCS.running
 
 
 # The example of chapter 21.
@@ -67,33 +50,41 @@ def set_trp1(temperature: float) -> None:
     if is_task_running():
         raise Abort("Cannot change the TRP1 setpoint, a task is running on the TCS")
 
-    tcs = GlobalState.setup.gse.tcs.device  # type: ignore[union-attr]
+    tcs: TCSInterface = GlobalState.setup.gse.tcs.device  # type: ignore[union-attr]
     tcs.set_parameter(name="ch1_tset", value=temperature)
     tcs.commit()
 
 
 @pytest.fixture(autouse=True)
-def _stand_in() -> None:
-    TCS.__init__()  # type: ignore[misc]
+def tcs_egse() -> TCSSimulator:
+    """The TCS EGSE of the Setup: the real driver on the model, in remote mode."""
+    tcs = TCSSimulator(VirtualClock())
+    tcs.request_remote_operation()
     setup = Setup.from_dict({"gse": {"tcs": {}}})
-    setup.gse.tcs["device"] = TCS
+    setup.gse.tcs["device"] = tcs
     GlobalState.setup = setup
+    return tcs
 
 
-def test_the_example_runs_as_it_is_printed(core: FakeCore) -> None:
+@pytest.mark.parametrize("block", [set_trp1, tcs.set_trp1], ids=["as printed", "ours"])
+def test_the_example_runs_as_it_is_printed(block: Any, core: FakeCore, tcs_egse: TCSSimulator) -> None:
     start_observation("Configure the TCS EGSE")
-    set_trp1(temperature=-70.0)
+    block(temperature=-70.0)
     end_observation()
-    assert TCS.calls == [("ch1_tset", -70.0), "commit"]
+    assert tcs_egse.get_configuration()["ch1_tset"] == -70.0
     assert core.last["description"] == "Configure the TCS EGSE"
     assert core.last["status"] == "done"
 
 
-def test_the_example_aborts_while_a_task_is_running(core: FakeCore) -> None:
-    TCS.running = True
+@pytest.mark.parametrize("block", [set_trp1, tcs.set_trp1], ids=["as printed", "ours"])
+def test_the_example_aborts_while_a_task_is_running(
+    block: Any, core: FakeCore, tcs_egse: TCSSimulator
+) -> None:
+    before = tcs_egse.get_configuration()["ch1_tset"]
+    tcs_egse.run_task()
     with pytest.raises(Abort, match="Cannot change the TRP1 setpoint, a task is running on the TCS"):
-        execute(set_trp1, temperature=-70.0)
-    assert TCS.calls == []
+        execute(block, temperature=-70.0)
+    assert tcs_egse.get_configuration()["ch1_tset"] == before
     assert core.last["status"] == "aborted"
 
 

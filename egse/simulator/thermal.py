@@ -1,4 +1,4 @@
-"""What the sensors are glued to: one lump of heat capacity per input, tied to a bath and warmed by a heater."""
+"""What sensors are glued to: a lump of heat capacity, tied to a bath and warmed by heaters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 ROOM_TEMPERATURE = 293.15
-"""Bath of all inputs unless told otherwise [K]."""
+"""Bath of a lump unless told otherwise [K]."""
 
 
 @dataclass
