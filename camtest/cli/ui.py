@@ -29,8 +29,6 @@ TYPE = click.option(
     show_default=True,
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
-DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "smc9300_ui", "device_ui")
-DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "daq6510_ui", "pm100a_ui", "ksc101_ui", "device_ui")
 
 
 def _serving(command: Any) -> Any:
@@ -83,7 +81,7 @@ def page_command(name: str) -> click.Command:
         "until Ctrl-C."
     )
     made = _serving(command)
-    if name in DEVICES:
+    if page.of_device:
         made = TYPE(made)
     if name == "device_ui":
         made = click.argument("server")(made)
@@ -94,20 +92,8 @@ def page_command(name: str) -> click.Command:
     return click.command(name=name)(made)
 
 
-observation_ui = page_command("observation_ui")
-pm_ui = page_command("pm_ui")
-cm_ui = page_command("cm_ui")
-setup_ui = page_command("setup_ui")
-dpu_ui = page_command("dpu_ui")
-hdf5_ui = page_command("hdf5_ui")
-aeu_ui = page_command("aeu_ui")
-lsci336_ui = page_command("lsci336_ui")
-ogse_ui = page_command("ogse_ui")
-smc9300_ui = page_command("smc9300_ui")
-daq6510_ui = page_command("daq6510_ui")
-pm100a_ui = page_command("pm100a_ui")
-ksc101_ui = page_command("ksc101_ui")
-queue_ui = page_command("queue_ui")
-log_ui = page_command("log_ui")
-hk_ui = page_command("hk_ui")
-device_ui = page_command("device_ui")
+def __getattr__(name: str) -> click.Command:
+    """Every page has a command of its name, for the console scripts."""
+    if name not in PAGES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return page_command(name)

@@ -61,36 +61,6 @@ def panel_of_server(server: str, kind: str = "proxy") -> Panel:
     return panel_for(proxy, app.title)
 
 
-def make_lsci336(type: str = "proxy") -> Panel:
-    """Returns the panel of the LakeShore 336, for the page."""
-    return panel_of_server("lsci336_cs", type)
-
-
-def make_ogse(type: str = "proxy") -> Panel:
-    """Returns the panel of the OGSE, for the page."""
-    return panel_of_server("ogse_cs", type)
-
-
-def make_smc9300(type: str = "proxy") -> Panel:
-    """Returns the panel of the HUBER stages, for the page."""
-    return panel_of_server("smc9300_cs", type)
-
-
-def make_daq6510(type: str = "proxy") -> Panel:
-    """Returns the panel of the Keithley DAQ6510 data acquisition, for the page."""
-    return panel_of_server("daq6510_cs", type)
-
-
-def make_pm100a(type: str = "proxy") -> Panel:
-    """Returns the panel of the Thorlabs PM100 power meter, for the page."""
-    return panel_of_server("pm100a_cs", type)
-
-
-def make_ksc101(type: str = "proxy") -> Panel:
-    """Returns the panel of the Thorlabs KSC101 shutter, for the page."""
-    return panel_of_server("ksc101_cs", type)
-
-
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

@@ -28,17 +28,28 @@ class Page:
         name: of the page, and of the command that opens it.
         title: for people.
         maker: `module:function` that makes its panel; it gets the text behind `?` in the address as keyword arguments.
+        server: the panel is that of this device server; it takes `type` then, see `camtest.panels.devices`.
     """
 
     name: str
     title: str
-    maker: str
+    maker: str = "camtest.panels.devices:make_any"
+    server: str = ""
+
+    @property
+    def of_device(self) -> bool:
+        """True for the panel of a device, which has a `type`."""
+        return bool(self.server) or self.maker in OF_DEVICES
 
     def make(self, **options: str) -> Panel:
         """Returns a new panel."""
         module, _, function = self.maker.partition(":")
         make: Callable[..., Panel] = getattr(import_module(module), function)
-        return make(**options)
+        return make(**({"server": self.server} if self.server else {}), **options)
+
+
+OF_DEVICES = ("camtest.panels.aeu:make", "camtest.panels.devices:make_any")
+"""Makers of panels of devices with servers of their choice."""
 
 
 PAGES = {
@@ -51,12 +62,12 @@ PAGES = {
         Page("dpu_ui", "Camera: images, housekeeping, registers, N-FEE commands", "camtest.panels.dpu:make"),
         Page("hdf5_ui", "N-FEE Data Inspector (HDF5)", "camtest.panels.hdf5:make"),
         Page("aeu_ui", "AEU: EGSE of the camera's power and clocks", "camtest.panels.aeu:make"),
-        Page("lsci336_ui", "LakeShore 336 temperature controller", "camtest.panels.devices:make_lsci336"),
-        Page("ogse_ui", "OGSE: source, attenuator, power meters", "camtest.panels.devices:make_ogse"),
-        Page("smc9300_ui", "HUBER stages", "camtest.panels.devices:make_smc9300"),
-        Page("daq6510_ui", "Keithley DAQ6510 data acquisition", "camtest.panels.devices:make_daq6510"),
-        Page("pm100a_ui", "Thorlabs PM100 power meter", "camtest.panels.devices:make_pm100a"),
-        Page("ksc101_ui", "Thorlabs KSC101 shutter", "camtest.panels.devices:make_ksc101"),
+        Page("lsci336_ui", "LakeShore 336 temperature controller", server="lsci336_cs"),
+        Page("ogse_ui", "OGSE: source, attenuator, power meters", server="ogse_cs"),
+        Page("smc9300_ui", "HUBER stages", server="smc9300_cs"),
+        Page("daq6510_ui", "Keithley DAQ6510 data acquisition", server="daq6510_cs"),
+        Page("pm100a_ui", "Thorlabs PM100 power meter", server="pm100a_cs"),
+        Page("ksc101_ui", "Thorlabs KSC101 shutter", server="ksc101_cs"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),

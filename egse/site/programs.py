@@ -80,6 +80,23 @@ DEVICE_TRIES = 8
 
 SIMULATED = ("speed", "seed")
 
+EQUIPMENT: tuple[tuple[str, str, str], ...] = (
+    ("smc9300", "HUBER stages", "SMC9300 Control Server"),
+    ("tcs", "TCS EGSE", "TCS Control Server"),
+    ("daq6510", "Keithley DAQ6510 data acquisition", "DAQ6510 Control Server"),
+    ("pm100a", "Thorlabs PM100 power meter", "PM100A Control Server"),
+    ("ksc101", "Thorlabs KSC101 shutter", "KSC101 Control Server"),
+)
+"""Instruments of the test houses: NAME_cs behind NAME_sim; what it is, name of its settings block."""
+
+
+def _instrument(name: str, title: str, settings: str, extra: str = "") -> tuple[Entry, Entry]:
+    """Returns the rows of an instrument with a simulator and a control server."""
+    simulator = Entry(f"{name}_sim", Kind.SIMULATOR, f"{title} simulator", options=SIMULATED, extra=extra)
+    server = Entry(f"{name}_cs", Kind.DEVICE, title, settings, needs=(simulator.name,), extra=extra)
+    return simulator, server
+
+
 TABLE: tuple[Entry, ...] = (
     Entry("log_cs", Kind.CORE, "log manager", "Logging Control Server"),
     Entry("sm_cs", Kind.CORE, "storage manager", "Storage Control Server", stage=1),
@@ -90,42 +107,10 @@ TABLE: tuple[Entry, ...] = (
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
-    Entry("smc9300_sim", Kind.SIMULATOR, "HUBER stages simulator", options=SIMULATED, extra="equipment"),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
-    Entry(
-        "daq6510_sim",
-        Kind.SIMULATOR,
-        "Keithley DAQ6510 data acquisition simulator",
-        options=SIMULATED,
-        extra="equipment",
-    ),
-    Entry(
-        "pm100a_sim",
-        Kind.SIMULATOR,
-        "Thorlabs PM100 power meter simulator",
-        options=SIMULATED,
-        extra="equipment",
-    ),
-    Entry(
-        "ksc101_sim",
-        Kind.SIMULATOR,
-        "Thorlabs KSC101 shutter simulator",
-        options=SIMULATED,
-        extra="equipment",
-    ),
-    Entry("tcs_sim", Kind.SIMULATOR, "TCS EGSE simulator", options=SIMULATED, extra="equipment"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
-    Entry(
-        "smc9300_cs",
-        Kind.DEVICE,
-        "HUBER stages",
-        "SMC9300 Control Server",
-        needs=("smc9300_sim",),
-        extra="equipment",
-        "tcs_cs", Kind.DEVICE, "TCS EGSE", "TCS Control Server", needs=("tcs_sim",), extra="equipment"
-    ),
     *(
         Entry(
             f"aeu_{unit.lower()}_cs",
@@ -137,30 +122,7 @@ TABLE: tuple[Entry, ...] = (
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
     ),
-    Entry(
-        "daq6510_cs",
-        Kind.DEVICE,
-        "Keithley DAQ6510 data acquisition",
-        "DAQ6510 Control Server",
-        needs=("daq6510_sim",),
-        extra="equipment",
-    ),
-    Entry(
-        "pm100a_cs",
-        Kind.DEVICE,
-        "Thorlabs PM100 power meter",
-        "PM100A Control Server",
-        needs=("pm100a_sim",),
-        extra="equipment",
-    ),
-    Entry(
-        "ksc101_cs",
-        Kind.DEVICE,
-        "Thorlabs KSC101 shutter",
-        "KSC101 Control Server",
-        needs=("ksc101_sim",),
-        extra="equipment",
-    ),
+    *(entry for row in EQUIPMENT for entry in _instrument(*row, extra="equipment")),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry(
         "fov_hk",

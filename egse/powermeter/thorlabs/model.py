@@ -194,7 +194,7 @@ class ThorlabsPM100Model(DeviceModel):
             "INITiate[:IMMediate]": self._initiate,
             "ABORt": lambda a, now: setattr(self, "_ready_at", None),
             "FETCh?": self._fetch,
-            "READ?": lambda a, now: (self._initiate(a, now), self._fetch(a, now))[1],
+            "READ?": self._read,
             "CONFigure?": lambda a, now: self.quantity,
         }
         for name, header in QUANTITIES.items():
@@ -251,6 +251,10 @@ class ThorlabsPM100Model(DeviceModel):
     def _initiate(self, arguments: list[str], now: float) -> None:
         self._ready_at = max(now, self._due) + self.settings[AVERAGE] * READING_TIME + OVERHEAD
 
+    def _read(self, arguments: list[str], now: float) -> str:
+        self._initiate(arguments, now)
+        return self._fetch(arguments, now)
+
     def _fetch(self, arguments: list[str], now: float) -> str:
         if self._ready_at is None:
             raise RefusedError(STALE)
@@ -263,7 +267,7 @@ class ThorlabsPM100Model(DeviceModel):
     def _quantity(self) -> float:
         if self.quantity == "TEMP":
             return self.diode.temperature
-        current = self.diode.current(self.settings[AVERAGE]) - self.dark
+        current: float = self.diode.current(self.settings[AVERAGE]) - self.dark
         if self.quantity == "CURR":
             return current
         power = current / self._responsivity()
