@@ -279,7 +279,7 @@ class ThorlabsPM100Model(DeviceModel):
             return power / (math.pi * (self.settings[BEAM] / 20.0) ** 2)  # W/cm2
         if self.settings[UNIT] == "DBM":
             return 10 * math.log10(power / 1e-3) if power > 0 else -math.inf
-        return power
+        return float(power)
 
     def _choose_range(self, power: float) -> None:
         largest = WEAKEST_RANGE

@@ -188,14 +188,14 @@ def test_values_out_of_range_and_of_another_type_are_not_sent(bench: Bench) -> N
     before = len(bench.transport.tap.chunks())
     for definition in bench.commands():
         fitting = next(iter(calls(definition)))
-        own = definition.name in vars(type(bench.proxy))  # a method of the Proxy, around the command
-        refusals = (CommandError, TypeError) if own else (CommandError,)
+        if definition.name in vars(type(bench.proxy)):
+            continue  # a method of the Proxy around several commands, which are checked themselves
         for parameter in definition.parameters:
             for wrong in _wrong(parameter):
-                with pytest.raises(refusals, match=None if own else parameter.name):
+                with pytest.raises(CommandError, match=parameter.name):
                     getattr(bench.proxy, definition.name)(**{**fitting, parameter.name: wrong})
         if definition.extra_arguments is None:
-            with pytest.raises(refusals, match="no_such_argument"):
+            with pytest.raises(CommandError, match="no_such_argument"):
                 getattr(bench.proxy, definition.name)(**fitting, no_such_argument=1)
     assert len(bench.transport.tap.chunks()) == before, "something went over the wire"
 
