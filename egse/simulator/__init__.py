@@ -7,7 +7,7 @@ from egse.simulator.app import SimulatorApp
 from egse.simulator.faults import LINE_FAULTS, LineFaults
 from egse.simulator.framing import Framer, LineFramer
 from egse.simulator.memory import MemoryTransport
-from egse.simulator.model import DeviceModel, FaultError, HangUpError
+from egse.simulator.model import DeviceModel, FaultError, HangUpError, LateReply
 from egse.simulator.server import Busy, SimulatorServer, serve_together
 from egse.simulator.session import Session
 
@@ -18,6 +18,7 @@ __all__ = [
     "FaultError",
     "Framer",
     "HangUpError",
+    "LateReply",
     "LineFaults",
     "LineFramer",
     "MemoryTransport",

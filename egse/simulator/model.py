@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from egse.simulator.framing import Framer, LineFramer
 
@@ -24,6 +24,21 @@ class HangUpError(Exception):
     def __init__(self, reply: bytes = b"") -> None:
         super().__init__("the device closes the connection")
         self.reply = reply
+
+
+class LateReply(bytes):
+    """A reply that the device takes its time for; what it answers meanwhile is sent together with it.
+
+    Attributes:
+        delay: how long [s of the wall, at any speed: clients give up after a time of theirs].
+    """
+
+    delay: float
+
+    def __new__(cls, reply: bytes, delay: float) -> Self:
+        made = super().__new__(cls, reply)
+        made.delay = delay
+        return made
 
 
 class FaultError(ValueError):
@@ -64,7 +79,8 @@ class DeviceModel(ABC):
             now: monotonic time [s]; `step(now)` has been called with it.
 
         Returns:
-            The complete reply including its terminator, empty when the device keeps silent.
+            The complete reply including its terminator, empty when the device keeps silent, a `LateReply` when it takes
+            its time.
 
         Raises:
             HangUpError: when the device closes the connection.

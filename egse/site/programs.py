@@ -80,6 +80,8 @@ DEVICE_TRIES = 8
 
 SIMULATED = ("speed", "seed")
 
+HEXAPODS = {"puna": "PUNA", "puna_plus": "PUNA PLUS", "zonda": "ZONDA", "joran": "JORAN"}
+
 TABLE: tuple[Entry, ...] = (
     Entry("log_cs", Kind.CORE, "log manager", "Logging Control Server"),
     Entry("sm_cs", Kind.CORE, "storage manager", "Storage Control Server", stage=1),
@@ -91,6 +93,10 @@ TABLE: tuple[Entry, ...] = (
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
+    *(
+        Entry(f"{name}_sim", Kind.SIMULATOR, f"{title} simulator", options=SIMULATED, extra="equipment")
+        for name, title in HEXAPODS.items()
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -104,6 +110,17 @@ TABLE: tuple[Entry, ...] = (
             extra="aeu",
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
+    ),
+    *(
+        Entry(
+            f"{name}_cs",
+            Kind.DEVICE,
+            f"{title} hexapod",
+            f"{title} Control Server",
+            needs=(f"{name}_sim",),
+            extra="equipment",
+        )
+        for name, title in HEXAPODS.items()
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry("fitsgen", Kind.CONSUMER, "FITS generation", "FITS Generator Control Server"),

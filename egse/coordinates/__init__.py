@@ -1,0 +1,1 @@
+"""Coordinates: rotations and positions in space, reference frames, the focal plane."""
