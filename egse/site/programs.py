@@ -81,6 +81,10 @@ DEVICE_TRIES = 8
 SIMULATED = ("speed", "seed")
 
 EQUIPMENT: tuple[tuple[str, str, str], ...] = (
+    ("puna", "PUNA hexapod", "PUNA Control Server"),
+    ("puna_plus", "PUNA hexapod with Alpha+ controller", "PUNA PLUS Control Server"),
+    ("zonda", "ZONDA hexapod", "ZONDA Control Server"),
+    ("joran", "JORAN hexapod", "JORAN Control Server"),
     ("smc9300", "HUBER stages", "SMC9300 Control Server"),
     ("tcs", "TCS EGSE", "TCS Control Server"),
     ("daq6510", "Keithley DAQ6510 data acquisition", "DAQ6510 Control Server"),

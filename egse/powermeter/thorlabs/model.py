@@ -276,7 +276,7 @@ class ThorlabsPM100Model(DeviceModel):
         if power > self.settings[UPPER]:
             return math.inf
         if self.quantity == "PDEN":
-            return power / (math.pi * (self.settings[BEAM] / 20.0) ** 2)  # W/cm2
+            return float(power / (math.pi * (self.settings[BEAM] / 20.0) ** 2))  # W/cm2
         if self.settings[UNIT] == "DBM":
             return 10 * math.log10(power / 1e-3) if power > 0 else -math.inf
         return float(power)
