@@ -31,6 +31,10 @@ ORIENTATION: Final = (180.0, 270.0, 0.0, 90.0)
 ORIGIN_OFFSET: Final = ((-1.3, 82.48),) * 4
 """Position of the focal plane's origin in the frames of CCD 1..4 of the nominal camera [mm]."""
 
+DISTORTION: Final = (0.316257210577, 0.066373219688, 0.372589221219)
+INVERSE_DISTORTION: Final = (-0.317143032936, 0.242638513347, -0.459260203502)
+"""Distortion of the nominal camera and the polynomial of the way back, as in public simulations of the PLATO cameras."""
+
 CCDS = (1, 2, 3, 4)
 NEWTON_STEPS = 20
 Triple = tuple[float, float, float]
@@ -95,16 +99,18 @@ class FocalPlane(CCDGeometry):
 
     origin_offset: tuple[tuple[float, float], ...] = ORIGIN_OFFSET
     focal_length: float = FOCAL_LENGTH
-    distortion: Triple = (0.0, 0.0, 0.0)
-    inverse_distortion: Triple = (0.0, 0.0, 0.0)
+    distortion: Triple = DISTORTION
+    inverse_distortion: Triple = INVERSE_DISTORTION
 
     @classmethod
     def from_setup(cls, setup: Mapping[str, Any] | None) -> Self:
         """Reads `camera.ccd` and `camera.fov` of a Setup; what it lacks is as in the nominal camera."""
         known = {name: value for name, value in cls.geometry_of(setup).items() if value is not None}
         for name in ("distortion", "inverse_distortion"):
-            k1, k2, k3 = value_at(setup, f"camera.fov.{name}_coefficients", (0.0, 0.0, 0.0))
-            known[name] = (float(k1), float(k2), float(k3))
+            coefficients = value_at(setup, f"camera.fov.{name}_coefficients")
+            if coefficients is not None:
+                k1, k2, k3 = coefficients
+                known[name] = (float(k1), float(k2), float(k3))
         return cls(**known)
 
     # -- CCDs

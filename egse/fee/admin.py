@@ -4,6 +4,7 @@
 {"do": "set", "light_level": 0.1}                        light from outside, 0..1
 {"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
 {"do": "set", "source_position": [4.0, 45.0]}            theta, phi of the source [deg]
+{"do": "set", "focus": 0.1}                              position of the detector along the optical axis [mm]
 {"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
 {"do": "aeu", "voltages": [34.7, ...], "train": {...}}   what the AEU simulator gives (`egse.fee.feed.CameraFeed`)
 {"do": "faults"}                                         what can be injected
@@ -55,7 +56,7 @@ class FEEConsole(AdminConsole):
         raise ValueError(f"unknown request {request!r}; see the description of egse.fee.admin")
 
     def _set(self, values: dict[str, Any]) -> None:
-        unknown = set(values) - {"light_level", "cycle_time", "hk", "source_position"}
+        unknown = set(values) - {"light_level", "cycle_time", "hk", "source_position", "focus"}
         if unknown:
             raise ValueError(f"cannot set {sorted(unknown)}")
         hk = {str(name): int(value) for name, value in values.get("hk", {}).items()}
@@ -70,6 +71,8 @@ class FEEConsole(AdminConsole):
         if "source_position" in values:
             theta, phi = values["source_position"]
             self._model.point_source_at(float(theta), float(phi))
+        if "focus" in values:
+            self._model.focus_at(float(values["focus"]))
         self._model.hk_values.update(hk)
 
     def _state(self) -> dict[str, Any]:
@@ -82,7 +85,7 @@ class FEEConsole(AdminConsole):
             "frame_number": model.frame_number,
             "error_flags": model.error_flags,
             "light_level": model.light_level,
-            "source_position": model.source_position,
+            "source": None if model.source is None else asdict(model.source),
             "swallowed": self._fee.swallowed,
             "cycle_time": model.sync.cycle_time,
             "refused": model.refused,

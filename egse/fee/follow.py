@@ -1,4 +1,5 @@
-"""What a FEE simulator learns from other simulators: light from the OGSE, temperatures from the LakeShore.
+"""What a FEE simulator learns from other simulators: light from the OGSE, temperatures from the LakeShore,
+the source's position from the stages.
 
 The other simulator is asked on its side channel (`--admin-port`, JSON lines) for its true state, once per second of real
 time, by a thread of its own; while it is away the last values hold. Nothing of this exists for a real camera.
@@ -7,7 +8,8 @@ time, by a thread of its own; while it is away the last values hold. Nothing of 
 - Temperatures: the true temperature at the inputs A to D becomes raw housekeeping, by the assumed calibration below (the
   real ones are not public). A: TOU sensors; B: CCDs; C: platinum sensors of the FEE; D: its boards.
 
-A position of the source, once mechanisms have simulators, goes the same way: `NFEEModel.point_source_at`.
+- Stages: where they truly are, also when one of them has slipped and does not know it, becomes the position of the source and the part of
+  the pupil that its beam fills.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from egse.coordinates.pointing import StagePositions, StagesGeometry
 from egse.fee.model import NFEEModel
 
 LOGGER = logging.getLogger("egse.fee.follow")
@@ -58,6 +61,18 @@ def follow_temperatures(model: NFEEModel, state: Mapping[str, Any]) -> None:
         raw = temperature_to_raw(float(values["temperature"]))
         for hk_name in TEMPERATURES.get(name, ()):
             model.hk_values[hk_name] = raw
+
+
+def follow_stages(model: NFEEModel, geometry: StagesGeometry, state: Mapping[str, Any]) -> None:
+    """Takes over the position of the source from the state of an SMC9300 simulator.
+
+    Args:
+        model: the camera.
+        geometry: calibration of the stages.
+        state: of the simulator.
+    """
+    positions = StagePositions(*(float(state["axes"][str(axis)]["place"]) for axis in geometry.axes))
+    model.point_source_at(*geometry.angles(positions), geometry.illumination(positions))
 
 
 class Follower:

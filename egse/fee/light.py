@@ -94,7 +94,9 @@ class LightPath:
             charge[: last - first] = rate * np.float32(exposure.light_level * exposure.exposure)
             charge[: last - first] += np.float32(thermal)
         if self._smear:
-            passed = self._passed(exposure.code, side)[np.minimum(np.arange(first, stop), ROWS)]
+            passed = self._passed(exposure.code, side, getattr(self._scene, "version", 0))[
+                np.minimum(np.arange(first, stop), ROWS)
+            ]
             charge += passed * np.float32(exposure.light_level * _ROW_TIME)
         return charge
 
@@ -111,7 +113,7 @@ class LightPath:
             rate[place] = sparse.values[which] / np.float32(NOMINAL_EXPOSURE)
         return rate + np.float32(self._background)
 
-    def _light_passed(self, code: int, side: CCDSide) -> FloatArray:
+    def _light_passed(self, code: int, side: CCDSide, version: int) -> FloatArray:
         """Returns for each row, and for overscan rows (index 4510), the sum of the rates of all rows below [ADU/s]."""
         passed = np.zeros((ROWS + 1, COLUMNS_SIDE), np.float32)
         np.cumsum(self._rate(code, side, 0, ROWS), axis=0, out=passed[1:])

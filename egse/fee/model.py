@@ -33,6 +33,8 @@ from egse.fee.image import Detector, ImageSource, TestPattern
 from egse.fee.light import Exposure
 from egse.fee.modes import IMAGE_MODES, PATTERN_MODES, TRAP_PUMPING_MODES, is_legal_transition, n_fee_mode
 from egse.fee.readout import ReadoutConfig
+from egse.fee.scene import StarField
+from egse.fee.source import PointSource, SourceScene
 from egse.fee.specials import ChargeInjection, RepeatedPixels, ReverseClocking, TrapPumping
 from egse.fee.sync import Pulse, SyncGenerator
 from egse.fee.timing import TIME_PIXEL_READOUT, TIME_ROW_CLEAROUT, TIME_ROW_PARALLEL
@@ -75,7 +77,8 @@ class NFEEModel:
         error_flags: see `egse.fee.hk.ERROR_FLAGS`.
         hk_values: analogue housekeeping that is not the default, raw value by name with prefix.
         powered: False: no supply voltage, the FEE is silent.
-        source_position: theta and phi of the point source [deg]; None when nobody told.
+        source: the point source in front of the camera; None when nobody told of one.
+        best_focus: position of the detector at which the spot is sharpest [mm].
         refused: transitions that were refused.
         overruns: readouts cut short because the next pulse came.
     """
@@ -100,7 +103,9 @@ class NFEEModel:
         self.hk_map: HKMap = load_hk_map(camera)
         self.hk_values: dict[str, int] = {}
         self.light_level = light_level
-        self.source_position: tuple[float, float] | None = None
+        self.source: PointSource | None = None
+        self.best_focus = 0.0
+        self._focus = 0.0
         self.error_flags = 0
         self.refused = 0
         self.overruns = 0
@@ -182,15 +187,28 @@ class NFEEModel:
         """Number of RMAP commands by outcome."""
         return dict(self._target.counters)
 
-    def point_source_at(self, theta: float, phi: float) -> None:
-        """Tells where the point source is [deg]: the hook for simulators of mechanisms.
+    def point_source_at(self, theta: float, phi: float, light: float = 1.0) -> None:
+        """Tells where the point source is: the hook for simulators of mechanisms.
 
-        A scene that moves with it has a method `point_at(theta, phi)`; the others stay as they are.
+        Args:
+            theta, phi: field angles [deg].
+            light: which part of the pupil its beam fills, 0..1.
+
+        From now on the camera sees this source and nothing else, unless its scene is an image.
         """
-        self.source_position = (theta, phi)
-        point_at = getattr(self._detector.scene, "point_at", None) if self._detector is not None else None
-        if point_at is not None:
-            point_at(theta, phi)
+        self._look_at(PointSource(theta, phi, light, self._focus - self.best_focus))
+
+    def focus_at(self, position: float) -> None:
+        """Tells where the detector is along the optical axis [mm]: the hook for simulators of mechanisms."""
+        self._focus = position
+        if self.source is not None:
+            self._look_at(replace(self.source, defocus=position - self.best_focus))
+
+    def _look_at(self, source: PointSource) -> None:
+        self.source = source
+        scene = None if self._detector is None else self._detector.scene
+        if isinstance(scene, SourceScene):
+            scene.show(source)
 
     @property
     def is_reading_out(self) -> bool:
@@ -341,7 +359,10 @@ class NFEEModel:
         if self.mode in PATTERN_MODES:
             return TestPattern()
         if self._detector is None:
-            self._detector = Detector(seed=self._seed, twos_complement=self.camera == "em")
+            scene = SourceScene(StarField(self._seed), self.camera)
+            self._detector = Detector(scene, seed=self._seed, twos_complement=self.camera == "em")
+            if self.source is not None:
+                scene.show(self.source)
         source: ImageSource = self._detector
         active, twos_complement = self.active, self.camera == "em"
         if self.mode in TRAP_PUMPING_MODES:

@@ -8,24 +8,28 @@ packets for nobody are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from egse.clock import RealClock
+from egse.coordinates.focalplane import FocalPlane
+from egse.coordinates.pointing import StagesGeometry
 from egse.declaration import site_clock
 from egse.fee.admin import FEEConsole
 from egse.fee.faults import FaultyFEE
 from egse.fee.feed import CameraFeed
-from egse.fee.follow import Follower, follow_ogse, follow_temperatures
+from egse.fee.follow import Follower, follow_ogse, follow_stages, follow_temperatures
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
-from egse.fee.scene import SceneError, load_scene
+from egse.fee.scene import Scene, SceneError, StarField, load_scene
+from egse.fee.source import SourceScene
+from egse.setup import Setup
 from egse.signals import on_signals
 from egse.simulator.sidechannel import AdminServer
 from egse.spw import DEFAULT_IDENTITY, SpaceWireLinkError, SpaceWireOverZeroMQ
@@ -47,6 +51,7 @@ def make_model(
     smear: bool = False,
     cti: float = 0.0,
     repeat_pixels: bool = False,
+    plane: FocalPlane | None = None,
 ) -> NFEEModel:
     """Returns the model of an N-FEE with its detectors.
 
@@ -59,14 +64,18 @@ def make_model(
         start: time of the first long pulse [s].
         dark_current, smear, cti: see `egse.fee.image.Detector`.
         repeat_pixels: send the pixels of one frame again and again.
+        plane: where the image of a point source is; the focal plane of the nominal camera when None.
 
     Raises:
         SceneError: when the scene cannot be used.
         ValueError: when the cycle time is none of the AEU.
     """
-    image = None if scene is None else load_scene(scene, NUMBERINGS[camera].id_to_bin, camera)
+    if scene is None:
+        light: Scene = SourceScene(StarField(seed), camera, plane)
+    else:
+        light = load_scene(scene, NUMBERINGS[camera].id_to_bin, camera)
     detector = Detector(
-        image, seed=seed, dark_current=dark_current, smear=smear, cti=cti, twos_complement=camera == "em"
+        light, seed=seed, dark_current=dark_current, smear=smear, cti=cti, twos_complement=camera == "em"
     )
     return NFEEModel(
         camera,
@@ -122,9 +131,16 @@ def serve(
         server.close()
 
 
-def _followers(model: NFEEModel, ogse: str | None, temperatures: str | None) -> list[Follower]:
+def _followers(
+    model: NFEEModel, setup: Setup | None, ogse: str | None, temperatures: str | None, stages: str | None
+) -> list[Follower]:
     """Returns what the options name."""
-    takes = [(ogse, partial(follow_ogse, model)), (temperatures, partial(follow_temperatures, model))]
+    geometry = StagesGeometry() if setup is None else StagesGeometry.from_setup(setup)
+    takes: list[tuple[str | None, Callable[[Mapping[str, Any]], None]]] = [
+        (ogse, partial(follow_ogse, model)),
+        (temperatures, partial(follow_temperatures, model)),
+        (stages, partial(follow_stages, model, geometry)),
+    ]
     return [Follower(address, take) for address, take in takes if address is not None]
 
 
@@ -204,6 +220,19 @@ def cli() -> None:
     metavar="HOST:PORT",
     help="Side channel of a LakeShore 336 simulator: housekeeping follows its temperatures.",
 )
+@click.option(
+    "--stages",
+    default=None,
+    metavar="HOST:PORT",
+    help="Side channel of an SMC9300 simulator: the source is where its stages point it.",
+)
+@click.option(
+    "--setup",
+    "setup_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    help="Setup file with the focal plane and the calibration of the stages; default: those of a sandbox.",
+)
 def start(
     endpoint: str | None,
     port: int | None,
@@ -222,6 +251,8 @@ def start(
     repeat_pixels: bool,
     ogse: str | None,
     temperatures: str | None,
+    stages: str | None,
+    setup_file: Path | None,
 ) -> None:
     """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
     speed = site_clock().speed if speed is None else speed
@@ -231,6 +262,7 @@ def start(
         endpoint = f"tcp://127.0.0.1:{port}"
     clock = RealClock(speed)
     try:
+        setup = None if setup_file is None else Setup.from_yaml_file(setup_file)
         link = SpaceWireOverZeroMQ(endpoint or default_endpoint(), identity, bind=True)
         model = make_model(
             camera or camera_model(),
@@ -243,11 +275,12 @@ def start(
             smear=smear,
             cti=cti,
             repeat_pixels=repeat_pixels,
+            plane=None if setup is None else FocalPlane.from_setup(setup),
         )
         if is_driven_by_aeu() if aeu is None else aeu:
             model.feed(CameraFeed(), clock.monotonic())
             admin_port = side_channel_port() if admin_port is None else admin_port
-        serve(model, link, clock, admin_port, _followers(model, ogse, temperatures))
+        serve(model, link, clock, admin_port, _followers(model, setup, ogse, temperatures, stages))
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

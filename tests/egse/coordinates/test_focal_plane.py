@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 
 import egse.coordinates as coordinates
 from egse.coordinates import FocalPlane
-from egse.coordinates.focalplane import PIXEL_SIZE
+from egse.coordinates.focalplane import DISTORTION, INVERSE_DISTORTION, PIXEL_SIZE
 from egse.fits import CameraFacts
 from egse.fits.cards import Cards
 from egse.fits.headers import add_focal_plane
 from egse.setup import Setup
 
-DISTORTION = (0.316257210577, 0.066373219688, 0.372589221219)
-INVERSE = (-0.317143032936, 0.242638513347, -0.459260203502)
 FOCAL_LENGTH = 247.52
 TENTH = 0.1 * PIXEL_SIZE
 
-PLANE = FocalPlane(distortion=DISTORTION, inverse_distortion=INVERSE)
+PLANE = FocalPlane()
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,9 @@ def test_angles_there_and_back(theta: float, phi: float) -> None:
 def test_the_polynomial_of_the_way_back_is_good_to_a_tenth_of_a_pixel(theta: float, phi: float) -> None:
     x, y = coordinates.angles_to_focal_plane_coordinates(theta, phi, {})
     there = coordinates.undistorted_to_distorted_focal_plane_coordinates(x, y, DISTORTION, FOCAL_LENGTH)
-    back = coordinates.distorted_to_undistorted_focal_plane_coordinates(*there, INVERSE, FOCAL_LENGTH)
+    back = coordinates.distorted_to_undistorted_focal_plane_coordinates(
+        *there, INVERSE_DISTORTION, FOCAL_LENGTH
+    )
     assert math.dist(back, (x, y)) < TENTH
     assert math.dist(PLANE.undistorted(*there), (x, y)) < 1e-9
     assert coordinates.focal_plane_coordinates_to_angles(x, y, {})[0] == pytest.approx(theta, abs=1e-9)

@@ -20,7 +20,7 @@ from egse.coordinates.focalplane import PIXEL_SIZE
 from egse.setup import Setup
 
 GEOMETRY = StagesGeometry()
-PLANE = FocalPlane(distortion=(0.316257210577, 0.066373219688, 0.372589221219))
+PLANE = FocalPlane()
 ENCODER_STEP = 1e-4
 
 
@@ -65,6 +65,7 @@ def test_the_beam_hits_the_pupil_when_the_translation_stage_is_right() -> None:
 def test_the_defaults_are_those_of_the_sandbox(camtest_setup: Setup) -> None:
     assert StagesGeometry.from_setup(camtest_setup) == GEOMETRY
     assert StageLimits.from_setup(camtest_setup) == StageLimits()
+    assert FocalPlane.from_setup(camtest_setup) == FocalPlane()
 
 
 def test_a_calibration_that_is_not_complete(camtest_setup: Setup) -> None:

@@ -210,18 +210,23 @@ def test_light_and_faults_by_the_side_channel(start: Callable[..., Simulator]) -
             simulator.request(**bad)
 
 
-def test_light_and_temperatures_of_other_simulators(start: Callable[..., Simulator]) -> None:
+def test_light_temperatures_and_source_of_other_simulators(start: Callable[..., Simulator]) -> None:
     command = [sys.executable, "-m", "egse.{}", "start", "--port", "0", "--admin-port", "0", "--speed", "50"]
     with ExitStack() as stack:
         admins, ports = [], []
-        for module in ("ogse.ogse_sim", "tempcontrol.lsci336.lsci336_sim"):
+        for module in (
+            "ogse.ogse_sim",
+            "tempcontrol.lsci336.lsci336_sim",
+            "stages.huber.smc9300.smc9300_sim",
+        ):
             arguments = [word.format(module) for word in command]
             process = stack.enter_context(subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True))
             stack.callback(process.terminate)
             assert process.stdout is not None
             ports.append(int(process.stdout.readline().split()[-1].rpartition(":")[2]))
             admins.append(":".join(process.stdout.readline().split()[1:]))
-        simulator = start("--speed", "50", "--ogse", admins[0], "--temperatures", admins[1])
+        others = ("--ogse", admins[0], "--temperatures", admins[1], "--stages", admins[2])
+        simulator = start("--speed", "50", *others)
         with SpaceWireOverZeroMQ(simulator.endpoint) as link:
             registers = RegisterMap()
             connected(link, registers)
@@ -233,6 +238,14 @@ def test_light_and_temperatures_of_other_simulators(start: Callable[..., Simulat
                     stream.flush()
                     assert b"ERROR" not in stream.readline()
                 wait_until(lambda: 0.0 < simulator.request(do="state")["light_level"] <= 1.0)
+            with socket.create_connection(("127.0.0.1", ports[2])) as stages:
+                stages.sendall(b"goto2:3.0\r\n")
+                wait_until(
+                    lambda: (
+                        (simulator.request(do="state")["source"] or {}).get("theta")
+                        == pytest.approx(7.005, abs=0.001)
+                    )
+                )
             hk = decode_hk(link.read_memory_map(HK_AREA_ADDRESS, HK_AREA_SIZE))
             assert hk["NFEE_TSENSE_A"] == hk["NFEE_TSENSE_B"]
             assert hk["NFEE_TSENSE_A"] == pytest.approx(temperature_to_raw(295.0), abs=1500)
