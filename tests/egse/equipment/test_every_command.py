@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -53,7 +54,13 @@ class Bench(NamedTuple):
     transport: MemoryTransport
 
     def prepare(self) -> None:
-        self.proxy.connect()
+        deadline = time.monotonic() + 10.0
+        while True:
+            try:
+                self.proxy.connect()
+                break
+            except DeviceError:  # it starts anew after a reset
+                assert time.monotonic() < deadline, "it does not come back"
         if self.app.name in PREPARATIONS:
             getattr(self.proxy, PREPARATIONS[self.app.name])()
 
