@@ -17,8 +17,8 @@ STALE_AFTER = 10.0
 """After so long without a burst there are no rows [s]: the values are not those of now."""
 RETRY = 1.0
 """Pause before the next attempt to reach the telemetry port [s]."""
-BURST_TIMEOUT = 1.0
-"""So long it is listened [s] before it is looked whether the process ends."""
+BURST_TIMEOUT = 2.5
+"""So long a burst is waited for [s]; they come once a second, and it is looked so often whether the process ends."""
 
 
 class TelemetryReader:
@@ -68,7 +68,7 @@ class TelemetryReader:
         """Ends listening."""
         self.end()
         if self._thread.is_alive():
-            self._thread.join(2 * BURST_TIMEOUT)
+            self._thread.join(BURST_TIMEOUT + 0.5)
 
     def _run(self) -> None:
         while not self._ending.is_set():
