@@ -64,6 +64,7 @@ PAGES = {
         Page("aeu_ui", "AEU: EGSE of the camera's power and clocks", "camtest.panels.aeu:make"),
         Page("lsci336_ui", "LakeShore 336 temperature controller", server="lsci336_cs"),
         Page("ogse_ui", "OGSE: source, attenuator, power meters", server="ogse_cs"),
+        Page("tcs_ui", "TCS EGSE: thermal control of the camera", server="tcs_cs"),
         Page("smc9300_ui", "HUBER stages", server="smc9300_cs"),
         Page("daq6510_ui", "Keithley DAQ6510 data acquisition", server="daq6510_cs"),
         Page("pm100a_ui", "Thorlabs PM100 power meter", server="pm100a_cs"),
