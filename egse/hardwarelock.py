@@ -13,8 +13,6 @@ import socket
 import sys
 from typing import Any
 
-import psutil
-
 
 class HardwareLockedError(ConnectionRefusedError):
     """A connection or a device file was refused: nothing may reach hardware from this process now."""
@@ -86,6 +84,8 @@ def _check_address(sock: socket.socket, address: Any) -> None:
 
 def _own_ports() -> set[int]:
     """Returns the ports on which this process listens."""
+    import psutil  # a dry run needs it, a server does not
+
     process = psutil.Process()
     found = process.net_connections("inet") if hasattr(process, "net_connections") else process.connections()
     return {each.laddr.port for each in found if each.status == psutil.CONN_LISTEN}

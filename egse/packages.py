@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
+import sys
+from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
 LOGGER = logging.getLogger(__name__)
@@ -24,6 +26,10 @@ def files_of_packages(group: str) -> tuple[Path, ...]:
 
     An entry point whose package or file is not there is logged and left out: other people's mistakes must not stop a site.
     """
+    if not any(f"[{group}]" in text for text in _declarations()):
+        return ()
+    from importlib.metadata import entry_points  # takes as long as a tenth of the start of a server
+
     found = []
     for point in sorted(entry_points(group=group), key=lambda one: one.name):
         module, _, name = point.value.partition(":")
@@ -36,3 +42,22 @@ def files_of_packages(group: str) -> tuple[Path, ...]:
             continue
         found.append(path)
     return tuple(found)
+
+
+@cache
+def _declarations() -> tuple[str, ...]:
+    """Returns the texts in which the installed packages declare their entry points."""
+    return tuple(_read_declarations())
+
+
+def _read_declarations() -> Iterator[str]:
+    for folder in sys.path:
+        try:
+            names = [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]
+        except OSError:  # a zip file, or a folder that is not there
+            continue
+        for name in names:
+            try:
+                yield Path(folder, name, "entry_points.txt").read_text("utf-8")
+            except OSError:  # most packages declare none
+                continue

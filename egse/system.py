@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from egse.advice import missing_key_message
-from egse.timesync import clock_state
 from egse.tree import format_tree
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f%z"
@@ -225,6 +224,8 @@ def os_description() -> str:
 
 def describe_system() -> dict[str, str]:
     """Returns what `python -m egse.system` shows: operating system, Python, host, processors, clock."""
+    from egse.timesync import clock_state  # brings what starts programs; few ask
+
     return {
         "OS": os_description(),
         "Python": f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})",

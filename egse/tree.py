@@ -6,7 +6,6 @@ the HTML form for notebooks.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +79,10 @@ def _html_branch(label: str, tree: Mapping[str, Any], is_open: bool = False) -> 
     rows = [
         _html_branch(str(key), value)
         if isinstance(value, Mapping)
-        else _HTML_LEAF.format(html.escape(str(key)), _HTML_COLOUR, html.escape(str(value)))
+        else _HTML_LEAF.format(escape_text(str(key)), _HTML_COLOUR, escape_text(str(value)))
         for key, value in tree.items()
     ]
-    summary = f"<summary><b>{html.escape(label)}</b></summary>"
+    summary = f"<summary><b>{escape_text(label)}</b></summary>"
     state = " open" if is_open else ""
     return f'<details{state} style="margin-left: 1.1em">{summary}{"".join(rows)}</details>'
 
@@ -113,3 +112,10 @@ def _grow(branch: Tree, tree: Mapping[str, Any]) -> None:
             _grow(branch.add(Text(str(key), style="bold")), value)
         else:
             branch.add(Text.assemble(f"{key}: ", (str(value), "cyan")))
+
+
+def escape_text(text: str) -> str:
+    """Returns a text as it stands in HTML."""
+    import html  # only notebooks need it
+
+    return html.escape(text)

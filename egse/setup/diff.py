@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from egse.setup.digest import digest_of
 from egse.setup.navdict import NavigableDict
 from egse.setup.setup import Setup
+from egse.tree import escape_text
 
 Kind = Literal["added", "removed", "changed"]
 _SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "changed": "~"}
@@ -85,7 +85,7 @@ class SetupDiff(list[Change]):
             if self
             else ""
         )
-        return f"<div><b>{html.escape(self.title)}</b>{table}</div>"
+        return f"<div><b>{escape_text(self.title)}</b>{table}</div>"
 
 
 def diff_setups(old: Mapping[str, Any], new: Mapping[str, Any]) -> SetupDiff:
@@ -143,7 +143,7 @@ def _name(tree: Mapping[str, Any], otherwise: str) -> str:
 def _row(change: Change) -> str:
     cells = [
         f'<td style="color: {_COLOURS[change.kind]}"><b>{_SIGNS[change.kind]}</b></td>',
-        f'<td style="text-align: left"><code>{html.escape(change.path)}</code></td>',
+        f'<td style="text-align: left"><code>{escape_text(change.path)}</code></td>',
         _cell(change.old, change.kind != "added"),
         _cell(change.new, change.kind != "removed"),
     ]
@@ -151,4 +151,4 @@ def _row(change: Change) -> str:
 
 
 def _cell(value: Any, is_there: bool) -> str:
-    return f'<td style="text-align: left">{html.escape(repr(value)) if is_there else ""}</td>'
+    return f'<td style="text-align: left">{escape_text(repr(value)) if is_there else ""}</td>'

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from egse.setup.errors import SetupError
@@ -69,6 +68,8 @@ def get_provider() -> Provider:
 
 
 def _installed_provider() -> Provider:
+    from importlib.metadata import entry_points  # takes a while
+
     points = list(entry_points(group=GROUP))
     if len(points) != 1:
         found = ", ".join(f"{point.name} ({point.value})" for point in points) or "none"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import inspect
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from egse.settings import Settings
@@ -22,6 +21,8 @@ _GROUPS = ("egse.control_server", "egse.trusted")
 
 @cache
 def _installed_packages() -> frozenset[str]:
+    from importlib.metadata import entry_points  # takes a while
+
     return frozenset(
         point.value.partition(":")[0].strip().split(".")[0]
         for group in _GROUPS
