@@ -33,6 +33,7 @@ COMMANDS = {
     "temperature_plateau": ["set_temperature_setpoint", "set_range"],
     "ogse_attenuation_check": ["att_set_level_factor", "operate_off"],
     "telemetry_limit_check": [],
+    "hexapod_check_out": ["homing", "move_absolute", "goto_retracted_position"],
 }
 
 
