@@ -37,6 +37,7 @@ COMMANDS = {
     "trp_plateau": ["request_remote_operation", "set_operating_mode", "set_parameter", "commit", "run_task"],
     "ogse_attenuation_check": ["att_set_level_factor", "operate_off"],
     "telemetry_limit_check": [],
+    "hexapod_check_out": ["homing", "move_absolute", "goto_retracted_position"],
 }
 
 

@@ -15,7 +15,8 @@ class HexapodProtocol(InstrumentProtocol):
     """One row: positions, actuator lengths, states.
 
     Names: `G<SITE>_HEX_USER_T_X`... `R_Z` (object in user frame) and `..._MACH_...` (platform in machine frame) [mm, deg],
-    `..._ALEN_1..6` [mm], `..._HOMED`, `..._IN_POS` (booleans). ZONDA and JORAN have names of their own instead of `HEX`.
+    `..._ALEN_1..6` [mm], `..._HOMED`, `..._IN_POS` (booleans). A PUNA with Alpha+
+    has `HEXP` instead of `HEX`, a ZONDA `ZONDA`, a JORAN `JORAN`.
     """
 
     controller: HexapodController
@@ -39,6 +40,8 @@ class HexapodProtocol(InstrumentProtocol):
 
 class AlphaPlusProtocol(HexapodProtocol):
     """The same, and the temperatures of the motors `..._TEMP_1..6` [degC]."""
+
+    prefix = "{site}HEXP_"
 
     def _row(self, hexapod: Any) -> Iterator[tuple[str, Any]]:
         yield from super()._row(hexapod)
