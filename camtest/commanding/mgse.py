@@ -16,7 +16,7 @@ from camtest.commanding.utilities import device, wait_until
 from camtest.core.exec import Abort, building_block
 from camtest.state import GlobalState
 from egse.command import Range, Unit
-from egse.coordinates import FocalPlane
+from egse.coordinates import AvoidanceError, AvoidanceVolume, FocalPlane
 from egse.setup.paths import value_at
 
 Focus = Annotated[float, Range(-5, 5), Unit("mm")]
@@ -103,11 +103,26 @@ def point_source_to_ccd(row: Row, column: Column, ccd_code: CCDCode) -> None:
     csl_gse.point_source_to_ccd(row=row, column=column, ccd_code=ccd_code)
 
 
+def _hexapod() -> Any:
+    _require("hexapod", "moves the focal plane")
+    return device("gse.hexapod")
+
+
 def get_focus() -> float:
     """Asks the hexapod, and returns the position of the focal plane along the optical axis [mm]."""
-    _require("hexapod", "moves the focal plane")
-    hexapod: Any = device("gse.hexapod")
-    return float(hexapod.get_user_positions()[2])
+    return float(_hexapod().get_user_positions()[2])
+
+
+@building_block
+def mgse_initialise_focus() -> None:
+    """Homes the hexapod when it is not homed, and lets it hold its position."""
+    hexapod = _hexapod()
+    if not hexapod.is_homing_done():
+        hexapod.homing()
+        wait_until(
+            hexapod.is_homing_done, timeout=FOCUS_TIMEOUT, interval=1.0, what="the homing of the hexapod"
+        )
+    hexapod.activate_control_loop()
 
 
 @building_block
@@ -116,9 +131,20 @@ def set_focus(position: Focus) -> None:
 
     Args:
         position: along the z axis of the hexapod's user frame; the other coordinates stay.
+
+    Raises:
+        Abort: when the hexapod is not homed, or the focal plane would leave its volume (`camera.fpa.avoidance` of the Setup);
+            nothing has moved.
     """
-    _require("hexapod", "moves the focal plane")
-    hexapod: Any = device("gse.hexapod")
+    hexapod = _hexapod()
+    if not hexapod.is_homing_done():
+        raise Abort("The hexapod is not homed: mgse_initialise_focus() first")
+    volume = AvoidanceVolume.from_setup(GlobalState.setup)
+    if volume is not None:
+        try:
+            volume.check([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, position], [0, 0, 0, 1]])
+        except AvoidanceError as exc:
+            raise Abort(f"The focal plane cannot be moved to {position:g} mm: {exc}") from exc
     tx, ty, _, rx, ry, rz = hexapod.get_user_positions()
     hexapod.move_absolute(tx, ty, position, rx, ry, rz)
     wait_until(hexapod.is_in_position, timeout=FOCUS_TIMEOUT, interval=1.0, what="the hexapod")
