@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from camtest.analysis.images import image_files, read_cycle
-from camtest.analysis.spots import find_spot
+from camtest.analysis.spots import best_focus, find_spot
 from egse.coordinates import FocalPlane
 from egse.fee import camera_model
 from egse.fee.geometry import LEFT_SIDE
@@ -15,6 +15,7 @@ from egse.h5 import SideImage
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 COLUMNS = ("cycle", "frame", "ccd", "row", "column", "flux", "width", "peak", "x", "y", "theta", "phi")
 
@@ -64,3 +65,78 @@ def spot_table(obsid: str | int, plane: FocalPlane, location: Path | None = None
         spots_in(read_cycle(path), plane, cycle) for cycle, path in enumerate(image_files(obsid, location))
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+
+
+def measure(obsid: str | int, location: Path | None = None) -> pd.DataFrame:
+    """Measures the spots of an observation with the focal plane of its own Setup; see `spot_table`.
+
+    Raises:
+        LookupError: when the observation has no raw files there.
+    """
+    return spot_table(obsid, FocalPlane.from_setup(_setup_of(obsid, location)), location)
+
+
+def reduce_spots(obsid: str | int, folder: Path, location: Path | None = None) -> Path:
+    """Measures the spots of an observation and writes them into a folder, as `spots_<obsid>.csv`; returns the file."""
+    table = measure(obsid, location)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"spots_{obsid}.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def read_reduced(obsids: Sequence[str | int], folder: Path) -> pd.DataFrame:
+    """Returns what `reduce_spots` wrote, with a column `obsid`.
+
+    Raises:
+        LookupError: when an observation has not been reduced.
+    """
+    import pandas as pd
+
+    tables = []
+    for obsid in obsids:
+        path = folder / f"spots_{obsid}.csv"
+        if not path.is_file():
+            raise LookupError(f"{obsid} has not been reduced: there is no {path}")
+        tables.append(pd.read_csv(path).assign(obsid=str(obsid)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def focus_of_sweep(table: pd.DataFrame, positions: Sequence[float]) -> tuple[float, float]:
+    """Returns the best focus [mm] and the width there [pixels] from the spots of a focus sweep.
+
+    Args:
+        table: of the spots, in order; the same number of cycles at each position.
+        positions: of the focus [mm], in the order of the measurement.
+
+    Raises:
+        ValueError: when cycles and positions do not fit, or there is no best focus.
+    """
+    cycles = sorted(table["cycle"].unique())
+    if not cycles or len(cycles) % len(positions):
+        raise ValueError(
+            f"{len(cycles)} cycles with spots are no multiple of {len(positions)} positions: a spot may have been lost"
+        )
+    each = len(cycles) // len(positions)
+    widths = table.groupby("cycle")["width"].median().to_numpy().reshape(-1, each).mean(axis=1)
+    return best_focus(positions, [float(width) for width in widths])
+
+
+def plot_circle(table: pd.DataFrame) -> Figure:
+    """Shows the spots of a circle: where they are in the focal plane, and their widths by phi."""
+    import matplotlib.pyplot as plt
+
+    figure, (plane, widths) = plt.subplots(1, 2, figsize=(11, 4.6), constrained_layout=True)
+    points = plane.scatter(table["x"], table["y"], c=table["width"], cmap="viridis")
+    figure.colorbar(points, ax=plane, label="width [pixel]")
+    plane.set(xlabel="x [mm]", ylabel="y [mm]", aspect="equal", title="places of the spots")
+    widths.plot(table["phi"], table["width"], "o")
+    widths.set(xlabel="phi [deg]", ylabel="width [pixel]", title="widths of the spots")
+    return figure
+
+
+def _setup_of(obsid: str | int, location: Path | None) -> Mapping[str, Any]:
+    """Returns the Setup that is frozen in the record of an observation."""
+    from egse.archive import Observation
+
+    return Observation(obsid, location).setup

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from camtest.commanding import csl_gse
@@ -136,15 +137,49 @@ def set_focus(position: Focus) -> None:
         Abort: when the hexapod is not homed, or the focal plane would leave its volume (`camera.fpa.avoidance` of the Setup);
             nothing has moved.
     """
-    hexapod = _hexapod()
-    if not hexapod.is_homing_done():
-        raise Abort("The hexapod is not homed: mgse_initialise_focus() first")
     volume = AvoidanceVolume.from_setup(GlobalState.setup)
     if volume is not None:
         try:
             volume.check([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, position], [0, 0, 0, 1]])
         except AvoidanceError as exc:
             raise Abort(f"The focal plane cannot be moved to {position:g} mm: {exc}") from exc
-    tx, ty, _, rx, ry, rz = hexapod.get_user_positions()
-    hexapod.move_absolute(tx, ty, position, rx, ry, rz)
+
+    def move(hexapod: Any) -> None:
+        tx, ty, _, rx, ry, rz = hexapod.get_user_positions()
+        hexapod.move_absolute(tx, ty, position, rx, ry, rz)
+
+    _go(move)
+
+
+@building_block
+def focal_plane_homing() -> None:
+    """Searches the references of the hexapod, whether it knows them or not."""
+    hexapod = _hexapod()
+    hexapod.homing()
+    wait_until(hexapod.is_homing_done, timeout=FOCUS_TIMEOUT, interval=1.0, what="the homing of the hexapod")
+
+
+@building_block
+def focal_plane_to_zero() -> None:
+    """Moves the hexapod to its zero position."""
+    _go(lambda hexapod: hexapod.goto_zero_position())
+
+
+@building_block
+def focal_plane_retract() -> None:
+    """Moves the hexapod to its retracted position, away from the optics."""
+    _go(lambda hexapod: hexapod.goto_retracted_position())
+
+
+@building_block
+def focal_plane_stop() -> None:
+    """Stops the hexapod at once."""
+    _hexapod().stop()
+
+
+def _go(command: Callable[[Any], object]) -> None:
+    hexapod = _hexapod()
+    if not hexapod.is_homing_done():
+        raise Abort("The hexapod is not homed: mgse_initialise_focus() first")
+    command(hexapod)
     wait_until(hexapod.is_in_position, timeout=FOCUS_TIMEOUT, interval=1.0, what="the hexapod")
