@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from camtest.commanding import csl_gse
@@ -16,7 +17,7 @@ from camtest.commanding.utilities import device, wait_until
 from camtest.core.exec import Abort, building_block
 from camtest.state import GlobalState
 from egse.command import Range, Unit
-from egse.coordinates import FocalPlane
+from egse.coordinates import AvoidanceError, AvoidanceVolume, FocalPlane
 from egse.setup.paths import value_at
 
 Focus = Annotated[float, Range(-5, 5), Unit("mm")]
@@ -103,11 +104,26 @@ def point_source_to_ccd(row: Row, column: Column, ccd_code: CCDCode) -> None:
     csl_gse.point_source_to_ccd(row=row, column=column, ccd_code=ccd_code)
 
 
+def _hexapod() -> Any:
+    _require("hexapod", "moves the focal plane")
+    return device("gse.hexapod")
+
+
 def get_focus() -> float:
     """Asks the hexapod, and returns the position of the focal plane along the optical axis [mm]."""
-    _require("hexapod", "moves the focal plane")
-    hexapod: Any = device("gse.hexapod")
-    return float(hexapod.get_user_positions()[2])
+    return float(_hexapod().get_user_positions()[2])
+
+
+@building_block
+def mgse_initialise_focus() -> None:
+    """Homes the hexapod when it is not homed, and lets it hold its position."""
+    hexapod = _hexapod()
+    if not hexapod.is_homing_done():
+        hexapod.homing()
+        wait_until(
+            hexapod.is_homing_done, timeout=FOCUS_TIMEOUT, interval=1.0, what="the homing of the hexapod"
+        )
+    hexapod.activate_control_loop()
 
 
 @building_block
@@ -116,9 +132,54 @@ def set_focus(position: Focus) -> None:
 
     Args:
         position: along the z axis of the hexapod's user frame; the other coordinates stay.
+
+    Raises:
+        Abort: when the hexapod is not homed, or the focal plane would leave its volume (`camera.fpa.avoidance` of the Setup);
+            nothing has moved.
     """
-    _require("hexapod", "moves the focal plane")
-    hexapod: Any = device("gse.hexapod")
-    tx, ty, _, rx, ry, rz = hexapod.get_user_positions()
-    hexapod.move_absolute(tx, ty, position, rx, ry, rz)
+    volume = AvoidanceVolume.from_setup(GlobalState.setup)
+    if volume is not None:
+        try:
+            volume.check([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, position], [0, 0, 0, 1]])
+        except AvoidanceError as exc:
+            raise Abort(f"The focal plane cannot be moved to {position:g} mm: {exc}") from exc
+
+    def move(hexapod: Any) -> None:
+        tx, ty, _, rx, ry, rz = hexapod.get_user_positions()
+        hexapod.move_absolute(tx, ty, position, rx, ry, rz)
+
+    _go(move)
+
+
+@building_block
+def focal_plane_homing() -> None:
+    """Searches the references of the hexapod, whether it knows them or not."""
+    hexapod = _hexapod()
+    hexapod.homing()
+    wait_until(hexapod.is_homing_done, timeout=FOCUS_TIMEOUT, interval=1.0, what="the homing of the hexapod")
+
+
+@building_block
+def focal_plane_to_zero() -> None:
+    """Moves the hexapod to its zero position."""
+    _go(lambda hexapod: hexapod.goto_zero_position())
+
+
+@building_block
+def focal_plane_retract() -> None:
+    """Moves the hexapod to its retracted position, away from the optics."""
+    _go(lambda hexapod: hexapod.goto_retracted_position())
+
+
+@building_block
+def focal_plane_stop() -> None:
+    """Stops the hexapod at once."""
+    _hexapod().stop()
+
+
+def _go(command: Callable[[Any], object]) -> None:
+    hexapod = _hexapod()
+    if not hexapod.is_homing_done():
+        raise Abort("The hexapod is not homed: mgse_initialise_focus() first")
+    command(hexapod)
     wait_until(hexapod.is_in_position, timeout=FOCUS_TIMEOUT, interval=1.0, what="the hexapod")

@@ -112,7 +112,9 @@ def test_recurring_tasks_say_what_is_wrong(packages: Path) -> None:
         recurring.close()
 
 
-@pytest.mark.parametrize("package", ["camtest.operate", "camtest.contingency", "camtest.analysis_tasks"])
+@pytest.mark.parametrize(
+    "package", ["camtest.operate", "camtest.contingency", "camtest.analysis_tasks", "camtest.csl"]
+)
 def test_every_task_that_is_shipped_has_a_form(package: str) -> None:
     catalogue = read_catalogue([package])
     assert not [group for tab in catalogue.tabs for group in tab.groups if group.problem]
