@@ -29,7 +29,17 @@ TYPE = click.option(
     show_default=True,
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
-DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "daq6510_ui", "pm100a_ui", "ksc101_ui", "device_ui")
+DEVICES = (
+    "lsci336_ui",
+    "ogse_ui",
+    "aeu_ui",
+    "daq6510_ui",
+    "pm100a_ui",
+    "ksc101_ui",
+    "fw8smc4_ui",
+    "fw8smc5_ui",
+    "device_ui",
+)
 
 
 def _serving(command: Any) -> Any:
@@ -105,6 +115,8 @@ ogse_ui = page_command("ogse_ui")
 daq6510_ui = page_command("daq6510_ui")
 pm100a_ui = page_command("pm100a_ui")
 ksc101_ui = page_command("ksc101_ui")
+fw8smc4_ui = page_command("fw8smc4_ui")
+fw8smc5_ui = page_command("fw8smc5_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

@@ -86,6 +86,16 @@ def make_ksc101(type: str = "proxy") -> Panel:
     return panel_of_server("ksc101_cs", type)
 
 
+def make_fw8smc4(type: str = "proxy") -> Panel:
+    """Returns the panel of the Eksma filter wheels (8SMC4), for the page."""
+    return panel_of_server("fw8smc4_cs", type)
+
+
+def make_fw8smc5(type: str = "proxy") -> Panel:
+    """Returns the panel of the Eksma filter wheels (8SMC5), for the page."""
+    return panel_of_server("fw8smc5_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

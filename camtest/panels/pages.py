@@ -56,6 +56,8 @@ PAGES = {
         Page("daq6510_ui", "Keithley DAQ6510 data acquisition", "camtest.panels.devices:make_daq6510"),
         Page("pm100a_ui", "Thorlabs PM100 power meter", "camtest.panels.devices:make_pm100a"),
         Page("ksc101_ui", "Thorlabs KSC101 shutter", "camtest.panels.devices:make_ksc101"),
+        Page("fw8smc4_ui", "Eksma filter wheels (8SMC4)", "camtest.panels.devices:make_fw8smc4"),
+        Page("fw8smc5_ui", "Eksma filter wheels (8SMC5)", "camtest.panels.devices:make_fw8smc5"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),

@@ -194,7 +194,7 @@ class ThorlabsPM100Model(DeviceModel):
             "INITiate[:IMMediate]": self._initiate,
             "ABORt": lambda a, now: setattr(self, "_ready_at", None),
             "FETCh?": self._fetch,
-            "READ?": lambda a, now: (self._initiate(a, now), self._fetch(a, now))[1],
+            "READ?": self._read,
             "CONFigure?": lambda a, now: self.quantity,
         }
         for name, header in QUANTITIES.items():
@@ -243,13 +243,16 @@ class ThorlabsPM100Model(DeviceModel):
     def _measure(self, quantity: str) -> Handler:
         def handler(arguments: list[str], now: float) -> str:
             self.quantity = quantity
-            self._initiate(arguments, now)
-            return self._fetch(arguments, now)
+            return self._read(arguments, now)
 
         return handler
 
     def _initiate(self, arguments: list[str], now: float) -> None:
         self._ready_at = max(now, self._due) + self.settings[AVERAGE] * READING_TIME + OVERHEAD
+
+    def _read(self, arguments: list[str], now: float) -> str:
+        self._initiate(arguments, now)
+        return self._fetch(arguments, now)
 
     def _fetch(self, arguments: list[str], now: float) -> str:
         if self._ready_at is None:
@@ -272,7 +275,7 @@ class ThorlabsPM100Model(DeviceModel):
         if power > self.settings[UPPER]:
             return math.inf
         if self.quantity == "PDEN":
-            return power / (math.pi * (self.settings[BEAM] / 20.0) ** 2)  # W/cm2
+            return power / (math.pi * (float(self.settings[BEAM]) / 20.0) ** 2)  # W/cm2
         if self.settings[UNIT] == "DBM":
             return 10 * math.log10(power / 1e-3) if power > 0 else -math.inf
         return power
