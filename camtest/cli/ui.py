@@ -38,6 +38,7 @@ DEVICES = (
     "ksc101_ui",
     "fw8smc4_ui",
     "fw8smc5_ui",
+    "eq99_ui",
     "device_ui",
 )
 
@@ -117,6 +118,7 @@ pm100a_ui = page_command("pm100a_ui")
 ksc101_ui = page_command("ksc101_ui")
 fw8smc4_ui = page_command("fw8smc4_ui")
 fw8smc5_ui = page_command("fw8smc5_ui")
+eq99_ui = page_command("eq99_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

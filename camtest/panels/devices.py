@@ -96,6 +96,11 @@ def make_fw8smc5(type: str = "proxy") -> Panel:
     return panel_of_server("fw8smc5_cs", type)
 
 
+def make_eq99(type: str = "proxy") -> Panel:
+    """Returns the panel of the Energetiq EQ-99 lamp, for the page."""
+    return panel_of_server("eq99_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

@@ -133,6 +133,13 @@ TABLE: tuple[Entry, ...] = (
         options=SIMULATED,
         extra="equipment",
     ),
+    Entry("eq99_sim", Kind.SIMULATOR, "Energetiq EQ-99 lamp simulator", options=SIMULATED, extra="equipment"),
+    Entry(
+        "aimtti1_sim", Kind.SIMULATOR, "Aim-TTi bench supply simulator", options=SIMULATED, extra="equipment"
+    ),
+    Entry(
+        "aimtti2_sim", Kind.SIMULATOR, "Aim-TTi bench supply simulator", options=SIMULATED, extra="equipment"
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -185,6 +192,30 @@ TABLE: tuple[Entry, ...] = (
         "Eksma filter wheels (8SMC5)",
         "FW8SMC5 Control Server",
         needs=("fw8smc5_sim", "fw8smc5_2_sim"),
+        extra="equipment",
+    ),
+    Entry(
+        "eq99_cs",
+        Kind.DEVICE,
+        "Energetiq EQ-99 lamp",
+        "EQ99 Control Server",
+        needs=("eq99_sim",),
+        extra="equipment",
+    ),
+    Entry(
+        "aimtti1_cs",
+        Kind.DEVICE,
+        "Aim-TTi bench supply",
+        "AIMTTI 1 Control Server",
+        needs=("aimtti1_sim",),
+        extra="equipment",
+    ),
+    Entry(
+        "aimtti2_cs",
+        Kind.DEVICE,
+        "Aim-TTi bench supply",
+        "AIMTTI 2 Control Server",
+        needs=("aimtti2_sim",),
         extra="equipment",
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
