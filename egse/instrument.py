@@ -71,8 +71,8 @@ class Wire:
     timeout: float = 5.0
 
     def block(self, unit: Any = None) -> str:
-        """Returns the name of the settings block, of one unit where there are several."""
-        return self.settings if unit is None else self.settings.format(unit=unit)
+        """Returns the name of the settings block, of one unit where there are several; of unit 1 when none is named."""
+        return self.settings.format(unit=1 if unit is None else unit)
 
     def default_port(self, unit: Any = None) -> int:
         """Returns the TCP port when the settings name none, of one unit where there are several.

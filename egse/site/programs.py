@@ -90,6 +90,11 @@ EQUIPMENT: tuple[tuple[str, str, str], ...] = (
     ("daq6510", "Keithley DAQ6510 data acquisition", "DAQ6510 Control Server"),
     ("pm100a", "Thorlabs PM100 power meter", "PM100A Control Server"),
     ("ksc101", "Thorlabs KSC101 shutter", "KSC101 Control Server"),
+    ("fw8smc4", "Eksma filter wheels (8SMC4)", "FW8SMC4 Control Server"),
+    ("fw8smc5", "Eksma filter wheels (8SMC5)", "FW8SMC5 Control Server"),
+    ("eq99", "Energetiq EQ-99 lamp", "EQ99 Control Server"),
+    ("aimtti1", "Aim-TTi bench supply 1", "AIMTTI 1 Control Server"),
+    ("aimtti2", "Aim-TTi bench supply 2", "AIMTTI 2 Control Server"),
 )
 """Instruments of the test houses: NAME_cs behind NAME_sim; what it is, name of its settings block."""
 
@@ -126,6 +131,7 @@ TABLE: tuple[Entry, ...] = (
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
     ),
+    Entry("fw8smc5_2_sim", Kind.SIMULATOR, "second wheel simulator", options=SIMULATED, extra="equipment"),
     *(entry for row in EQUIPMENT for entry in _instrument(*row, extra="equipment")),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry(

@@ -301,6 +301,7 @@ class DAQ6510Model(DeviceModel):
             "ROUTe:SCAN:INTerval": self._scan_interval,
             "ROUTe:SCAN:INTerval?": lambda a, now: f"{self.scan.interval:.6E}",
             "ROUTe:SCAN:STATe?": lambda a, now: f"{self._running(now)};{self.scan.taken}",
+            "ROUTe:TERMinals?": lambda a, now: "REAR",
             "TRIGger:STATe?": lambda a, now: f"{self._running(now)};{self._running(now)};0",
             "INITiate[:IMMediate]": self._initiate,
             "ABORt": lambda a, now: setattr(self.scan, "start", None),

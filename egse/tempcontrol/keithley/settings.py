@@ -18,6 +18,7 @@ COMMON: Final = {
     "FORMat[:DATA]": Stored("ASC", choices=("ASCii", "REAL", "SREal")),
     "FORMat:ASCii:PRECision": Stored(0, 0, 16, "d"),
     "[SENSe[1]:]COUNt": Stored(1, 1, 1_000_000, "d"),
+    "SYSTem:LFRequency": Stored(50, 50, 60, "d"),
     "DISPlay:SCReen": Stored("HOME", choices=("HOME", "PROCessing", "HISTogram", "GRAPh", "SWIPe_SETTings")),
 }
 """Settings of the instrument."""
@@ -48,6 +49,7 @@ def _kinds() -> dict[str, Stored]:
         if largest:
             kinds[f"{header}:RANGe[:UPPer]"] = Stored(largest, 0.0, largest)
             kinds[f"{header}:RANGe:AUTO"] = SWITCHED_ON
+        kinds[f"{header}:DIGits"] = Stored(6, 3, 6, "d")
         kinds[f"{header}:NPLCycles"] = Stored(1.0, 0.0005, 15.0)
         kinds[f"{header}:AVERage[:STATe]"] = SWITCH
         kinds[f"{header}:AVERage:COUNt"] = Stored(10, 1, 100, "d")
@@ -118,8 +120,9 @@ class ChannelSettings:
             "[SENSe[1]:]FUNCtion[:ON]?": lambda a, now: f'"{self.function(self._optional(a)[0])}"',
         }
         for header in KINDS:
-            found[f"[SENSe[1]:]{header}"] = self._setter(header)
-            found[f"[SENSe[1]:]{header}?"] = self._getter(header)
+            path = f"DISPlay:{header}" if header.endswith("DIGits") else f"[SENSe[1]:]{header}"
+            found[path] = self._setter(header)
+            found[f"{path}?"] = self._getter(header)
         return found
 
     def _optional(self, arguments: list[str]) -> list[int]:

@@ -1,0 +1,114 @@
+"""The commands of the filter wheels with a motor each (8SMC5), defined once (device reference, section 9.3)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from egse.command import Range, Unit, dynamic_interface
+from egse.device import DeviceInterface
+
+WheelNumber = Annotated[int, Range(1, 2)]
+WheelPosition = Annotated[int, Range(0, 7)]
+Steps = Annotated[int, Range(-1_000_000, 1_000_000), Unit("step")]
+
+
+class FilterWheel8SMC5Interface(DeviceInterface):
+    """All commands of the filter wheels; commands return on acceptance."""
+
+    @dynamic_interface
+    def get_idn(self) -> str:
+        """Returns manufacturer, product, serial number and firmware of both controllers."""
+
+    @dynamic_interface
+    def get_error_flags(self) -> list[int]:
+        """Returns the error flags of both controllers, 0 for none; see the protocol."""
+
+    @dynamic_interface
+    def home(self) -> None:
+        """Looks for the references of both wheels; needed before positions can be set."""
+
+    @dynamic_interface
+    def is_moving(self) -> bool:
+        """Returns True until both wheels have arrived.
+
+        Raises:
+            FilterWheelError: when the last motion has failed.
+        """
+
+    @dynamic_interface
+    def stop(self) -> None:
+        """Stops both wheels."""
+
+    @dynamic_interface
+    def get_position_steps(self, id: WheelNumber) -> Annotated[float, Unit("step")]:
+        """Returns where a wheel stands [steps from its reference].
+
+        Args:
+            id: number of the wheel.
+        """
+
+    @dynamic_interface
+    def set_position_steps(self, id: WheelNumber, position: Steps) -> None:
+        """Turns a wheel.
+
+        Args:
+            id: number of the wheel.
+            position: [steps from its reference].
+        """
+
+    @dynamic_interface
+    def get_position_wheels(self) -> list[int]:
+        """Returns the positions 0..7 of both wheels; -1 between two of them and before `home`."""
+
+    @dynamic_interface
+    def set_position_wheels(self, wheel1: WheelPosition, wheel2: WheelPosition) -> None:
+        """Turns both wheels.
+
+        Args:
+            wheel1, wheel2: position 0..7.
+        """
+
+    @dynamic_interface
+    def set_position_wheel(self, id: WheelNumber, position: WheelPosition) -> None:
+        """Turns one wheel.
+
+        Args:
+            id: number of the wheel.
+            position: 0..7.
+        """
+
+    @dynamic_interface
+    def wheel_factors(self) -> list[Any]:
+        """Returns the attenuation levels: transmissions, ascending, then the texts of colour filters."""
+
+    @dynamic_interface
+    def get_position_index(self) -> int:
+        """Returns the attenuation level, -1 when not known."""
+
+    @dynamic_interface
+    def set_position_index(self, index: Annotated[int, Range(0, 63)]) -> None:
+        """Selects an attenuation level.
+
+        Args:
+            index: place in `wheel_factors()`.
+        """
+
+    @dynamic_interface
+    def get_relative_intensity(self) -> float:
+        """Returns the transmission 0..1, a colour filter counts as clear; nan when not known."""
+
+    @dynamic_interface
+    def set_relative_intensity(self, factor: Annotated[float, Range(0, 1)]) -> None:
+        """Selects the level closest to a transmission.
+
+        Args:
+            factor: 0 opaque, 1 clear.
+        """
+
+    @dynamic_interface
+    def intensity_level_up(self) -> None:
+        """Selects the next higher transmission; no effect at the highest, for a colour filter, and when not known."""
+
+    @dynamic_interface
+    def intensity_level_down(self) -> None:
+        """Selects the next lower transmission; no effect at the lowest, for a colour filter, and when not known."""

@@ -1,0 +1,1 @@
+"""Bench power supplies."""
