@@ -92,12 +92,31 @@ TABLE: tuple[Entry, ...] = (
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
     Entry("tcs_sim", Kind.SIMULATOR, "TCS EGSE simulator", options=SIMULATED, extra="equipment"),
+    *(
+        Entry(
+            f"lsci336_{n}_sim",
+            Kind.SIMULATOR,
+            f"LakeShore 336 simulator {n}",
+            options=SIMULATED,
+            extra="equipment",
+        )
+        for n in (1, 2, 3)
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
-    Entry(
-        "tcs_cs", Kind.DEVICE, "TCS EGSE", "TCS Control Server", needs=("tcs_sim",), extra="equipment"
+    *(
+        Entry(
+            f"lsci336_{n}_cs",
+            Kind.DEVICE,
+            f"LakeShore 336 {n}",
+            f"LSCI336 {n} Control Server",
+            needs=(f"lsci336_{n}_sim",),
+            extra="equipment",
+        )
+        for n in (1, 2, 3)
     ),
+    Entry("tcs_cs", Kind.DEVICE, "TCS EGSE", "TCS Control Server", needs=("tcs_sim",), extra="equipment"),
     *(
         Entry(
             f"aeu_{unit.lower()}_cs",
