@@ -29,7 +29,7 @@ TYPE = click.option(
     show_default=True,
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
-DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "device_ui")
+DEVICES = ("lsci336_ui", "ogse_ui", "tcs_ui", "aeu_ui", "device_ui")
 
 
 def _serving(command: Any) -> Any:
@@ -102,6 +102,7 @@ hdf5_ui = page_command("hdf5_ui")
 aeu_ui = page_command("aeu_ui")
 lsci336_ui = page_command("lsci336_ui")
 ogse_ui = page_command("ogse_ui")
+tcs_ui = page_command("tcs_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

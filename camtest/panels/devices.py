@@ -16,6 +16,8 @@ KINDS = ("proxy", "simulator", "direct")
 SPECIAL = {
     "dpu_cs": "camtest.panels.dpu:DPUPanel",
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
+    "ogse_cs": "camtest.panels.ogse:OGSEPanel",
+    "tcs_cs": "camtest.panels.tcs:TCSPanel",
     "pm_cs": "camtest.panels.processes:ProcessPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",
 }
@@ -69,6 +71,11 @@ def make_lsci336(type: str = "proxy") -> Panel:
 def make_ogse(type: str = "proxy") -> Panel:
     """Returns the panel of the OGSE, for the page."""
     return panel_of_server("ogse_cs", type)
+
+
+def make_tcs(type: str = "proxy") -> Panel:
+    """Returns the panel of the TCS EGSE, for the page."""
+    return panel_of_server("tcs_cs", type)
 
 
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:

@@ -53,6 +53,7 @@ PAGES = {
         Page("aeu_ui", "AEU: EGSE of the camera's power and clocks", "camtest.panels.aeu:make"),
         Page("lsci336_ui", "LakeShore 336 temperature controller", "camtest.panels.devices:make_lsci336"),
         Page("ogse_ui", "OGSE: source, attenuator, power meters", "camtest.panels.devices:make_ogse"),
+        Page("tcs_ui", "TCS EGSE: thermal control of the camera", "camtest.panels.devices:make_tcs"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),
@@ -71,7 +72,7 @@ def page_named(name: str) -> Page:
 def device_servers() -> list[str]:
     """Returns the names of the device servers of all packages that are installed."""
     names = (entry.name for entry in entry_points(group="egse.control_server"))
-    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "n_fee_hk", "fitsgen"}
+    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "n_fee_hk", "fitsgen", "tcs_hk"}
     return sorted(set(names) - core)
 
 
