@@ -24,6 +24,8 @@ Several identical units have `{unit}` in the names of their settings block and t
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -37,10 +39,15 @@ from egse.env import EnvError, get_site_id
 from egse.mixin import DynamicCommandMixin
 from egse.proxy import DynamicProxy
 from egse.settings import Settings
+from egse.setup import SetupError, get_setup
 from egse.simulator import DeviceModel, MemoryTransport
 from egse.synoptics import SynopticsForwarder
 from egse.tmdict import site_prefix
 
+LOGGER = logging.getLogger(__name__)
+
+RETRY_INTERVAL = 10.0
+"""A Setup that could not be had is asked for again after so long [s]."""
 NO_SITE = "GLAB_"
 """Prefix of housekeeping names where no site is set."""
 
@@ -295,6 +302,9 @@ class InstrumentProtocol(DeviceProtocol):
     prefix: ClassVar[str] = ""
     synoptics_kind: ClassVar[str] = "th"
     synoptics: SynopticsForwarder | None = None
+    _setup: Mapping[str, Any] | None = None
+    _setup_stamp: object = None
+    _setup_asked = float("-inf")
 
     def start(self) -> None:
         """Connects to the device; from now on housekeeping goes to the synoptics too."""
@@ -314,6 +324,31 @@ class InstrumentProtocol(DeviceProtocol):
             store = {"th": self.synoptics.store_th_synoptics, "common": self.synoptics.store_common_synoptics}
             store[self.synoptics_kind](hk)
         return hk
+
+    def from_setup(self, path: str, default: Any) -> Any:
+        """Returns a value of the loaded Setup; it is asked for again when another Setup is loaded.
+
+        Args:
+            path: to the value, `gse.ogse.fwc_factor`.
+            default: when no Setup is loaded, or it has no such value.
+        """
+        watch = getattr(self.control_server, "setup_watch", None)
+        stamp = None if watch is None else watch.loaded
+        if (
+            stamp is not None
+            and stamp != self._setup_stamp
+            and time.monotonic() > self._setup_asked + RETRY_INTERVAL
+        ):
+            self._setup_asked = time.monotonic()
+            try:
+                self._setup, self._setup_stamp = get_setup(), stamp
+                self._setup_asked = float("-inf")
+            except (ConnectionError, TimeoutError, SetupError, OSError) as exc:
+                LOGGER.warning("the Setup cannot be had, %s is left as it was: %s", path, exc)
+        node: Any = self._setup
+        for name in path.split("."):
+            node = node.get(name) if isinstance(node, Mapping) else None
+        return default if node is None else node
 
     def quit(self) -> None:
         """Disconnects from the device, which goes on as it is."""

@@ -12,7 +12,7 @@ from camtest.commanding import plateau
 from camtest.commanding.utilities import device
 from camtest.core.exec import Abort, building_block
 from egse.command import Range, Unit
-from egse.tempcontrol.lsci336 import LakeShore336Proxy
+from egse.tempcontrol.lsci336 import LakeShore336Interface, LakeShore336Proxy
 from egse.tempcontrol.lsci336.interface import HeaterRange, HeaterStatus, OutputMode
 
 Sensor = Literal["A", "B", "C", "D"]
@@ -35,13 +35,32 @@ def get_temperature(sensor: Sensor) -> float:
     Raises:
         Abort: when the sensor has no valid reading.
     """
-    controller = lsci336()
+    return reading(lsci336(), sensor)
+
+
+def reading(controller: LakeShore336Interface, sensor: Sensor) -> float:
+    """Returns the temperature of a sensor of any LakeShore 336 [degC].
+
+    Raises:
+        Abort: when the sensor has no valid reading.
+    """
     status = controller.get_reading_status(sensor)
     if status:
         raise Abort(
             f"Sensor {sensor} of the LakeShore 336 has no valid reading (status {status}): check its cable"
         )
     return float(controller.get_temperature(sensor)) - ZERO_CELSIUS
+
+
+def require_heater(controller: LakeShore336Interface, heater: int) -> None:
+    """Does nothing when a heater of any LakeShore 336 is fine.
+
+    Raises:
+        Abort: when it is open or shorted.
+    """
+    state = controller.get_heater_status(heater)
+    if state != HeaterStatus.OK:
+        raise Abort(f"Heater {heater} of the LakeShore 336 is {HeaterStatus(state).name}: check its cable")
 
 
 @building_block
@@ -59,9 +78,7 @@ def set_temperature(heater: Heater, sensor: Sensor, temperature: Celsius, heater
     """
     get_temperature(sensor)
     controller = lsci336()
-    state = controller.get_heater_status(heater)
-    if state != HeaterStatus.OK:
-        raise Abort(f"Heater {heater} of the LakeShore 336 is {HeaterStatus(state).name}: check its cable")
+    require_heater(controller, heater)
     controller.set_output_mode(heater, OutputMode.CLOSED_LOOP, INPUTS.index(sensor) + 1, False)
     controller.set_temperature_setpoint(heater, temperature + ZERO_CELSIUS)
     controller.set_range(heater, heater_range)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from camtest.panels.housekeeping import HousekeepingPanel
     from camtest.panels.log import LogPanel
     from camtest.panels.observation import ObservationPanel
+    from camtest.panels.ogse import OGSEPanel
     from camtest.panels.panel import Panel
     from camtest.panels.processes import ProcessPanel
     from camtest.panels.queue import QueuePanel
     from camtest.panels.setups import SetupPanel
+    from camtest.panels.tcs import TCSPanel
 
 _HOMES = {
     "AEUPanel": "aeu",
@@ -36,11 +38,13 @@ _HOMES = {
     "HDF5Panel": "hdf5",
     "HousekeepingPanel": "housekeeping",
     "LogPanel": "log",
+    "OGSEPanel": "ogse",
     "ObservationPanel": "observation",
     "Panel": "panel",
     "ProcessPanel": "processes",
     "QueuePanel": "queue",
     "SetupPanel": "setups",
+    "TCSPanel": "tcs",
     "panel_for": "devices",
     "panel_of_server": "devices",
 }
@@ -53,11 +57,13 @@ __all__ = [
     "HDF5Panel",
     "HousekeepingPanel",
     "LogPanel",
+    "OGSEPanel",
     "ObservationPanel",
     "Panel",
     "ProcessPanel",
     "QueuePanel",
     "SetupPanel",
+    "TCSPanel",
     "panel_for",
     "panel_of_server",
 ]

@@ -17,6 +17,8 @@ SPECIAL = {
     "dpu_cs": "camtest.panels.dpu:DPUPanel",
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
     "pm_cs": "camtest.panels.processes:ProcessPanel",
+    "ogse_cs": "camtest.panels.ogse:OGSEPanel",
+    "tcs_cs": "camtest.panels.tcs:TCSPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",
 }
 """Servers with a panel of their own; all others get the generated one."""

@@ -23,6 +23,10 @@ IGNITION_TIME = 5.0
 """From `operate on` to light [s, own proposal]."""
 LAMP_POWER = 2.5e-3
 """Power at both meters with the attenuator wide open [W, own proposal]."""
+COLD_LAMP = 0.008
+"""A lamp that has just ignited is so much darker than a warm one [fraction, own proposal]."""
+WARM_UP_TIME = 600.0
+"""Time constant of its warm-up [s, own proposal]."""
 BACKGROUND = (2.0e-11, 2.07e-7)
 """Mean reading of the two meters in the dark [W]: channel 2 says something at levels from 2E-3 only."""
 DARK_NOISE = (3.0e-11, 2.0e-9)
@@ -71,6 +75,7 @@ class OGSEModel(DeviceModel):
             f"{seed}/noise"
         )  # how often somebody looks does not change how long things take
         self._light_at = math.inf
+        self._lit_at = 0.0
         self._now = 0.0
         self._commands = self._command_table()
 
@@ -83,7 +88,7 @@ class OGSEModel(DeviceModel):
         self._now = now
         if now >= self._light_at:
             self.light = True
-            self._light_at = math.inf
+            self._lit_at, self._light_at = self._light_at, math.inf
 
     def handle(self, command: bytes, now: float) -> bytes:
         """Executes one command; every command but `quit` and `exit` has exactly one reply line."""
@@ -133,9 +138,12 @@ class OGSEModel(DeviceModel):
     # -- what is true, also for other models
 
     def flux(self, now: float) -> float:
-        """Returns the light that leaves the OGSE now, as a fraction of the lamp at full transmission (0..1)."""
+        """Returns the light that leaves the OGSE now, as a fraction of the warm lamp at full transmission (0..1)."""
         self.step(now)
-        return self.attenuator.transmission(now) if self.light else 0.0
+        if not self.light:
+            return 0.0
+        warmth = 1.0 - COLD_LAMP * math.exp(-(now - self._lit_at) / WARM_UP_TIME)
+        return self.attenuator.transmission(now) * warmth
 
     def set_interlock(self, is_open: bool) -> None:
         """Opens or closes the interlock; opening it puts the light out."""

@@ -26,7 +26,8 @@ class OGSEProtocol(InstrumentProtocol):
 
     `GOGSE_LDLS_*` are booleans (INTERLOCK True: open), `GOGSE_PM_CH{1,2}_PWR` [W], `..._TEMP` [deg C], `..._STATUS`
     True for a working link, `GOGSE_ATT_LVL` the transmission 0..1, `GOGSE_ATT_FWELL` the fraction of the full well that
-    it gives: transmission times `FWC_FACTOR` of the settings block (1 without a calibration of the site).
+    it gives: transmission times the calibration of the site, `gse.ogse.fwc_factor` of the loaded Setup (`FWC_FACTOR` of the
+    settings block while none is loaded, else 1).
     """
 
     controller: OGSEController
@@ -43,5 +44,6 @@ class OGSEProtocol(InstrumentProtocol):
             hk[f"PM_CH{channel}_TEMP"] = readings[f"temp{channel}"]
             hk[f"PM_CH{channel}_STATUS"] = links[f"pm{channel}"] == "OK"
         hk["ATT_LVL"] = level["att_factor"]
-        hk["ATT_FWELL"] = level["att_factor"] * float(Settings.load(SETTINGS).get("FWC_FACTOR", 1.0))
+        default = Settings.load(SETTINGS).get("FWC_FACTOR", 1.0)
+        hk["ATT_FWELL"] = level["att_factor"] * float(self.from_setup("gse.ogse.fwc_factor", default))
         return hk

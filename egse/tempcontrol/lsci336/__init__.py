@@ -5,6 +5,9 @@ from egse.tempcontrol.lsci336.driver import (
     LakeShore336EthernetInterface,
     LakeShore336Proxy,
     LakeShore336Simulator,
+    LakeShore336UnitController,
+    LakeShore336UnitProxy,
+    LakeShore336UnitSimulator,
 )
 from egse.tempcontrol.lsci336.interface import (
     AutotuneMode,
@@ -27,5 +30,8 @@ __all__ = [
     "LakeShore336Model",
     "LakeShore336Proxy",
     "LakeShore336Simulator",
+    "LakeShore336UnitController",
+    "LakeShore336UnitProxy",
+    "LakeShore336UnitSimulator",
     "OutputMode",
 ]

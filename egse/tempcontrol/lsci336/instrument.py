@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from egse.simulator.thermal import Lump
+from egse.simulator.thermal import ROOM_TEMPERATURE, Lump
 from egse.tempcontrol.lsci336.control import CLOSED_LOOP, MONITOR, OPEN_LOOP, WARM_UP, ZONE, Output
 from egse.tempcontrol.lsci336.registers import OUTPUTS, RegisterFile
 from egse.tempcontrol.lsci336.sensors import CurveStore, to_kelvin, to_sensor
@@ -85,6 +85,7 @@ class Instrument:
         status: where operation events go.
         inputs: names of the inputs.
         seed: of the noise.
+        bath: temperature of the surroundings, and of everything at the beginning [K].
     """
 
     def __init__(
@@ -94,11 +95,12 @@ class Instrument:
         status: StatusRegisters,
         inputs: tuple[str, ...],
         seed: int = 0,
+        bath: float = ROOM_TEMPERATURE,
     ) -> None:
         self.settings = settings
         self.curves = curves
         self.status = status
-        self.inputs = {name: Input(name) for name in inputs}
+        self.inputs = {name: Input(name, Lump(bath, bath)) for name in inputs}
         self.outputs = {number: Output(number) for number in OUTPUTS}
         self.autotune = Autotune()
         self._names = inputs

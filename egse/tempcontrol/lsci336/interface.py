@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from egse.command import Range, Unit
 from egse.device import DeviceInterface
+from egse.tempcontrol.lsci336.configuration import ConfigurationCommands
 from egse.tempcontrol.lsci336.messages import flag, named, question, row, setting
 
 Channel = Literal["A", "B", "C", "D"]
@@ -413,5 +414,7 @@ class OutputCommands:
         """
 
 
-class LakeShore336Interface(SystemCommands, InputCommands, ControlCommands, OutputCommands, DeviceInterface):
+class LakeShore336Interface(
+    SystemCommands, InputCommands, ControlCommands, OutputCommands, ConfigurationCommands, DeviceInterface
+):
     """All commands of the LakeShore 336."""

@@ -1,9 +1,17 @@
-"""The LakeShore 336 control server: `lsci336_cs start [--simulator] | stop | status`."""
+"""The LakeShore 336 control servers: `lsci336_cs start [--simulator] | stop | status`; of several, `lsci336_2_cs` ..."""
+
+from dataclasses import replace
 
 from egse.control import ControlServerApp
-from egse.tempcontrol.lsci336.driver import SETTINGS, make_controller
+from egse.tempcontrol.lsci336.driver import (
+    SETTINGS,
+    UNIT_SETTINGS,
+    UNITS,
+    make_controller,
+    make_unit_controller,
+)
 from egse.tempcontrol.lsci336.interface import LakeShore336Interface
-from egse.tempcontrol.lsci336.protocol import LakeShore336Protocol
+from egse.tempcontrol.lsci336.protocol import LakeShore336Protocol, LakeShore336UnitProtocol
 
 APP = ControlServerApp(
     name="lsci336_cs",
@@ -15,6 +23,17 @@ APP = ControlServerApp(
     proxy="egse.tempcontrol.lsci336:LakeShore336Proxy",
     device=True,
 )
+
+UNIT = replace(
+    APP,
+    name="lsci336_{unit}_cs",
+    settings=UNIT_SETTINGS,
+    title="LakeShore 336 temperature controller {unit}",
+    controller=make_unit_controller,
+    protocol=LakeShore336UnitProtocol,
+    proxy="egse.tempcontrol.lsci336:LakeShore336UnitProxy",
+)
+UNIT1, UNIT2, UNIT3 = (UNIT.unit(number) for number in UNITS)
 
 if __name__ == "__main__":
     APP.main()

@@ -33,17 +33,24 @@ class LakeShore336Error(DeviceError):
     """The LakeShore 336 refused a command or gave an answer that makes no sense."""
 
 
-def with_events(cmd_string: str) -> str:
-    """Appends the query of the event register to a message.
+def with_events(template: str) -> Callable[[str], str]:
+    """Returns what appends the query of the event register to a message.
 
-    Raises:
-        CommandError: when a text argument would break out of its quotes or of the message; nothing is sent.
+    It raises `CommandError` when a text argument would break out of its quotes or of the message; nothing is sent then.
+
+    Args:
+        template: format string of the message; it has the only quotes that there may be.
     """
-    if not cmd_string.isprintable() or cmd_string.count('"') > 2:
-        raise CommandError(
-            f"quotes and control characters cannot be sent to the LakeShore 336: {cmd_string!r}"
-        )
-    return cmd_string + EVENT_QUERY
+    quotes = template.count('"')
+
+    def append(cmd_string: str) -> str:
+        if not cmd_string.isprintable() or cmd_string.count('"') != quotes:
+            raise CommandError(
+                f"quotes and control characters cannot be sent to the LakeShore 336: {cmd_string!r}"
+            )
+        return cmd_string + EVENT_QUERY
+
+    return append
 
 
 def text_of(response: bytes) -> str:
@@ -119,7 +126,7 @@ def question(cmd_string: str, convert: Callable[[str], Any]) -> Callable[[Callab
         cmd_type="query",
         cmd_string=cmd_string,
         use_format=True,
-        process_cmd_string=with_events,
+        process_cmd_string=with_events(cmd_string),
         process_response=decoded(convert),
     )
 
@@ -134,6 +141,6 @@ def setting(cmd_string: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         cmd_type="transaction",
         cmd_string=cmd_string,
         use_format=True,
-        process_cmd_string=with_events,
+        process_cmd_string=with_events(cmd_string),
         process_response=done,
     )

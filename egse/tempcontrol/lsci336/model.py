@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from egse.simulator import DeviceModel, FaultError
+from egse.simulator.thermal import ROOM_TEMPERATURE
 from egse.tempcontrol.lsci336.fields import (
     ArgumentError,
     InputLetter,
@@ -46,6 +47,7 @@ class LakeShore336Model(DeviceModel):
     Args:
         seed: of the noise of the readings.
         scanner: with the scanner option, inputs D2..D5.
+        bath: temperature of the surroundings [K].
     """
 
     step_interval = 0.1
@@ -60,12 +62,12 @@ class LakeShore336Model(DeviceModel):
         "temperature": "an input jumps; takes input and temperature [K]",
     }
 
-    def __init__(self, seed: int = 0, *, scanner: bool = False) -> None:
+    def __init__(self, seed: int = 0, *, scanner: bool = False, bath: float = ROOM_TEMPERATURE) -> None:
         names = INPUTS + SCANNER_INPUTS if scanner else INPUTS
         self.settings = RegisterFile(registers(names))
         self.curves = CurveStore()
         self.status = StatusRegisters()
-        self.instrument = Instrument(self.settings, self.curves, self.status, names, seed)
+        self.instrument = Instrument(self.settings, self.curves, self.status, names, seed, bath)
         self._input = InputLetter(names)
         self._queries = self._query_table()
         self._commands = self._command_table()

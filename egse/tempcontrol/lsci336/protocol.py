@@ -26,3 +26,9 @@ class LakeShore336Protocol(InstrumentProtocol):
             if overview[f"status_{channel}"]:
                 overview[f"temp_{channel}"] = math.nan
         return {name.upper(): value for name, value in overview.items()}
+
+
+class LakeShore336UnitProtocol(LakeShore336Protocol):
+    """The same row, of one of several instruments: `G<SITE>_LSCI336_2_TEMP_A` and so on."""
+
+    prefix = "{site}LSCI336_{unit}_"

@@ -30,23 +30,25 @@ def eventually(condition: Callable[[], Any], what: str, timeout: float = 60.0) -
 
 
 class DummyServer:
-    """`dummy_cs` with its simulator."""
+    """A device server with its model inside; `dummy_cs` unless told otherwise."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "egse.dummy.dummy_cs") -> None:
         self._folder = folder
+        self._module = module
+        self.name = module.rpartition(".")[2]
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        with (self._folder / "dummy_cs.stderr").open("w") as errors:
+        with (self._folder / f"{self.name}.stderr").open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "egse.dummy.dummy_cs", "start", "--simulator"],
+                [sys.executable, "-m", self._module, "start", "--simulator"],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line.startswith("READY dummy_cs"), (self._folder / "dummy_cs.stderr").read_text()
+        assert line.startswith(f"READY {self.name}"), (self._folder / f"{self.name}.stderr").read_text()
 
     def send(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -62,7 +64,7 @@ class DummyServer:
 
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
         """Returns what the server itself has recorded."""
-        folder = Path(os.environ["PLATO_DATA_STORAGE_LOCATION"]) / "LAB" / "journal" / "dummy_cs"
+        folder = Path(os.environ["PLATO_DATA_STORAGE_LOCATION"]) / "LAB" / "journal" / self.name
         records = [r for path in sorted(folder.glob("*.journal")) for r in read_journal(path)]
         return [(str(r.command), dict(r.args)) for r in records if r.event == "begin"]
 
@@ -103,3 +105,20 @@ def server(dummy_site: SiteLayout, tmp_path: Path) -> Iterator[DummyServer]:
     running.start()
     yield running
     running.kill()
+
+
+@pytest.fixture
+def run_server(site: SiteLayout, tmp_path: Path) -> Iterator[Callable[[str], DummyServer]]:
+    """Starts device servers with their models inside."""
+    Settings.load(force=True)
+    started: list[DummyServer] = []
+
+    def run(module: str) -> DummyServer:
+        started.append(DummyServer(tmp_path, module))
+        started[-1].start()
+        return started[-1]
+
+    yield run
+    for server in started:
+        server.kill()
+    Settings.load(force=True)

@@ -6,7 +6,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from egse.device import DeviceConnectionError, DeviceTimeoutError
 from egse.ogse import OGSEController, OGSEError, OGSEEthernetInterface, OGSEModel, OGSESimulator
 from egse.ogse.messages import flags
 from egse.ogse.ogse_cs import APP
+from egse.ogse.protocol import OGSEProtocol
 from egse.settings import Settings
 from egse.simulator import SimulatorServer
 
@@ -185,4 +189,36 @@ def test_dry_run_on_virtual_time_shares_its_model() -> None:
     while ogse.att_get_level()["att_moving"] or ogse.get_lamp() != "lamp: ON":
         clock.sleep(0.5)
     assert 5.0 <= clock.monotonic() <= 10.0
-    assert shared["ogse"].flux(clock.monotonic()) == 1.0
+    assert shared["ogse"].flux(clock.monotonic()) == pytest.approx(1.0, rel=0.01)
+
+
+def test_the_fraction_of_the_full_well_follows_the_loaded_setup(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = {"gse": {"ogse": {"fwc_factor": 0.9}}}
+    monkeypatch.setattr("egse.instrument.get_setup", lambda: deepcopy(loaded))
+    watch = SimpleNamespace(loaded=None)
+    server: Any = SimpleNamespace(setup_watch=watch)
+    ogse, clock = APP.make_dry_controller(VirtualClock(), {}), VirtualClock()
+    protocol = OGSEProtocol(server, ogse)
+    ogse.att_set_level_index(index=46)
+
+    def fraction() -> float:
+        clock.sleep(10.0)
+        return float(protocol.get_housekeeping()["GOGSE_ATT_FWELL"])
+
+    assert fraction() == 1.0, "no Setup is loaded"
+    watch.loaded = "00001"
+    assert fraction() == 0.9
+    loaded["gse"]["ogse"]["fwc_factor"] = 0.5
+    assert fraction() == 0.9, "the Setup is not asked for again"
+    watch.loaded = "00002"
+    assert fraction() == 0.5
+    del loaded["gse"]["ogse"]["fwc_factor"]
+    watch.loaded = "00003"
+    assert fraction() == 1.0
+
+    def nobody() -> None:
+        raise ConnectionError("no configuration manager")
+
+    monkeypatch.setattr("egse.instrument.get_setup", nobody)
+    watch.loaded = "00004"
+    assert fraction() == 1.0
