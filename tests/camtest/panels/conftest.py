@@ -30,16 +30,17 @@ def eventually(condition: Callable[[], Any], what: str, timeout: float = 60.0) -
 
 
 class DummyServer:
-    """`dummy_cs` with its simulator."""
+    """`dummy_cs` with its simulator, or on the device that the settings name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, simulator: bool = True) -> None:
         self._folder = folder
+        self._options = ["--simulator"] if simulator else []
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         with (self._folder / "dummy_cs.stderr").open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "egse.dummy.dummy_cs", "start", "--simulator"],
+                [sys.executable, "-m", "egse.dummy.dummy_cs", "start", *self._options],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
