@@ -209,7 +209,9 @@ class SetupPanel(Panel):
         changed = Setup.from_yaml_string(self.editor.value, self._origin.get_filename())
         outside = set(parse_yaml(self.editor.value, "")) - set(parse_yaml(self._origin.to_yaml_string(), ""))
         if outside:
-            raise CommandError(f"{', '.join(sorted(outside))}: not part of the Setup, indent it below `Setup:`")
+            raise CommandError(
+                f"{', '.join(sorted(outside))}: not part of the Setup, indent it below `Setup:`"
+            )
         return self._origin, changed
 
     def show_changes(self) -> None:

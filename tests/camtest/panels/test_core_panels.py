@@ -94,7 +94,9 @@ def tree(widget: Any) -> Iterator[Any]:
 
 
 def said(panel: base.Panel, text: str) -> None:
-    eventually(lambda: text in panel.message.value, f"{text!r} in the message, which is {panel.message.value}")
+    eventually(
+        lambda: text in panel.message.value, f"{text!r} in the message, which is {panel.message.value}"
+    )
 
 
 def test_a_setup_is_edited_submitted_and_another_one_loaded(manager: ConfigurationManagerProxy) -> None:
@@ -140,8 +142,10 @@ def test_a_setup_is_edited_submitted_and_another_one_loaded(manager: Configurati
             said(control, "release control: done")
         panel.filter.value = "site_id="
         said(panel, "is no filter")
-        panel.filter.value = 'camtest_panel.limit=12.5'
-        eventually(lambda: [number for _, number in panel.chooser.options] == [int(submitted.get_id())], "one")
+        panel.filter.value = "camtest_panel.limit=12.5"
+        eventually(
+            lambda: [number for _, number in panel.chooser.options] == [int(submitted.get_id())], "one"
+        )
 
 
 def test_control_is_taken_over_with_a_reason(manager: ConfigurationManagerProxy, holder: None) -> None:
@@ -157,7 +161,9 @@ def test_control_is_taken_over_with_a_reason(manager: ConfigurationManagerProxy,
         assert get_control().reason == "thermal balance"
         panel.reason.value = "the heater must go off"
         press(panel, "Take control", agree=True)
-        eventually(lambda: get_control().reason == "the heater must go off", "control, as the manager tells it")
+        eventually(
+            lambda: get_control().reason == "the heater must go off", "control, as the manager tells it"
+        )
         press(panel, "Take control", agree=True)
         said(panel, "take control: ")
         press(panel, "Release control")

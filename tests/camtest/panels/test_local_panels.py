@@ -61,7 +61,9 @@ def send(panel: DevicePanel, voltage: str) -> None:
     panel.run_button.click()
 
 
-def test_direct_commands_the_device_past_its_server(device: str, dummy_site: SiteLayout, tmp_path: Path) -> None:
+def test_direct_commands_the_device_past_its_server(
+    device: str, dummy_site: SiteLayout, tmp_path: Path
+) -> None:
     with panel_of_server("dummy", "direct") as panel:
         assert isinstance(panel, DevicePanel)
         assert "past the control server" in panel.title
@@ -83,9 +85,13 @@ def test_direct_without_a_device_says_so_and_takes_it_up_when_it_is_there(
         assert panel.errors == []
 
 
-def test_direct_needs_control_where_that_is_required(device: str, dummy_site: SiteLayout, tmp_path: Path) -> None:
+def test_direct_needs_control_where_that_is_required(
+    device: str, dummy_site: SiteLayout, tmp_path: Path
+) -> None:
     settings = read_local_settings(dummy_site.settings)
-    write_local_settings(dummy_site.settings, {**settings, "SITE": {**settings.get("SITE", {}), "CONTROL": "required"}})
+    write_local_settings(
+        dummy_site.settings, {**settings, "SITE": {**settings.get("SITE", {}), "CONTROL": "required"}}
+    )
     Settings.load(force=True)
     with panel_of_server("dummy_cs", "direct") as panel:
         send(panel, "7.5")
