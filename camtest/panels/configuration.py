@@ -12,7 +12,7 @@ from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
-from egse.authority import release_control, take_control
+from egse.authority import Grant, release_control, take_control
 from egse.confman import ConfigurationManagerProxy
 from egse.tmdict import TMDictionary
 
@@ -46,6 +46,7 @@ class ConfigurationPanel(Panel):
         self.manager = fresh(proxy or ConfigurationManagerProxy(), 20.0)
         self.observations: list[dict[str, Any]] = []
         self._closed_before = -1
+        self._grant: Grant | None = None
         super().__init__("Configuration manager")
 
     def _subscriptions(self) -> list[Subscription]:
@@ -128,13 +129,24 @@ class ConfigurationPanel(Panel):
         reason, force = self.reason.value.strip(), bool(self.force.value)
         self.command(
             "take control",
-            lambda: str(take_control(reason, force=force)),
+            lambda: str(self._take_control(reason, force)),
             confirm="Really take control over from whoever has it?" if force else "",
         )
 
+    def _take_control(self, reason: str, force: bool) -> Grant:
+        grant = take_control(reason, force=force)
+        if grant is self._grant:
+            release_control()  # pressed twice: one release gives it back
+        self._grant = grant
+        return grant
+
     def release(self) -> None:
         """Gives control back."""
-        self.command("release control", release_control)
+        self.command("release control", self._release)
+
+    def _release(self) -> None:
+        self._grant = None
+        release_control()
 
     def check(self) -> None:
         """Has all Setups of the repository checked."""

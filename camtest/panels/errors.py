@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 
+from camtest.run.queue import QueueError
 from egse.authority import ControlError
 from egse.command import CommandError
+from egse.confman import ObservationError
 from egse.device import DeviceError
 from egse.proxy import OutcomeUnknownError
 from egse.settings import SettingsError
+from egse.setup import SetupError
 
 RAISE = "CAMTEST_PANELS_RAISE"
 """Environment variable; when it is set, errors of a panel's own code are raised by `Panel.close()`. For tests."""
 
 EXPECTED: tuple[type[Exception], ...] = (
-    *(CommandError, ControlError, DeviceError, OutcomeUnknownError, SettingsError),
-    *(ConnectionError, TimeoutError, PermissionError, FileNotFoundError),
+    *(CommandError, ControlError, DeviceError, OutcomeUnknownError),
+    *(SettingsError, SetupError, ObservationError, QueueError, OSError),
 )
 """What a server, the authority or the laboratory may answer at any time: shown as it is, no fault of the panel."""
 

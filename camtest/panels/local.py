@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,12 @@ from camtest.panels.device import DevicePanel
 from camtest.panels.threads import Subscription
 from egse.command import CommandDefinition, commands_of
 from egse.declaration import ServerDeclaration
-from egse.direct import direct_use
+from egse.direct import DirectUseError, direct_use
 from egse.event import EventInterface
 from egse.proxy import Proxy
 from egse.system import format_datetime
+
+LOGGER = logging.getLogger(__name__)
 
 PERIOD = 1.0
 """Pause between two housekeeping rows [s], as a control server takes them."""
@@ -46,26 +49,35 @@ class LocalDevice(Proxy):
 
     def execute(self, name: str, arguments: dict[str, Any]) -> Any:
         """Executes a command on the device; what is done to hardware stands in the journal of direct use."""
-        with nullcontext() if self.simulator else direct_use(REASON):
+        with self._allowed():
             return getattr(self.controller, name)(**arguments)
 
     def housekeeping(self) -> dict[str, Any]:
-        """Returns one row, as the control server would store it."""
-        with nullcontext() if self.simulator else direct_use(REASON):
-            self.connect()
+        """Returns one row, as the control server would store it; connects to the device when it is not connected."""
+        if self.connected() is False:
+            with self._allowed():
+                self.controller.connect()
+        with self._allowed():
             return {"timestamp": format_datetime(), **self._protocol.get_housekeeping()}
 
-    def connect(self) -> None:
-        """Connects to the device when it is not connected."""
-        is_connected = getattr(self.controller, "is_connected", None)
-        if is_connected is not None and not is_connected():
-            self.controller.connect()
+    def _allowed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.simulator else direct_use(REASON)
+
+    def connected(self) -> bool | None:
+        """True when it is connected; None when its Controller does not tell."""
+        with self._allowed():
+            is_connected = getattr(self.controller, "is_connected", None)
+            return None if is_connected is None else bool(is_connected())
 
     def disconnect_cs(self) -> None:
         """Disconnects from the device, which goes on as it is."""
         disconnect = getattr(self.controller, "disconnect", None)
-        if disconnect is not None:
-            disconnect()
+        try:
+            if disconnect is not None and self.connected() is not False:
+                with self._allowed():
+                    disconnect()
+        except DirectUseError as exc:  # no control, or not any more: a connection ends with this process
+            LOGGER.info("%r: not disconnected: %s", self, exc)
 
 
 class LocalPanel(DevicePanel):
@@ -95,8 +107,10 @@ class LocalPanel(DevicePanel):
 
     def _take(self, row: dict[str, Any]) -> None:
         self.telemetry.take(row)
-        connected = getattr(self.device.controller, "is_connected", lambda: None)()
-        self.telemetry.status = {"simulator": self.device.simulator, "device_connected": connected}
+        self.telemetry.status = {
+            "simulator": self.device.simulator,
+            "device_connected": self.device.connected(),
+        }
 
     def _execute(self, definition: CommandDefinition, arguments: dict[str, Any]) -> Any:
         return self.device.execute(definition.name, arguments)

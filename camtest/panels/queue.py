@@ -11,11 +11,13 @@ from typing import ClassVar
 import ipywidgets as widgets
 
 from camtest.panels.board import BoardState, Lamp, Value
+from camtest.panels.errors import one_line
 from camtest.panels.panel import Panel
 from camtest.panels.static_form import Section
 from camtest.run.journal import RunRecord, decode, list_runs
 from camtest.run.queue import Queue, QueueState
 from camtest.run.worker import start_worker
+from egse.command import CommandError
 from egse.files import read_tail
 
 LOOK = 1.0
@@ -125,7 +127,13 @@ class QueuePanel(Panel):
     def add(self) -> None:
         """Puts a procedure with its defaults at the end of the queue; forms with parameters: `procedure_form`."""
         path = self.notebook.value.strip()
-        self.command(f"add {path}", lambda: self._begin(self.queue.add(path, {})))
+        self.command(f"add {path}", lambda: self._begin(self._add(path)))
+
+    def _add(self, path: str) -> int:
+        try:
+            return self.queue.add(path, {})
+        except ValueError as exc:  # no notebook, or one whose parameters have no defaults
+            raise CommandError(f"{path or 'the notebook'}: {one_line(exc)}") from exc
 
     def _begin(self, number: int | None = None) -> str:
         state = self.queue.state()

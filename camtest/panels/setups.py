@@ -21,6 +21,7 @@ from egse.env import get_conf_repo_location
 from egse.setup import Setup, get_setup, list_setups, load_setup, submit_setup
 from egse.setup.diff import diff_setups
 from egse.tmdict import TMDictionary
+from egse.yamlfile import parse_yaml
 
 SETTINGS = "Configuration Manager Control Server"
 _FILTER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=\s*(\"[^\"]*\"|'[^']*'|[^,]+?)\s*(?:,|$)")
@@ -164,10 +165,10 @@ class SetupPanel(Panel):
         self.found = found
         options = [(f"{row[1]} {int(row[0]):05d}  {row[2]}", int(row[0])) for row in found]
         for chooser in (self.chooser, self.other):
-            before = chooser.value
+            before, numbers = chooser.value, [number for _, number in options]
             chooser.options = options
-            if before in [number for _, number in options]:
-                chooser.value = before
+            loaded = int(self.loaded) if self.loaded.isdigit() else None
+            chooser.value = next((n for n in (before, loaded, *numbers) if n in numbers), None)
 
     def _chosen(self) -> int:
         if self.chooser.value is None:
@@ -205,7 +206,13 @@ class SetupPanel(Panel):
     def _edited(self) -> tuple[Setup, Setup]:
         if self._origin is None:
             raise CommandError("nothing is being edited: choose a Setup and press Edit")
-        return self._origin, Setup.from_yaml_string(self.editor.value, self._origin.get_filename())
+        changed = Setup.from_yaml_string(self.editor.value, self._origin.get_filename())
+        outside = set(parse_yaml(self.editor.value, "")) - set(parse_yaml(self._origin.to_yaml_string(), ""))
+        if outside:
+            raise CommandError(
+                f"{', '.join(sorted(outside))}: not part of the Setup, indent it below `Setup:`"
+            )
+        return self._origin, changed
 
     def show_changes(self) -> None:
         """Shows what is different from the Setup that was opened."""

@@ -1,9 +1,8 @@
 """The Tasks GUI as a page of its own: `camtest tasks PACKAGE`, `gui-executor --module-path PACKAGE`.
 
-A Jupyter server on loopback, with a token, serves one page; its kernel makes the GUI when it starts. With Voila (extra
+The server of pages (`camtest.jupyter.serving`) serves one page; its kernel makes the GUI when it starts. With Voila (extra
 `kiosk`) the page shows nothing else, and each visitor has a GUI of his own. Without it the page is a notebook in
-JupyterLab, as a single document, whose one GUI all visitors share. Everything that the server writes is in a folder of
-its own, which is removed at the end.
+JupyterLab, as a single document, whose one GUI all visitors share.
 """
 
 from __future__ import annotations
@@ -11,38 +10,26 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
-import urllib.error
-import urllib.request
-import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import nbformat
 from nbformat.sign import NotebookNotary
 
+from camtest.jupyter.serving import LAB, VOILA, PageServer, has_voila, private_folders, show_in_browser
 from camtest.run.journal import runs_location
 from camtest.tasks.catalogue import TaskPackageError, read_catalogue
 from camtest.tasks.running import search_path
-from egse.clock import system_clock
+from egse.files import make_folder
 
-START = 300.0
-"""Longest time for the server to answer [s]."""
-GRACE = 15.0
-"""How long the server has to end its kernels [s]."""
+ORPHANED = 600.0
+"""How long the kernel of a page that nobody looks at goes on [s]: a task that was started may still be running."""
 KERNEL = "camtest-tasks-page"
+NOTEBOOK = "tasks.ipynb"
 MODEL_ID = "camtest-tasks-gui"
 """Id of the widget: the page knows it before the kernel has made it."""
 OPTIONS_VARIABLE = "CAMTEST_TASKS_PAGE"
@@ -85,7 +72,7 @@ def _say(text: str) -> None:
 
 
 def serve(options: PageOptions, announce: Callable[[str], None] = _say) -> int:
-    """Shows the page until Ctrl-C, SIGTERM, or the end of the server.
+    """Shows the page until Ctrl-C or SIGTERM.
 
     Args:
         options: what it shows.
@@ -105,17 +92,17 @@ def serve(options: PageOptions, announce: Callable[[str], None] = _say) -> int:
     except TaskPackageError as exc:
         raise PageError(str(exc)) from exc
     lock = _lock(options)
-    folder = Path(tempfile.mkdtemp(prefix="camtest-tasks-"))
     try:
-        with _Server(folder, options) as server:
-            announce(f"Tasks GUI of {', '.join(options.packages)}: {server.address}")
-            if options.browser or (options.browser is None and _has_display()):
-                webbrowser.open(server.address)
-            return server.wait()
+        with private_folders(_variables(options)) as folder:
+            server = _make_server(folder, options)
+            address = server.running.address(_path())
+            announce(f"Tasks GUI of {', '.join(options.packages)}: {address}")
+            show_in_browser(address, options.browser)
+            server.serve()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+    return 0
 
 
 def start_tasks_gui(*packages: str, title: str = "", kernel: str = "camtest") -> subprocess.Popen[bytes]:
@@ -132,11 +119,12 @@ def start_tasks_gui(*packages: str, title: str = "", kernel: str = "camtest") ->
     code = "from camtest.cli import main; main()"
     command = [sys.executable, "-c", code, "tasks", *packages, "--kernel", kernel]
     command += ["--title", title] if title else []
-    return subprocess.Popen(command, env=_environment(), stdin=subprocess.DEVNULL, start_new_session=True)
-
-
-def _has_display() -> bool:
-    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(search_path())},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _lock(options: PageOptions) -> int | None:
@@ -152,193 +140,65 @@ def _lock(options: PageOptions) -> int | None:
     return descriptor
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(search_path())}
+def _variables(options: PageOptions) -> dict[str, str]:
+    """Returns what the kernel of the page finds in its environment."""
+    given = {
+        "packages": list(options.packages),
+        "kernel": options.kernel,
+        "title": options.title,
+        "logo": _absolute(options.logo),
+        "command_log": _absolute(options.command_log),
+        "save_output": _absolute(options.save_output),
+        "folder": str(Path.cwd()),
+    }
+    return {"PYTHONPATH": os.pathsep.join(search_path()), OPTIONS_VARIABLE: json.dumps(given)}
 
 
-class _Server:
-    """The Jupyter server of the page; a context manager."""
+def _make_server(folder: Path, options: PageOptions) -> PageServer:
+    _write_kernelspec(folder / "data" / "kernels" / KERNEL)
+    for name, content in SETTINGS.items():
+        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+    path = folder / "pages" / NOTEBOOK
+    path.parent.mkdir()
+    nbformat.write(make_notebook(options, with_output=not has_voila()), path)  # type: ignore[no-untyped-call]
+    if not has_voila():
+        _sign(path, folder / "data")
+    extensions = (VOILA,) if has_voila() else (LAB,)
+    return PageServer(
+        path.parent, extensions=extensions, port=options.port, home=f"/{_path()}", orphaned=ORPHANED
+    )
 
-    def __init__(self, folder: Path, options: PageOptions) -> None:
-        self._folder = folder
-        self._options = options
-        self._token = secrets.token_hex(24)
-        self._port = options.port or _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._with_voila = find_spec("voila") is not None
-        self._ended = threading.Event()
 
-    @property
-    def address(self) -> str:
-        """Where the page is, with the token."""
-        path = "" if self._with_voila else "doc/tree/tasks.ipynb"
-        return f"http://127.0.0.1:{self._port}/{path}?token={self._token}"
+def _path() -> str:
+    return f"voila/render/{NOTEBOOK}" if has_voila() else f"doc/tree/{NOTEBOOK}"
 
-    def __enter__(self) -> _Server:
-        self._before = {
-            number: signal.signal(number, self._terminate) for number in (signal.SIGTERM, signal.SIGHUP)
-        }
-        try:
-            self._write_files()
-            self._log = (self._folder / "server.log").open("wb")
-            self._process = subprocess.Popen(
-                self._command(),
-                env=self._variables(),
-                cwd=Path.cwd(),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            self._wait_until_it_answers()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.terminate()  # it ends its kernels first
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+def _write_kernelspec(folder: Path) -> None:
+    make_folder(folder)
+    argv = [
+        *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+        *("--IPCompleter.use_jedi=False", "--IPKernelApp.extra_extensions=['camtest.tasks.pagekernel']"),
+    ]
+    spec = {
+        "argv": argv,
+        "display_name": "Tasks GUI",
+        "language": "python",
+        "metadata": {"supported_encryption": ["curve"]},
+    }
+    (folder / "kernel.json").write_text(json.dumps(spec))
 
-    def _terminate(self, number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
 
-    def wait(self) -> int:
-        """Waits for the end; Ctrl-C and SIGTERM are one."""
-        assert self._process is not None
-        try:
-            code = self._process.wait()
-        except KeyboardInterrupt:
-            return 0
-        if code:
-            raise PageError(f"the server has ended with exit code {code}:\n{self._said()}")
-        return 0
-
-    def _said(self) -> str:
-        return (self._folder / "server.log").read_text(errors="replace")[-3000:]
-
-    def _wait_until_it_answers(self) -> None:
-        deadline = system_clock().monotonic() + START
-        process = self._process
-        assert process is not None
-        while not self._ended.wait(0.1):
-            if process.poll() is not None:
-                raise PageError(f"the server does not start:\n{self._said()}")
-            try:
-                with urllib.request.urlopen(self._probe, timeout=5.0):
-                    return
-            except urllib.error.HTTPError:
-                return  # it answers
-            except OSError:
-                pass
-            if system_clock().monotonic() > deadline:
-                raise PageError(f"the server does not answer within {START:g} s:\n{self._said()}")
-
-    @property
-    def _probe(self) -> str:
-        path = "voila/static/" if self._with_voila else "api/status"  # no page: each would start a kernel
-        return f"http://127.0.0.1:{self._port}/{path}?token={self._token}"
-
-    # Files -------------------------------------------------------------------------------------------------------
-
-    def _write_files(self) -> None:
-        self._write_kernelspec()
-        for name, content in SETTINGS.items():
-            path = self._folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-            path.parent.mkdir(parents=True)
-            path.write_text(json.dumps(content))
-        notebook = make_notebook(self._options, with_output=not self._with_voila)
-        path = self._folder / "root" / "tasks.ipynb"
-        path.parent.mkdir()
-        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
-        if not self._with_voila:
-            self._sign(path)
-
-    def _write_kernelspec(self) -> None:
-        folder = self._folder / "data" / "kernels" / KERNEL
-        folder.mkdir(parents=True)
-        extension = "camtest.tasks.pagekernel"
-        argv = [
-            sys.executable,
-            "-m",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-            "--IPCompleter.use_jedi=False",
-        ]
-        argv.append(f"--IPKernelApp.extra_extensions=['{extension}']")
-        spec = {
-            "argv": argv,
-            "display_name": "Tasks GUI",
-            "language": "python",
-            "metadata": {"supported_encryption": ["curve"]},
-        }
-        (folder / "kernel.json").write_text(json.dumps(spec))
-
-    def _sign(self, path: Path) -> None:
-        """Signs the notebook, with a key in the server's own folder: its output is shown at once."""
-        notary = NotebookNotary(data_dir=str(self._folder / "data"))  # type: ignore[no-untyped-call]
-        notary.sign(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
-        notary.store.close()
-
-    def _variables(self) -> dict[str, str]:
-        home = self._folder
-        chosen = {
-            "JUPYTER_CONFIG_DIR": home / "config",
-            "JUPYTER_DATA_DIR": home / "data",
-            "JUPYTER_RUNTIME_DIR": home / "runtime",
-            "JUPYTERLAB_SETTINGS_DIR": home / "settings",
-            "JUPYTERLAB_WORKSPACES_DIR": home / "workspaces",
-        }
-        options = {
-            "packages": list(self._options.packages),
-            "kernel": self._options.kernel,
-            "title": self._options.title,
-            "logo": _absolute(self._options.logo),
-            "command_log": _absolute(self._options.command_log),
-            "save_output": _absolute(self._options.save_output),
-            "folder": str(Path.cwd()),
-        }
-        return {
-            **_environment(),
-            **{name: str(path) for name, path in chosen.items()},
-            "JUPYTER_TOKEN": self._token,
-            OPTIONS_VARIABLE: json.dumps(options),
-        }
-
-    def _command(self) -> list[str]:
-        root = self._folder / "root"
-        if self._with_voila:
-            return [
-                *(sys.executable, "-m", "voila", str(root / "tasks.ipynb"), "--no-browser"),
-                *(f"--port={self._port}", "--Voila.ip=127.0.0.1", f"--token={self._token}"),
-                "--MappingKernelManager.cull_idle_timeout=600",
-            ]
-        return [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"),
-            *(f"--ServerApp.port={self._port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"),
-            *("--LabApp.extension_manager=readonly", "--ServerApp.terminals_enabled=False"),
-            *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
-        ]
+def _sign(path: Path, data: Path) -> None:
+    """Signs the notebook, with a key in the server's own folder: its output is shown at once."""
+    notary = NotebookNotary(data_dir=str(data))  # type: ignore[no-untyped-call]
+    notary.sign(nbformat.read(path, as_version=4))  # type: ignore[no-untyped-call]
+    notary.store.close()
 
 
 def _absolute(path: Path | None) -> str:
     return "" if path is None else str(path.absolute())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_notebook(options: PageOptions, *, with_output: bool) -> Any:

@@ -5,12 +5,15 @@ What a task did is seen by files that its process writes, what the page shows by
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sysconfig
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,8 +115,11 @@ def test_the_tutorial_of_the_manual(environment: dict[str, str], tmp_path: Path)
             assert answer is not None
             assert "/login" in bare.url  # nothing is shown without the token
             browser.close()
+        _is_refused_without_the_token(address[0])
         children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 3  # server, kernel of the page, kernel of the tasks
+        assert len(children) >= 2  # kernel of the page, kernel of the tasks
+        for child in children:
+            _is_out_of_reach(child)
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
@@ -121,6 +127,34 @@ def test_the_tutorial_of_the_manual(environment: dict[str, str], tmp_path: Path)
     assert not [child for child in children if child.is_running()]
     lines = (tmp_path / "runs" / "tasks.jsonl").read_text()
     assert lines.count('"kind":"end"') == 2
+
+
+def _is_out_of_reach(kernel: psutil.Process) -> None:
+    """Its sockets are in a folder that only its owner can enter."""
+    line = kernel.cmdline()
+    file = Path(line[line.index("-f") + 1])
+    connection = json.loads(file.read_text())
+    assert connection["transport"] == "ipc"
+    for path in (file, Path(connection["ip"])):
+        assert path.parent.stat().st_mode & 0o077 == 0
+
+
+class _StaysHere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirections."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _is_refused_without_the_token(address: str) -> None:
+    base, token = address.partition("/voila")[0], address.partition("token=")[2]
+    opener = urllib.request.build_opener(_StaysHere)
+    for path in ("", "voila/render/tasks.ipynb", "voila/files/tasks.ipynb", "api/kernels", "api/contents"):
+        for given in ("", f"?token=x{token[1:]}"):
+            with pytest.raises(urllib.error.HTTPError) as refusal:
+                opener.open(f"{base}/{path}{given}", timeout=60)
+            refusal.value.close()
+            assert refusal.value.code in (302, 403), path
 
 
 def _follow_the_tutorial(page: Page) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from egse.aeu.lines import N_CAM
+from camtest.panels.aeu import AEUPanel
+from egse.aeu.lines import LEDS, N_CAM
+from egse.clock import system_clock
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
 
@@ -50,6 +52,27 @@ def sandbox_with_aeu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandb
     shutil.rmtree(folder)
 
 
+SWITCH = """
+from camtest import observation
+from camtest.commanding import aeu
+
+with observation("camera"):
+    {what}
+"""
+
+
+def run(sandbox: Sandbox, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=sandbox.environ(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def column(path: Path, name: str) -> list[str]:
     with path.open(newline="") as file:
         return [row[name] for row in csv.DictReader(file)]
@@ -58,15 +81,7 @@ def column(path: Path, name: str) -> list[str]:
 def test_camera_is_switched_on_cycled_and_switched_off(sandbox_with_aeu: Sandbox) -> None:
     sandbox = sandbox_with_aeu
     assert all(row.up for row in sandbox.rows())
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=sandbox.environ(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(sandbox, SCRIPT)
     (observation,) = (sandbox.layout.data / "obs").glob("00001_*")
     (crio,) = observation.glob("*_AEU-CRIO_*.csv")
     modes = column(crio, "GAEU_MODE")
@@ -83,3 +98,29 @@ def test_camera_is_switched_on_cycled_and_switched_off(sandbox_with_aeu: Sandbox
         with h5py.File(path) as file:
             images += sum(len(file[f"{frame}/data"]) for frame in "0123" if f"{frame}/data" in file) > 0
     assert images == 1
+
+
+def test_the_lamps_of_the_panel_are_lit_while_the_camera_is_on(sandbox_with_aeu: Sandbox) -> None:
+    with sandbox_with_aeu.joined(), AEUPanel() as panel:
+
+        def lit() -> set[str]:
+            lamps = panel.board.state.get("lamps", [])
+            return {name for name, state, *_ in lamps if state == "ok" and name in LEDS}
+
+        def until(lamps: set[str]) -> None:
+            deadline = system_clock().monotonic() + 60.0
+            while lit() != lamps:
+                assert system_clock().monotonic() < deadline, (lit(), panel.board.state)
+                system_clock().sleep(0.1)
+
+        until({"Standby"})
+        run(
+            sandbox_with_aeu,
+            SWITCH.format(
+                what="aeu.n_cam_swon(); aeu.n_cam_sync_enable(image_cycle_time=25, svm_nom=1, svm_red=0)"
+            ),
+        )
+        lines = {"V_CCD", "V_CLK", "V_AN1", "V_AN2", "V_AN3", "V_DIG"}
+        until({"FC_TVAC", "N-CAM", *lines, "Clk_50MHz", "Clk_ccdread", "Clk_heater"})
+        run(sandbox_with_aeu, SWITCH.format(what="aeu.n_cam_sync_disable(); aeu.n_cam_swoff()"))
+        until({"Standby"})

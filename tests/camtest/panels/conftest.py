@@ -30,18 +30,19 @@ def eventually(condition: Callable[[], Any], what: str, timeout: float = 60.0) -
 
 
 class DummyServer:
-    """A device server with its model inside; `dummy_cs` unless told otherwise."""
+    """A device server with its model inside, or on the device that the settings name; `dummy_cs` unless told otherwise."""
 
-    def __init__(self, folder: Path, module: str = "egse.dummy.dummy_cs") -> None:
+    def __init__(self, folder: Path, module: str = "egse.dummy.dummy_cs", *, simulator: bool = True) -> None:
         self._folder = folder
         self._module = module
+        self._options = ["--simulator"] if simulator else []
         self.name = module.rpartition(".")[2]
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         with (self._folder / f"{self.name}.stderr").open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self._module, "start", "--simulator"],
+                [sys.executable, "-m", self._module, "start", *self._options],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
