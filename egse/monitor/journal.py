@@ -99,10 +99,10 @@ class AlarmJournal:
         self.close()
         path = self.folder / time.strftime("%Y%m%d.jsonl", time.gmtime(day * _DAY))
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._day = day
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")  # a line that a killed process has left unfinished
+        self._day = day
 
     # -- restarts --------------------------------------------------------------------------------------------------
 
