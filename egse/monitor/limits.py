@@ -171,13 +171,13 @@ class Watch:
         window.append((now, value))
         while window[0][0] < now - rate.over:
             window.popleft()
-        change = value - window[0][1]
-        signed = {UP: change, DOWN: -change, BOTH: abs(change)}[rate.direction]
+        up = value - min(one for _, one in window) if rate.direction in (UP, BOTH) else 0.0
+        down = max(one for _, one in window) - value if rate.direction in (DOWN, BOTH) else 0.0
         for priority, limit in rate.limits:
-            if signed > limit:
-                return _LEVEL[
-                    priority
-                ], f"changed by {change:g} within {rate.over:g} s ({priority}: {limit:g})"
+            if max(up, down) > limit:
+                change = up if up >= down else -down
+                text = f"changed by {change:g} within {rate.over:g} s ({priority}: {limit:g})"
+                return _LEVEL[priority], text
         return _WELL
 
     def _judge_stuck(self, now: float) -> Verdict:
