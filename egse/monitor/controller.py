@@ -12,7 +12,7 @@ import msgspec
 from egse.advice import or_meant
 from egse.clock import Clock
 from egse.monitor.alarms import AlarmError, AlarmEvent
-from egse.monitor.heartbeat import read_heartbeat
+from egse.monitor.heartbeat import Heartbeat, read_heartbeat
 from egse.monitor.interface import SETTINGS, TOPIC, LimitMonitorInterface
 from egse.monitor.journal import AlarmJournal, last_alarm_events
 from egse.monitor.limits import read_definitions
@@ -78,7 +78,8 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         core = [entry.name for entry in core_entries() if not entry.extra]
         names = {entry.settings: entry.name for entry in TABLE if entry.settings}
         needs = {entry.name: _simulators(entry.needs) for entry in TABLE}
-        servers = Servers(core, needs, clock.monotonic(), beat.servers if beat is not None else ())
+        known = beat or Heartbeat(0.0, 0, "")
+        servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts)
         self.monitor = LimitMonitor(AlarmJournal(folder), servers, clock, names, incarnation)
         self.routes = self._make_routes(settings, site)
         self.store = HousekeepingStore(MNEMONIC)
