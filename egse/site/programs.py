@@ -116,6 +116,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("pm_cs", Kind.CORE, "process manager", "Process Manager Control Server", stage=3),
     Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
     Entry("wd_cs", Kind.CORE, "watchdog of observations", "Watchdog Control Server", stage=4),  # in camtest
+    Entry("mon_cs", Kind.CORE, "limit monitor", "Limit Monitor Control Server", stage=4, extra="monitor"),
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
@@ -174,7 +175,7 @@ def is_installed(name: str) -> bool:
 
 
 def core_entries() -> list[Entry]:
-    """Returns the core services of a site that are installed, in the order of their start."""
+    """Returns the core services of a site that are installed, in the order of their start; a sandbox may have less."""
     return [entry for entry in TABLE if entry.kind is Kind.CORE and is_installed(entry.name)]
 
 
@@ -183,10 +184,12 @@ def sandbox_entries(only_core: bool = False, extras: Iterable[str] = ()) -> list
 
     Args:
         only_core: the core services and nothing else.
-        extras: what is started besides what every sandbox has, `["aeu"]`.
+        extras: what is started besides what every sandbox has, `["aeu", "monitor"]`.
     """
-    rest = [entry for entry in TABLE if entry.kind is not Kind.CORE and entry.extra in ("", *extras)]
-    return core_entries() if only_core else core_entries() + rest
+    wanted = ("", *extras)
+    core = [entry for entry in core_entries() if entry.extra in wanted]
+    rest = [entry for entry in TABLE if entry.kind is not Kind.CORE and entry.extra in wanted]
+    return core if only_core else core + rest
 
 
 def known_entry(name: str) -> Entry | None:
