@@ -38,6 +38,7 @@ from egse.frames import NOBLOCK, SNDMORE, send_frame
 from egse.journal import Journal
 from egse.localsocket import local_path, sweep
 from egse.maintenance import MaintenanceInterface, find_maintenance
+from egse.metrics.port import MetricsPort
 from egse.mode import SIMULATOR
 from egse.ports import PortInUseError
 from egse.process import ProcessStatus
@@ -149,6 +150,7 @@ class ControlServer(EventParticipant):
             services, None, self.incarnation, inline, self._gate.admit_service
         )
         self._make_lanes()
+        self.metrics = self._make_metrics_port()
 
     # -- set-up --------------------------------------------------------------------------------------------------
 
@@ -222,6 +224,16 @@ class ControlServer(EventParticipant):
             margin,
         )
 
+    def _make_metrics_port(self) -> MetricsPort:
+        return MetricsPort(
+            self.name,
+            self.settings,
+            period=lambda: max(self.hk_lane.period, self.monitoring_lane.period),
+            interface=self.app.interface,
+            title=self.app.title,
+            figures=self.protocol.get_figures,
+        )
+
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, ready: Callable[[ControlServer], None] | None = None) -> None:
@@ -230,6 +242,7 @@ class ControlServer(EventParticipant):
         try:
             self.protocol.start()
             services.start()
+            self.metrics.start()
             if "handle_event" in self.executor.commands.table and not isinstance(
                 self.controller, EventInterface
             ):
@@ -275,6 +288,7 @@ class ControlServer(EventParticipant):
 
     def _shut_down(self, services: threading.Thread) -> None:
         self._stop.set()
+        self.metrics.close()
         self.hk_lane.end()
         self.monitoring_lane.end()
         self.after_serve()
@@ -464,7 +478,8 @@ class ControlServer(EventParticipant):
         self.publish("status", self.status())
 
     def publish(self, topic: str, value: Any) -> None:
-        """Publishes a value on the monitoring port as two frames: topic (text) and msgpack."""
+        """Publishes a value on the monitoring port as two frames: topic (text) and msgpack; tells it as metrics too."""
+        self.metrics.note(topic, value)
         data = encode(value)
         with self._publish_lock:
             if not self._monitoring_socket.closed:
