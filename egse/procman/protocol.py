@@ -75,10 +75,7 @@ class ProcessManagerProtocol(Protocol):
     def get_figures(self) -> Iterator[Figure]:
         """Returns how each server is, and the figures of the machine (Settings `NODE_METRICS`)."""
         statuses = list(self.controller.latest.values())
-        states = tuple(
-            ({"program": status.name, "kind": status.kind, "state": str(status.state)}, 1.0)
-            for status in statuses
-        )
+        states = tuple(({"program": status.name, "state": str(status.state)}, 1.0) for status in statuses)
         restarts = tuple(({"program": status.name}, float(status.restarts)) for status in statuses)
         yield Figure("egse_program_state", "1 for the state that a server is in", states)
         yield Figure(
