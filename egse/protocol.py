@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from egse.command import CommandDefinition
+from egse.metrics.figures import Figure
 
 if TYPE_CHECKING:
     from egse.control import ControlServer
@@ -53,6 +54,13 @@ class Protocol:
     def get_status(self) -> dict[str, Any]:
         """Returns what `status` shows and the monitoring port publishes besides the server's own figures."""
         return {}
+
+    def get_figures(self) -> Iterable[Figure]:
+        """Returns metrics besides housekeeping and status, see `egse.metrics.figures`.
+
+        Called when Prometheus asks, in a thread of its own: no message to the device, and nothing that takes long.
+        """
+        return ()
 
     def after_serve(self) -> None:
         """Called once when the server has executed its last command, before `quit`: take leave of other servers here.

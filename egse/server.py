@@ -35,6 +35,7 @@ from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
 from egse.maintenance import MaintenanceInterface, find_maintenance
+from egse.metrics.port import MetricsPort
 from egse.mode import SIMULATOR
 from egse.process import ProcessStatus
 from egse.protocol import hook_device_methods
@@ -117,6 +118,7 @@ class ControlServer(EventParticipant):
             services, None, self.incarnation, inline, self._gate.admit_service
         )
         self._make_lanes()
+        self.metrics = self._make_metrics_port()
 
     # -- set-up --------------------------------------------------------------------------------------------------
 
@@ -141,6 +143,16 @@ class ControlServer(EventParticipant):
             margin,
         )
 
+    def _make_metrics_port(self) -> MetricsPort:
+        return MetricsPort(
+            self.name,
+            self.settings,
+            period=lambda: max(self.hk_lane.period, self.monitoring_lane.period),
+            interface=self.app.interface,
+            title=self.app.title,
+            figures=self.protocol.get_figures,
+        )
+
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, ready: Callable[[ControlServer], None] | None = None) -> None:
@@ -149,6 +161,7 @@ class ControlServer(EventParticipant):
         try:
             self.protocol.start()
             services.start()
+            self.metrics.start()
             if "handle_event" in self.executor.commands.table and not isinstance(
                 self.controller, EventInterface
             ):
@@ -193,6 +206,7 @@ class ControlServer(EventParticipant):
 
     def _shut_down(self, services: threading.Thread) -> None:
         self._stop.set()
+        self.metrics.close()
         self.hk_lane.end()
         self.monitoring_lane.end()
         self.after_serve()
@@ -341,7 +355,8 @@ class ControlServer(EventParticipant):
         self.publish("status", self.status())
 
     def publish(self, topic: str, value: Any) -> None:
-        """Publishes a value on the monitoring port as two frames: topic (text) and msgpack."""
+        """Publishes a value on the monitoring port as two frames: topic (text) and msgpack; tells it as metrics too."""
+        self.metrics.note(topic, value)
         self.sockets.publish(topic, encode(value))
 
     def status(self) -> dict[str, Any]:

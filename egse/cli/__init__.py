@@ -55,6 +55,7 @@ COMMANDS = {
     "h5": ("egse.cli.h5:h5", "Raw camera files: what is in them, and the other format."),
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
     "log": ("egse.cli.log:log", "Show the log records of all processes."),
+    "metrics": ("egse.cli.metrics:metrics", "Metrics for Prometheus, dashboards for Grafana."),
     "new-device": (
         "egse.cli.new_device:new_device",
         "Make a package for an instrument: driver, simulator, server, tests.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from egse.control import ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_conf_repo_location, get_data_storage_location, get_site_id
 from egse.event import EVENT_ID
+from egse.metrics.figures import Figure
 from egse.protocol import Protocol
 from egse.setup import Setup, SetupError, SetupList, submit_setup
 from egse.setup.stamp import SetupStamp
@@ -61,6 +63,20 @@ class ConfigurationManagerProtocol(Protocol):
             "CM_SETUP_ID": setup.setup_id if setup else None,
             "CM_OBSID": self.controller.get_obsid() or "",
         }
+
+    def get_figures(self) -> Iterator[Figure]:
+        """Returns the running observation, for the annotations of dashboards, and how many are closed."""
+        summary = self.controller.life.summary()
+        current = summary["observation"]
+        labels = [] if current is None else [(str(current["obsid"]), str(current.get("function", ""))[:80])]
+        yield Figure(
+            "egse_observation_running",
+            "1 while this observation runs",
+            tuple(({"obsid": obsid, "title": title}, 1.0) for obsid, title in labels),
+        )
+        yield Figure.of(
+            "egse_observations_closed_total", "Closed observations", float(summary["closed"]), "counter"
+        )
 
     def get_status(self) -> dict[str, Any]:
         """Returns what `cm_cs status` shows."""

@@ -7,6 +7,7 @@ and `general.jsonl` in the folder that `PLATO_LOG_FILE_LOCATION` names, and show
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +23,7 @@ from egse.logger.files import LogFiles
 from egse.logger.handler import installed_handlers, receiver_endpoint
 from egse.logger.receiver import LogReceiver
 from egse.logger.records import LEVELS
+from egse.metrics.figures import Figure
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
 from egse.security.roles import observe
@@ -147,6 +149,16 @@ class LogManagerProtocol(Protocol):
         """Returns the counters."""
         figures = self.controller.get_statistics()
         return {f"LOG_{name.upper()}": figures[name] for name in HOUSEKEEPING}
+
+    def get_figures(self) -> Iterator[Figure]:
+        """Returns how many records of each level were received."""
+        levels = self.controller.get_statistics()["levels"]
+        yield Figure(
+            "egse_log_records_total",
+            "Log records received from all processes",
+            tuple(({"level": level}, float(levels.get(level, 0))) for level in LEVELS),
+            "counter",
+        )
 
     def get_status(self) -> dict[str, Any]:
         """Returns log file and counters."""

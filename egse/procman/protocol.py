@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from egse.confman import ConfigurationManagerProxy
 from egse.event import EVENT_ID
+from egse.metrics.figures import Figure
+from egse.metrics.node import node_figures
 from egse.procman.interface import CORE, DEVICE, ProcessManagerProxy, ServerState, ServerStatus
 from egse.procman.manager import ProcessManagerController
 from egse.protocol import Protocol
@@ -68,6 +71,21 @@ class ProcessManagerProtocol(Protocol):
             "servers": {name: msgspec.to_builtins(status) for name, status in controller.latest.items()},
             "devices": [msgspec.to_builtins(device) for device in controller.inventory.devices()],
         }
+
+    def get_figures(self) -> Iterator[Figure]:
+        """Returns how each server is, and the figures of the machine (Settings `NODE_METRICS`)."""
+        statuses = list(self.controller.latest.values())
+        states = tuple(({"program": status.name, "state": str(status.state)}, 1.0) for status in statuses)
+        restarts = tuple(({"program": status.name}, float(status.restarts)) for status in statuses)
+        yield Figure("egse_program_state", "1 for the state that a server is in", states)
+        yield Figure(
+            "egse_program_restarts_total",
+            "How often a server was started again after a crash",
+            restarts,
+            "counter",
+        )
+        if self.control_server.settings.get("NODE_METRICS", True):
+            yield from node_figures()
 
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""

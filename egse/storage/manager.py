@@ -189,6 +189,13 @@ class StorageManager:
         folder = self._folder
         return folder.info if folder else None
 
+    def building_blocks(self) -> tuple[list[tuple[str, str]], int]:
+        """Returns the building blocks that run (full obsid, name), and how many have begun; from any thread."""
+        folder = self._folder
+        if folder is None:
+            return [], 0
+        return [(folder.info.obsid, name) for name in folder.blocks.names()], folder.blocks.begun
+
     def start_observation(self, info: ObservationInfo, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Opens the folder of an observation and begins to mirror into it; can be repeated.
 

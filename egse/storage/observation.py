@@ -29,6 +29,7 @@ import msgspec
 
 from egse.files import fsync_folder, write_atomically
 from egse.storage.account import LOG_FILE, describe
+from egse.storage.blocks import RunningBlocks
 from egse.storage.files import repair_tail, sha256_of, write_all
 from egse.storage.manifest import (
     MANIFEST,
@@ -132,6 +133,7 @@ class ObservationFolder:
         self.info = info
         self.path = site_folder / "obs" / info.prefix
         self._next_seq: int | None = None
+        self.blocks = RunningBlocks()
 
     @property
     def sealed(self) -> bool:
@@ -240,6 +242,7 @@ class ObservationFolder:
             finally:
                 os.close(descriptor)
         self._next_seq = expected + len(fresh)
+        self.blocks.note(fresh)
         return self._next_seq
 
     def _expected_seq(self) -> int:

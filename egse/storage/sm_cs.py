@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import EnvError, get_data_storage_location, get_log_file_location, get_site_id
 from egse.event import EVENT_ID
+from egse.metrics.figures import Figure
 from egse.protocol import Protocol
 from egse.storage.disk import DiskLimits
 from egse.storage.dry import DryRunStorageController
@@ -157,6 +159,18 @@ class StorageProtocol(Protocol):
             "SM_SYNC_DELAY": round(manager.syncer.take_longest(), 3),
             "SM_SYNC_FAILURES": manager.syncer.failures,
         }
+
+    def get_figures(self) -> Iterator[Figure]:
+        """Returns the building blocks that run, for the annotations of dashboards, and how many have begun."""
+        running, begun = self.controller.manager.building_blocks()
+        yield Figure(
+            "egse_building_block_running",
+            "1 while this building block of the observation runs",
+            tuple(({"block": name, "obsid": obsid}, 1.0) for obsid, name in running),
+        )
+        yield Figure.of(
+            "egse_building_blocks_total", "Building blocks that have begun", float(begun), "counter"
+        )
 
     def get_status(self) -> dict[str, Any]:
         """Returns what `sm_cs status` shows."""
