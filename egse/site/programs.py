@@ -121,6 +121,8 @@ TABLE: tuple[Entry, ...] = (
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),
+    *(_instrument(*row, extra="equipment")[0] for row in EQUIPMENT),
+    Entry("fw8smc5_2_sim", Kind.SIMULATOR, "second wheel simulator", options=SIMULATED, extra="equipment"),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -135,8 +137,7 @@ TABLE: tuple[Entry, ...] = (
         )
         for unit in ("CRIO", "PSU1", "PSU2", "PSU3", "PSU4", "PSU5", "PSU6", "AWG1", "AWG2")
     ),
-    Entry("fw8smc5_2_sim", Kind.SIMULATOR, "second wheel simulator", options=SIMULATED, extra="equipment"),
-    *(entry for row in EQUIPMENT for entry in _instrument(*row, extra="equipment")),
+    *(_instrument(*row, extra="equipment")[1] for row in EQUIPMENT),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),
     Entry(
         "fov_hk",

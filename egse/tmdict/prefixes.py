@@ -18,6 +18,7 @@ COMMON_PREFIXES: dict[str, str] = {
     "PM_": "process manager",
     "LOG_": "log manager",
     "SYN_": "synoptics manager",
+    "MON_": "limit monitor",
     "GDPU_": "DPU",
     "GFITS_": "FITS generation",
 }
@@ -45,6 +46,7 @@ MNEMONIC_PREFIXES: dict[str, str] = {
     "PM": "PM_",
     "LOG": "LOG_",
     "SYN": "SYN_",
+    "MON": "MON_",
     "SYN-HK": SYNOPTICS_PREFIX,
     "N-FEE-HK": "NFEE_",
     "DPU": "GDPU_",

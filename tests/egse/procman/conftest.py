@@ -96,9 +96,17 @@ class Bench:
             check=False,
         )
 
-    def load(self, changes: dict[str, dict[str, object]]) -> str:
-        """Submits Setup 1 with further devices below `gse`; returns its id once the process manager has it."""
+    def load(
+        self, changes: dict[str, dict[str, object]], keep: tuple[str, ...] = ("aeu", "ogse", "lsci336")
+    ) -> str:
+        """Submits Setup 1 with some of its devices and further ones below `gse`.
+
+        Returns:
+            Its id, once the process manager has it.
+        """
         setup = load_setup(1)
+        for name in [name for name in setup.gse if name not in keep]:
+            del setup.gse[name]
         for name, device in changes.items():
             setup.gse[name] = device
         wanted = submit_setup(setup, "for a test").get_id()

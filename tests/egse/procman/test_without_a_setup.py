@@ -60,7 +60,7 @@ def test_a_first_start_without_a_setup(supervision: Supervision, site: SiteLayou
         wait_until(lambda: pm.get_setup_id() == "00001")
         servers = {device.server for device in pm.get_devices()}
         assert servers >= {"ogse_cs", "lsci336_cs", "dpu_cs", "aeu_crio_cs", "aeu_psu6_cs", "aeu_awg2_cs"}
-        assert len(servers) == 12
+        assert "" not in servers, "each device has a server"
         assert "Loaded Setup: 00001" in pm_status(site)
 
 
