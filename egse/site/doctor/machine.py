@@ -91,7 +91,7 @@ def ports(site: SiteView) -> Iterator[Finding]:
     """No port is given twice, and none is used by a program that has no business there."""
     owners: dict[int, list[str]] = {}
     for path in port_paths(site.settings):
-        if path[-1] == "DEVICE_PORT":
+        if path[-1] in ("DEVICE_PORT", "PORT"):  # of instruments, on other machines
             continue
         value = site.settings
         for key in path:

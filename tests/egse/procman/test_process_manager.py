@@ -41,7 +41,7 @@ def state_of(pm: ProcessManagerProxy, name: str) -> ServerState:
 
 
 def test_it_knows_the_core_services_and_how_they_are(bench: Bench, pm: ProcessManagerProxy) -> None:
-    core = pm.get_core()
+    core = [name for name in pm.get_core() if name != "mon_cs"]  # which not every sandbox has
     assert core[:4] == ["log_cs", "sm_cs", "cm_cs", "pm_cs"]
     wait_until(lambda: all(status.up for name, status in pm.get_all_status().items() if name in core))
     statuses = pm.get_all_status()
@@ -145,10 +145,8 @@ def test_programs_and_names_that_there_are_not(pm: ProcessManagerProxy) -> None:
     assert pm.stop_fitsgen().state is ServerState.STOPPED
     assert pm.start_n_fee_hk().kind == "program"
     assert pm.stop_n_fee_hk().state is ServerState.STOPPED
-    with pytest.raises(
-        ProcessManagerError, match=r"is not installed in .*: install the package that brings it"
-    ):
-        pm.start_fov_hk()
+    assert pm.start_fov_hk().kind == "program"
+    assert pm.stop_fov_hk().state is ServerState.STOPPED
     with pytest.raises(ProcessManagerError, match=r"no device server 'dumy_cs' is installed .*did you mean"):
         pm.start_cs("dumy_cs")
 
