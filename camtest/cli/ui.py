@@ -29,7 +29,8 @@ TYPE = click.option(
     show_default=True,
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
-DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", "device_ui")
+HEXAPODS = ("puna_ui", "puna_plus_ui", "zonda_ui", "joran_ui")
+DEVICES = ("lsci336_ui", "ogse_ui", "aeu_ui", *HEXAPODS, "device_ui")
 
 
 def _serving(command: Any) -> Any:
@@ -102,6 +103,10 @@ hdf5_ui = page_command("hdf5_ui")
 aeu_ui = page_command("aeu_ui")
 lsci336_ui = page_command("lsci336_ui")
 ogse_ui = page_command("ogse_ui")
+puna_ui = page_command("puna_ui")
+puna_plus_ui = page_command("puna_plus_ui")
+zonda_ui = page_command("zonda_ui")
+joran_ui = page_command("joran_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

@@ -16,6 +16,9 @@ KINDS = ("proxy", "simulator", "direct")
 SPECIAL = {
     "dpu_cs": "camtest.panels.dpu:DPUPanel",
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
+    **dict.fromkeys(
+        ("puna_cs", "puna_plus_cs", "zonda_cs", "joran_cs"), "camtest.panels.hexapod:HexapodPanel"
+    ),
     "pm_cs": "camtest.panels.processes:ProcessPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",
 }
