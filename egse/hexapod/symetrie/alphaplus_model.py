@@ -7,7 +7,7 @@ unknown name is `error #20`, an unknown number return code -30; other shell word
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from egse.hexapod.symetrie.model import HexapodModel
@@ -192,7 +192,7 @@ class AlphaPlusModel(HexapodModel):
         if name in self._registers and index is None:
             return [self._registers[name]]
         if name in STATUS and index is None:
-            return self._status()[STATUS.index(name) :]
+            return self._status(name)
         raise ValueError(token)
 
     def _set(self, name: str, index: str | None, value: str, token: str, now: float) -> None:
@@ -326,20 +326,25 @@ class AlphaPlusModel(HexapodModel):
 
     # -- status
 
-    def _status(self) -> list[float]:
+    def _status(self, name: str) -> list[float]:
+        """Returns the status block from one value on to its end."""
         platform = self.platform
-        return [
-            self._general_state(),
-            0,
-            *platform.user_vector,
-            *platform.vector,
-            *self._actuator_states(),
-            *platform.lengths,
-            *(round(celsius, 2) for celsius in platform.temperatures),
-            *([0] * 11),
-            len(platform.errors),
-            *([0] * 6),
-        ]
+        groups: tuple[tuple[int, Callable[[], Sequence[float]]], ...] = (
+            (2, lambda: (self._general_state(), 0)),
+            (6, lambda: platform.user_vector),
+            (6, lambda: platform.vector),
+            (6, self._actuator_states),
+            (6, lambda: platform.lengths),
+            (6, lambda: [round(celsius, 2) for celsius in platform.temperatures]),
+            (11, lambda: [0] * 11),
+            (7, lambda: [len(platform.errors), *[0] * 6]),
+        )
+        place, found = STATUS.index(name), []
+        for size, work_out in groups:
+            if place < size:
+                found += list(work_out())[max(place, 0) :]
+            place -= size
+        return found
 
     def _general_state(self) -> int:
         platform = self.platform
