@@ -20,7 +20,7 @@ from camtest.panels.hexapod_view import lamps_of, matrix_html, sketch
 from camtest.panels.local import LocalDevice, LocalPanel
 from camtest.panels.panel import Panel, fresh
 from camtest.panels.threads import Commanding, weak
-from egse.hexapod.symetrie.platform import JORAN, PUNA, ZONDA
+from egse.hexapod.symetrie.mechanisms import JORAN, PUNA, ZONDA
 from egse.proxy import Proxy
 
 MECHANISMS = {"puna_cs": PUNA, "puna_plus_cs": PUNA, "zonda_cs": ZONDA, "joran_cs": JORAN}

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar
 
+from egse.hexapod.symetrie.mechanisms import PUNA, Mechanism
 from egse.hexapod.symetrie.model import HexapodModel
-from egse.hexapod.symetrie.platform import PUNA, Homing, Limit, Mechanism, RefusedError, Why
+from egse.hexapod.symetrie.platform import Homing, Limit, RefusedError, Why
 from egse.hexapod.symetrie.pmac import (
     ACK,
     DOWNLOAD,

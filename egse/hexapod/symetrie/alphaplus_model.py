@@ -10,20 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from egse.hexapod.symetrie.mechanisms import JORAN, PUNA, ZONDA, Mechanism, Workspace
 from egse.hexapod.symetrie.model import HexapodModel
-from egse.hexapod.symetrie.platform import (
-    JORAN,
-    PUNA,
-    ZONDA,
-    Homing,
-    Limit,
-    Mechanism,
-    RefusedError,
-    Why,
-    Workspace,
-)
+from egse.hexapod.symetrie.platform import Homing, Limit, RefusedError, Why
+from egse.hexapod.symetrie.shell_lines import ShellFramer, ShellLine
 from egse.hexapod.symetrie.states import bits, number_text
-from egse.simulator import HangUpError, LateReply, LineFramer
+from egse.simulator import HangUpError, LateReply
 
 START_TIME = 0.08
 """How long the command interpreter takes to start [s]."""
@@ -50,7 +42,6 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TOKEN = re.compile(
     rf"(?P<name>[A-Za-z_]\w*)(?:\((?P<index>\d+)\))?(?:=(?P<value>{_NUMBER}|C_\w+)|,(?P<count>\d+),(?P<step>\d+))?"
 )
-_TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|\xfa.*?\xff\xf0|[^\xfa-\xfe])", re.DOTALL)
 _CODES = {
     Why.VALUE: -10,
     Why.CONTROL_OFF: -35,
@@ -62,39 +53,6 @@ _CODES = {
     Why.NOT_HOMED: -45,
 }
 _LIMIT_BITS = {Limit.FACTORY: 1, Limit.MACHINE: 2, Limit.USER: 4, Limit.ACTUATOR: 8}
-
-
-class ShellLine(bytes):
-    """A line that a client has sent, with the connection it came by.
-
-    Attributes:
-        connection: the framer, which knows how far the client has got.
-    """
-
-    connection: ShellFramer
-
-
-class ShellFramer(LineFramer):
-    """Cuts lines, without the telnet options of a client.
-
-    Attributes:
-        stage: what the next line is: `login`, `password`, a word for the `shell`, or a line for `gpascii`.
-        user: name that was given at the login.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stage = "login"
-        self.user = ""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Takes the next bytes and returns the lines that are complete now."""
-        lines: list[bytes] = []
-        for text in super().feed(_TELNET.sub(b"", data)):
-            line = ShellLine(text)
-            line.connection = self
-            lines.append(line)
-        return lines
 
 
 class _ReturnCodeError(Exception):

@@ -16,7 +16,7 @@ from camtest.panels.devices import panel_for
 from camtest.panels.hexapod import HexapodFace, HexapodPanel, make_puna
 from camtest.panels.hexapod_view import bits_of, colour_of, lamps_of, matrix_html, sketch
 from egse.hexapod.symetrie import PunaProxy
-from egse.hexapod.symetrie.platform import PUNA
+from egse.hexapod.symetrie.mechanisms import PUNA
 from egse.hexapod.symetrie.states import ALPHA_GENERAL
 from egse.journal import read_journal
 from egse.settings import Settings
