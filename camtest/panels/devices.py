@@ -13,15 +13,19 @@ from egse.proxy import Proxy
 
 KINDS = ("proxy", "simulator", "direct")
 """`--type`: through the control server (shared with others), a model in this process, the device past its server."""
+HEXAPODS = ("puna_cs", "puna_plus_cs", "zonda_cs", "joran_cs")
 SPECIAL = {
     "dpu_cs": "camtest.panels.dpu:DPUPanel",
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
+    **dict.fromkeys(HEXAPODS, "camtest.panels.hexapod:HexapodPanel"),
     "pm_cs": "camtest.panels.processes:ProcessPanel",
     "ogse_cs": "camtest.panels.ogse:OGSEPanel",
     "tcs_cs": "camtest.panels.tcs:TCSPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",
 }
 """Servers with a panel of their own; all others get the generated one."""
+SPECIAL_LOCAL = dict.fromkeys(HEXAPODS, "camtest.panels.hexapod:LocalHexapodPanel")
+"""The same for devices without their control server."""
 
 
 def panel_for(proxy: Proxy, title: str = "") -> Panel:
@@ -54,7 +58,7 @@ def panel_of_server(server: str, kind: str = "proxy") -> Panel:
         raise ValueError(f"--type {kind!r} is none of {', '.join(KINDS)}")
     name = server if server.endswith(("_cs", "_hk", "fitsgen")) else f"{server}_cs"
     if kind != "proxy":
-        return local_panel(name, kind)
+        return local_panel(name, kind, SPECIAL_LOCAL.get(name, ""))
     app = find_app(name)
     if not app.proxy:
         raise ValueError(f"the declaration of {name} names no proxy")

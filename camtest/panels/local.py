@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import pkgutil
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 from camtest.core.servers import find_app
 from camtest.panels.device import DevicePanel
+from camtest.panels.panel import Panel
 from camtest.panels.threads import Subscription
 from egse.command import CommandDefinition, commands_of
 from egse.declaration import ServerDeclaration
@@ -116,11 +119,13 @@ class LocalPanel(DevicePanel):
         return self.device.execute(definition.name, arguments)
 
 
-def local_panel(server: str, kind: str) -> LocalPanel:
+def local_panel(server: str, kind: str, special: str = "") -> Panel:
     """Returns a panel of a device without its control server.
 
     Args:
         server: name of the control server whose declaration says what the device is.
         kind: `simulator` or `direct`.
+        special: `module:Class` of the panel; the generated one when empty.
     """
-    return LocalPanel(LocalDevice(find_app(server), kind == "simulator"))
+    made: Callable[[LocalDevice], Panel] = pkgutil.resolve_name(special) if special else LocalPanel
+    return made(LocalDevice(find_app(server), kind == "simulator"))

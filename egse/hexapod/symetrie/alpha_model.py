@@ -8,11 +8,13 @@ what is outside the factory workspace is outside the user's too (bits 3 and 5 of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
+from egse.hexapod.symetrie.mechanisms import PUNA, Mechanism
 from egse.hexapod.symetrie.model import HexapodModel
-from egse.hexapod.symetrie.platform import PUNA, Homing, Limit, Mechanism, RefusedError, Why
+from egse.hexapod.symetrie.platform import Homing, Limit, RefusedError, Why
 from egse.hexapod.symetrie.pmac import (
     ACK,
     DOWNLOAD,
@@ -112,6 +114,7 @@ class PunaModel(HexapodModel):
         super().__init__(seed)
         self._variables: dict[str, float] = {}
         self._commands = self._command_table()
+        self._readings = self._reading_table()
 
     def framer(self) -> PmacFramer:
         return PmacFramer()
@@ -166,9 +169,15 @@ class PunaModel(HexapodModel):
         count, step = int(match["count"] or 1), int(match["step"] or 1)
         if not 1 <= count <= MOST_VALUES:
             raise _LineError(3)
-        readings = self._readings()
         names = (f"{kind}{first + index * step}" for index in range(count))
-        return [number_text(readings.get(name, self._variables.get(name, 0.0))) for name in names]
+        kept: dict[str, float] = {}
+        return [number_text(self._value(name, kept)) for name in names]
+
+    def _value(self, name: str, kept: dict[str, float]) -> float:
+        """Returns a variable; what belongs together is worked out once for a query and `kept`."""
+        if name not in kept and name in self._readings:
+            kept.update(self._readings[name]())
+        return kept.get(name, self._variables.get(name, 0.0))
 
     def _set(self, name: str, value: float, now: float) -> None:
         self._variables[name] = value
@@ -245,24 +254,27 @@ class PunaModel(HexapodModel):
 
     # -- variables that the controller keeps up to date
 
-    def _readings(self) -> dict[str, float]:
-        platform = self.platform
-        found: dict[str, float] = {
-            "Q26": platform.homing,
-            "Q27": 4 if platform.errors else 2 if platform.moving else 3 if platform.reached else 0,
-            "Q28": int(platform.homing is not Homing.DONE),
-            "Q36": self._general_state(),
-            "Q38": int(bool(platform.errors)),
-            "M5282": int(platform.moving),
-        }
-        for first, values in (
-            (30, self._actuator_states()),
-            (41, platform.lengths),
-            (47, platform.vector),
-            (53, platform.user_vector),
+    def _reading_table(self) -> dict[str, Callable[[], dict[str, float]]]:
+        """Returns by variable what works it out, and what goes with it."""
+        table: dict[str, Callable[[], dict[str, float]]] = {}
+        for first, count, work_out in (
+            (26, 3, self._progress),
+            (30, 6, self._actuator_states),
+            (36, 1, lambda: [self._general_state()]),
+            (38, 1, lambda: [int(bool(self.platform.errors))]),
+            (41, 6, lambda: self.platform.lengths),
+            (47, 6, lambda: self.platform.vector),
+            (53, 6, lambda: self.platform.user_vector),
         ):
-            found.update({f"Q{first + index}": value for index, value in enumerate(values)})
-        return found
+            names = [f"Q{first + index}" for index in range(count)]
+            table.update(dict.fromkeys(names, partial(_named, names, work_out)))
+        table["M5282"] = lambda: {"M5282": int(self.platform.moving)}
+        return table
+
+    def _progress(self) -> list[int]:
+        platform = self.platform
+        place = 4 if platform.errors else 2 if platform.moving else 3 if platform.reached else 0
+        return [platform.homing, place, int(platform.homing is not Homing.DONE)]
 
     def _general_state(self) -> int:
         platform, errors = self.platform, self.platform.errors
@@ -298,6 +310,10 @@ class PunaModel(HexapodModel):
             )
             for axis in range(1, 7)
         ]
+
+
+def _named(names: list[str], work_out: Callable[[], Sequence[float]]) -> dict[str, float]:
+    return dict(zip(names, work_out(), strict=True))
 
 
 def _limit_bits(limits: frozenset[Limit]) -> float:

@@ -7,23 +7,15 @@ unknown name is `error #20`, an unknown number return code -30; other shell word
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from egse.hexapod.symetrie.mechanisms import JORAN, PUNA, ZONDA, Mechanism, Workspace
 from egse.hexapod.symetrie.model import HexapodModel
-from egse.hexapod.symetrie.platform import (
-    JORAN,
-    PUNA,
-    ZONDA,
-    Homing,
-    Limit,
-    Mechanism,
-    RefusedError,
-    Why,
-    Workspace,
-)
+from egse.hexapod.symetrie.platform import Homing, Limit, RefusedError, Why
+from egse.hexapod.symetrie.shell_lines import ShellFramer, ShellLine
 from egse.hexapod.symetrie.states import bits, number_text
-from egse.simulator import HangUpError, LateReply, LineFramer
+from egse.simulator import HangUpError, LateReply
 
 START_TIME = 0.08
 """How long the command interpreter takes to start [s]."""
@@ -50,7 +42,6 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _TOKEN = re.compile(
     rf"(?P<name>[A-Za-z_]\w*)(?:\((?P<index>\d+)\))?(?:=(?P<value>{_NUMBER}|C_\w+)|,(?P<count>\d+),(?P<step>\d+))?"
 )
-_TELNET = re.compile(rb"\xff(?:[\xfb-\xfe].|\xfa.*?\xff\xf0|[^\xfa-\xfe])", re.DOTALL)
 _CODES = {
     Why.VALUE: -10,
     Why.CONTROL_OFF: -35,
@@ -62,39 +53,6 @@ _CODES = {
     Why.NOT_HOMED: -45,
 }
 _LIMIT_BITS = {Limit.FACTORY: 1, Limit.MACHINE: 2, Limit.USER: 4, Limit.ACTUATOR: 8}
-
-
-class ShellLine(bytes):
-    """A line that a client has sent, with the connection it came by.
-
-    Attributes:
-        connection: the framer, which knows how far the client has got.
-    """
-
-    connection: ShellFramer
-
-
-class ShellFramer(LineFramer):
-    """Cuts lines, without the telnet options of a client.
-
-    Attributes:
-        stage: what the next line is: `login`, `password`, a word for the `shell`, or a line for `gpascii`.
-        user: name that was given at the login.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stage = "login"
-        self.user = ""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Takes the next bytes and returns the lines that are complete now."""
-        lines: list[bytes] = []
-        for text in super().feed(_TELNET.sub(b"", data)):
-            line = ShellLine(text)
-            line.connection = self
-            lines.append(line)
-        return lines
 
 
 class _ReturnCodeError(Exception):
@@ -192,7 +150,7 @@ class AlphaPlusModel(HexapodModel):
         if name in self._registers and index is None:
             return [self._registers[name]]
         if name in STATUS and index is None:
-            return self._status()[STATUS.index(name) :]
+            return self._status(name)
         raise ValueError(token)
 
     def _set(self, name: str, index: str | None, value: str, token: str, now: float) -> None:
@@ -326,20 +284,25 @@ class AlphaPlusModel(HexapodModel):
 
     # -- status
 
-    def _status(self) -> list[float]:
+    def _status(self, name: str) -> list[float]:
+        """Returns the status block from one value on to its end."""
         platform = self.platform
-        return [
-            self._general_state(),
-            0,
-            *platform.user_vector,
-            *platform.vector,
-            *self._actuator_states(),
-            *platform.lengths,
-            *(round(celsius, 2) for celsius in platform.temperatures),
-            *([0] * 11),
-            len(platform.errors),
-            *([0] * 6),
-        ]
+        groups: tuple[tuple[int, Callable[[], Sequence[float]]], ...] = (
+            (2, lambda: (self._general_state(), 0)),
+            (6, lambda: platform.user_vector),
+            (6, lambda: platform.vector),
+            (6, self._actuator_states),
+            (6, lambda: platform.lengths),
+            (6, lambda: [round(celsius, 2) for celsius in platform.temperatures]),
+            (11, lambda: [0] * 11),
+            (7, lambda: [len(platform.errors), *[0] * 6]),
+        )
+        place, found = STATUS.index(name), []
+        for size, work_out in groups:
+            if place < size:
+                found += list(work_out())[max(place, 0) :]
+            place -= size
+        return found
 
     def _general_state(self) -> int:
         platform = self.platform

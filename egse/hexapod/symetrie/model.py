@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from egse.hexapod.symetrie.platform import AXES, Mechanism, Platform, RefusedError, Why
+from egse.hexapod.symetrie.mechanisms import Mechanism
+from egse.hexapod.symetrie.platform import AXES, Platform, RefusedError, Why
 from egse.simulator import DeviceModel, FaultError
 
 AXIS_FAULTS = ("following_error", "amplifier", "encoder", "phasing")

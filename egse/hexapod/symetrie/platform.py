@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from egse.coordinates.rotations import Matrix, angle_between, from_vector, to_vector
-from egse.hexapod.symetrie.kinematics import Frames, Legs, Mode, Six, mixed, moved
+from egse.hexapod.symetrie.kinematics import Frames, Mode, Six, mixed, moved
+from egse.hexapod.symetrie.mechanisms import Mechanism, Workspace
 
 AXES = range(1, 7)
 HOMING_TIME = 120.0
@@ -27,8 +28,6 @@ HOT = 60.0
 """Motor temperature that is an error [degC]."""
 AMBIENT = 21.0
 """Temperature of a motor at rest [degC]."""
-TOLERANCE = 1e-6
-"""By how much a limit may be exceeded [mm, deg]: what is commanded has six decimals."""
 
 
 class Homing(IntEnum):
@@ -68,61 +67,6 @@ class RefusedError(Exception):
         super().__init__(why.value)
         self.why = why
         self.limits = limits
-
-
-@dataclass(frozen=True)
-class Mechanism:
-    """What distinguishes one hexapod from another.
-
-    Attributes:
-        name: of the type.
-        limits: factory workspace, plus and minus, of the platform in the machine frame [mm, deg].
-        speeds: vt [mm/s] and vr [deg/s] at power-up, their minima, their maxima.
-        retracted: height of the retracted position [mm].
-        legs: geometry.
-        stroke: of an actuator, plus and minus from its length in the zero position [mm].
-    """
-
-    name: str
-    limits: tuple[float, float, float, float, float, float]
-    speeds: tuple[float, float, float, float, float, float]
-    retracted: float
-    legs: Legs
-    stroke: float
-
-
-PUNA = Mechanism(
-    "PUNA", (30, 30, 20, 11, 11, 20), (2, 1, 0.01, 0.001, 4, 2), -20.0, Legs(190, 130, 240), 45.0
-)
-"""Limits and speeds: device reference, section 1.5."""
-ZONDA = Mechanism(
-    "ZONDA", (45, 45, 30, 11, 11, 20), (2, 1, 0.01, 0.001, 4, 2), -30.0, Legs(400, 280, 460), 80.0
-)
-"""Not public; those of the PUNA, with longer ways [own proposal]."""
-JORAN = Mechanism(
-    "JORAN", (60, 60, 40, 15, 15, 20), (2, 1, 0.01, 0.001, 6, 3), -40.0, Legs(500, 350, 560), 120.0
-)
-"""Not public; those of the PUNA, with longer ways and wider angles [own proposal]."""
-
-
-@dataclass
-class Workspace:
-    """Limits that a user sets; in effect while enabled.
-
-    Attributes:
-        low, high: of Tx Ty Tz [mm] Rx Ry Rz [deg].
-    """
-
-    low: Six
-    high: Six
-    enabled: bool = False
-
-    def contains(self, vector: Six) -> bool:
-        """Says whether a position is inside."""
-        return all(
-            low - TOLERANCE <= value <= high + TOLERANCE
-            for low, value, high in zip(self.low, vector, self.high, strict=True)
-        )
 
 
 @dataclass(frozen=True)

@@ -89,10 +89,9 @@ def test_proxy_as_context_manager_leaves_the_device_connected(lab: Any, puna_dev
 
 
 def test_errors_of_the_device_reach_the_client_with_their_type(lab: Any, puna_device: Any) -> None:
+    from egse.command import CommandError
     from egse.hexapod import HexapodError
     from egse.hexapod.symetrie.puna import PunaProxy
-
-    from egse.command import CommandError
 
     lab.start_server("egse.hexapod.symetrie.puna")
     with PunaProxy() as puna:

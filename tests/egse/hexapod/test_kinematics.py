@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from egse.coordinates.rotations import from_vector, to_vector
 from egse.hexapod.symetrie.kinematics import Frames, Mode, mixed, moved
-from egse.hexapod.symetrie.platform import PUNA
+from egse.hexapod.symetrie.mechanisms import PUNA
 
 U, O = (-2, -2, -2, -3, -4, -5), (0, 0, 3, 30, 30, 0)  # noqa: E741  # as the reference calls them
 GOLDEN = [

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from egse.device import DeviceFactoryInterface
 from egse.hexapod.symetrie.puna import PunaController, PunaProxy
 from egse.hexapod.symetrie.punaplus import PunaPlusController
 from egse.hexapod.symetrie.zonda import ZondaController
-
-from egse.device import DeviceFactoryInterface
 from egse.settings import Settings
 
 __all__ = ["ControllerFactory", "PunaProxy"]

@@ -4,12 +4,11 @@ import threading
 from pathlib import Path
 from typing import Annotated, Any
 
-from egse.hexapod import HexapodError
-
 from egse.command import Range, Unit, dynamic_command
 from egse.control import ControlServerApp, ServerContext
 from egse.device import DeviceInterface, TCPTransport
 from egse.env import get_data_storage_location
+from egse.hexapod import HexapodError
 from egse.mixin import DynamicCommandMixin
 from egse.protocol import Protocol
 from egse.proxy import DynamicProxy
