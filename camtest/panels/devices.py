@@ -16,6 +16,7 @@ KINDS = ("proxy", "simulator", "direct")
 SPECIAL = {
     "dpu_cs": "camtest.panels.dpu:DPUPanel",
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
+    "fov_hk": "camtest.panels.fov:FOVPanel",
     "pm_cs": "camtest.panels.processes:ProcessPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",
 }

@@ -54,6 +54,8 @@ PAGES = {
         Page("lsci336_ui", "LakeShore 336 temperature controller", "camtest.panels.devices:make_lsci336"),
         Page("ogse_ui", "OGSE: source, attenuator, power meters", "camtest.panels.devices:make_ogse"),
         Page("smc9300_ui", "HUBER stages", "camtest.panels.devices:make_smc9300"),
+        Page("fov_ui", "Source position in the focal plane", "camtest.panels.fov:make"),
+        Page("visited_positions_ui", "Visited positions", "camtest.panels.fov:make_visited"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),
