@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -29,7 +30,7 @@ def test_offsets_of_a_dither() -> None:
     assert len(set(offsets)) == 25
     assert offsets[0] == pytest.approx((-0.4, -0.4))
     assert (0.0, 0.0) in offsets
-    steps = [math.dist(one, two) for one, two in zip(offsets, offsets[1:])]
+    steps = [math.dist(one, two) for one, two in itertools.pairwise(offsets)]
     assert steps == pytest.approx([0.2] * 24), "each step is a short one"
     assert fov_scans.dither_offsets(1, 3.0) == [(0.0, 0.0)]
 
