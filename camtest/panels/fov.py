@@ -101,7 +101,8 @@ class FOVPanel(DevicePanel):
     def _extra_sections(self) -> Sequence[Section]:
         kind = str(self.kind.value)
         rows = tuple(
-            (str(number), self._described(place, kind), "", "") for number, place in enumerate(self.visited, 1)
+            (str(number), self._described(place, kind), "", "")
+            for number, place in enumerate(self.visited, 1)
         )
         sections = [Section("Visited positions", rows[-SHOWN:])] if rows else []
         return [*sections, *super()._extra_sections()]
