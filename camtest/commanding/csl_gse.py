@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, cast
 
 from camtest.commanding.utilities import device, wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, on_abort
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.coordinates import FocalPlane, StageLimits, StagePositions, StagesGeometry
@@ -91,6 +91,12 @@ def check_pointing(theta: float, phi: float) -> StagePositions:
 
 
 @building_block
+def stages_stop() -> None:
+    """Stops the three stages at once."""
+    stages().quit()
+
+
+@building_block
 def stages_default_speeds() -> None:
     """Sets the speeds of the stages to those of the Setup (`gse.stages.big_rotation_stage.default_speed`, ...)."""
     huber = stages()
@@ -101,6 +107,7 @@ def stages_default_speeds() -> None:
 
 
 @building_block
+@on_abort(stages_stop)
 def stages_homing() -> None:
     """Searches the references of the three stages, one after the other."""
     huber = stages()
@@ -118,12 +125,7 @@ def stages_clear_errors() -> None:
 
 
 @building_block
-def stages_stop() -> None:
-    """Stops the three stages at once."""
-    stages().quit()
-
-
-@building_block
+@on_abort(stages_stop)
 def point_source_to_fov(theta: Theta, phi: Phi) -> None:
     """Points the source to field angles; returns when it is there.
 
@@ -139,6 +141,7 @@ def point_source_to_fov(theta: Theta, phi: Phi) -> None:
 
 
 @building_block
+@on_abort(stages_stop)
 def point_source_to_fp(x: FocalPlanePosition, y: FocalPlanePosition) -> None:
     """Points the source so that its image is at a place in the focal plane; returns when it is there.
 
@@ -152,6 +155,7 @@ def point_source_to_fp(x: FocalPlanePosition, y: FocalPlanePosition) -> None:
 
 
 @building_block
+@on_abort(stages_stop)
 def point_source_to_ccd(row: Row, column: Column, ccd_code: CCDCode) -> None:
     """Points the source so that its image is at a place on a CCD; returns when it is there.
 

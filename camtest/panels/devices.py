@@ -19,6 +19,7 @@ SPECIAL = {
     "aeu_crio_cs": "camtest.panels.aeu:AEUPanel",
     **dict.fromkeys(HEXAPODS, "camtest.panels.hexapod:HexapodPanel"),
     "pm_cs": "camtest.panels.processes:ProcessPanel",
+    "fov_hk": "camtest.panels.fov:FOVPanel",
     "ogse_cs": "camtest.panels.ogse:OGSEPanel",
     "tcs_cs": "camtest.panels.tcs:TCSPanel",
     "cm_cs": "camtest.panels.configuration:ConfigurationPanel",

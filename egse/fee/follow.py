@@ -10,6 +10,7 @@ time, by a thread of its own; while it is away the last values hold. Nothing of 
 
 - Stages: where they truly are, also when one of them has slipped and does not know it, becomes the position of the source and the part of
   the pupil that its beam fills.
+- Hexapod: z of the object in its user frame becomes the focus.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ def follow_stages(model: NFEEModel, geometry: StagesGeometry, state: Mapping[str
     """
     positions = StagePositions(*(float(state["axes"][str(axis)]["place"]) for axis in geometry.axes))
     model.point_source_at(*geometry.angles(positions), geometry.illumination(positions))
+
+
+def follow_hexapod(model: NFEEModel, state: Mapping[str, Any]) -> None:
+    """Takes over the position of the focal plane along the optical axis from the state of a hexapod's simulator."""
+    model.focus_at(float(state["user"][2]))
 
 
 class Follower:

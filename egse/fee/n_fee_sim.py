@@ -23,7 +23,7 @@ from egse.declaration import site_clock
 from egse.fee.admin import FEEConsole
 from egse.fee.faults import FaultyFEE
 from egse.fee.feed import CameraFeed
-from egse.fee.follow import Follower, follow_ogse, follow_stages, follow_temperatures
+from egse.fee.follow import Follower, follow_hexapod, follow_ogse, follow_stages, follow_temperatures
 from egse.fee.image import Detector
 from egse.fee.model import NFEEModel
 from egse.fee.numbering import NUMBERINGS, camera_model
@@ -132,7 +132,12 @@ def serve(
 
 
 def _followers(
-    model: NFEEModel, setup: Setup | None, ogse: str | None, temperatures: str | None, stages: str | None
+    model: NFEEModel,
+    setup: Setup | None,
+    ogse: str | None,
+    temperatures: str | None,
+    stages: str | None,
+    hexapod: str | None,
 ) -> list[Follower]:
     """Returns what the options name."""
     geometry = StagesGeometry() if setup is None else StagesGeometry.from_setup(setup)
@@ -140,6 +145,7 @@ def _followers(
         (ogse, partial(follow_ogse, model)),
         (temperatures, partial(follow_temperatures, model)),
         (stages, partial(follow_stages, model, geometry)),
+        (hexapod, partial(follow_hexapod, model)),
     ]
     return [Follower(address, take) for address, take in takes if address is not None]
 
@@ -227,6 +233,12 @@ def cli() -> None:
     help="Side channel of an SMC9300 simulator: the source is where its stages point it.",
 )
 @click.option(
+    "--hexapod",
+    default=None,
+    metavar="HOST:PORT",
+    help="Side channel of a hexapod simulator: the focus is where it holds the focal plane.",
+)
+@click.option(
     "--setup",
     "setup_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -252,6 +264,7 @@ def start(
     ogse: str | None,
     temperatures: str | None,
     stages: str | None,
+    hexapod: str | None,
     setup_file: Path | None,
 ) -> None:
     """Starts the simulator; the first line on stdout is `READY n_fee_sim ENDPOINT`."""
@@ -280,7 +293,7 @@ def start(
         if is_driven_by_aeu() if aeu is None else aeu:
             model.feed(CameraFeed(), clock.monotonic())
             admin_port = side_channel_port() if admin_port is None else admin_port
-        serve(model, link, clock, admin_port, _followers(model, setup, ogse, temperatures, stages))
+        serve(model, link, clock, admin_port, _followers(model, setup, ogse, temperatures, stages, hexapod))
     except (SpaceWireLinkError, SceneError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -25,6 +25,8 @@ SHARPEST: Final = 1.1
 """Width (standard deviation) of the spot in focus [pixels, own proposal]."""
 F_NUMBER: Final = 2.06
 """Focal length by diameter of the pupil: 247.52 mm / 120 mm."""
+LARGEST_DEFOCUS: Final = 5.0
+"""Further out of focus the spot gets no wider [mm]: nothing is seen of it there."""
 REACH: Final = 5.0
 """The spot is cut off so many widths from its centre."""
 

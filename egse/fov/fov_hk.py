@@ -27,6 +27,9 @@ LOGGER = logging.getLogger(__name__)
 MOST_VISITED = 10_000
 """So many visited places are kept; the oldest go first."""
 
+PUBLISHED = 500
+"""So many of the last visited places are published each second."""
+
 
 class FOVController(FOVInterface, DynamicCommandMixin):
     """Knows where the source is.
@@ -122,7 +125,7 @@ class FOVProtocol(Protocol):
 
     def get_status(self) -> dict[str, Any]:
         """Returns what `fov_hk status` shows, and panels follow."""
-        return {"visited": self.controller.visited, "commanded": self.controller.commanded}
+        return {"visited": self.controller.visited[-PUBLISHED:], "commanded": self.controller.commanded}
 
     def quit(self) -> None:
         """Ends sending to the synoptics."""

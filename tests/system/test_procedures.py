@@ -24,6 +24,7 @@ PROCEDURES = sorted(FOLDER.glob("*.ipynb"))
 NEEDED: dict[str, dict[str, Any]] = {
     "temperature_plateau": {"temperature": 25.0},
     "trp_plateau": {"temperature": -70.0},
+    "fov_scan": {"dither": 1},
 }
 COMMANDS = {
     "camera_switch_on": ["set_output_status", "set_n_cam_secondary_power_status", "n_fee_set_dump_mode"],
@@ -36,6 +37,8 @@ COMMANDS = {
     "temperature_plateau": ["set_temperature_setpoint", "set_range"],
     "trp_plateau": ["request_remote_operation", "set_operating_mode", "set_parameter", "commit", "run_task"],
     "ogse_attenuation_check": ["att_set_level_factor", "operate_off"],
+    "fov_scan": ["goto", "n_fee_set_full_image_mode", "operate_off"],
+    "best_focus_sweep": ["goto", "move_absolute", "n_fee_set_full_image_mode", "operate_off"],
     "telemetry_limit_check": [],
     "hexapod_check_out": ["homing", "move_absolute", "goto_retracted_position"],
 }

@@ -14,7 +14,7 @@ from camtest.core.dryrun import DryRun
 from egse.coordinates import FocalPlane, StagesGeometry
 from egse.coordinates.focalplane import PIXEL_SIZE
 from egse.fee import NUMBERINGS, FrameLayout
-from egse.fee.follow import follow_stages
+from egse.fee.follow import follow_hexapod, follow_stages
 from egse.fee.frame import Frame, plan_chunks
 from egse.fee.light import Exposure
 from egse.fee.model import NFEEModel
@@ -111,7 +111,7 @@ def test_the_width_follows_the_focus() -> None:
     positions = [-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8]
     widths = []
     for position in positions:
-        model.focus_at(position)
+        follow_hexapod(model, {"user": [0.0, 0.0, position, 0.0, 0.0, 0.0]})
         spot = find_spot(take(model, ccd, row), ccd)
         assert spot is not None
         assert spot.width == pytest.approx(spot_width(position - 0.13, PIXEL_SIZE), rel=0.03)

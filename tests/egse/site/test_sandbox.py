@@ -21,7 +21,7 @@ from egse.setup import Setup
 from egse.site.layout import SiteError
 from egse.site.localsettings import port_paths
 from egse.site.ports import release_block
-from egse.site.programs import TABLE, Kind, device_entry
+from egse.site.programs import TABLE, Kind, device_entry, script
 from egse.site.sandbox import Sandbox
 from egse.yamlfile import read_yaml
 
@@ -251,3 +251,8 @@ def test_the_table_names_only_what_is_in_it() -> None:
         device_entry("sm")
     with pytest.raises(SiteError, match="did you mean 'ogse_cs'"):
         device_entry("ogse_s")
+
+
+def test_a_program_that_is_not_installed() -> None:
+    with pytest.raises(SiteError, match=r"is not installed in .*: install the package that brings it"):
+        script("no_such_program")

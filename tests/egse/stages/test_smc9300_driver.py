@@ -125,6 +125,8 @@ def test_errors_are_seen_and_hold_the_axis(bench: HuberSMC9300Controller) -> Non
     assert huber.get_current_position(2) == 1.0
     with pytest.raises(HuberError, match="no parameter 'colour'"):
         huber.get_conf_value(1, "colour")
+    with pytest.raises(HuberError, match="no parameter 'colour'"):
+        huber.get_parameter(1, "colour")
     for call in (
         lambda: huber.goto(4, 1.0),
         lambda: huber.set_slew_speed(1, 0),

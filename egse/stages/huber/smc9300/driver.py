@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from egse.clock import Clock, system_clock
+from egse.command import CommandError
 from egse.coordinates.avoidance import StageLimits
 from egse.declaration import ServerContext
 from egse.device import DeviceConnectionError, DeviceTimeoutError
@@ -18,6 +19,7 @@ from egse.stages.huber.smc9300.messages import (
     HuberError,
     decode_axis_float,
     decode_error,
+    decode_parameter,
     decoded,
     number_or_text,
     raise_error,
@@ -126,6 +128,14 @@ class HuberSMC9300Controller(InstrumentController, HuberSMC9300Interface):
 
     def info(self) -> str:
         return "\n".join(read_lines(self.transport, "?"))
+
+    def get_parameter(self, axis: int, name: str) -> Any:
+        if not (name.isascii() and name.isalpha() and name.islower()):
+            raise CommandError(f"the name of a parameter is a word of small letters, got {name!r}")
+        lines = read_lines(self.transport, f"?{name}{axis}")
+        if len(lines) != 1:
+            raise HuberError(f"axis {axis} has no parameter {name!r}: it answered {lines!r}")
+        return decode_parameter(lines[0].encode())
 
     def get_configuration(self, axis: int) -> dict[str, Any]:
         configuration = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from egse.command import Range, Unit, dynamic_command, dynamic_interface, needs_setup, urgent
+from egse.command import Range, Unit, dynamic_interface, needs_setup, urgent
 from egse.device import DeviceInterface
 from egse.security.roles import always_allowed, observe
 from egse.stages.huber.smc9300.messages import (
@@ -15,7 +15,6 @@ from egse.stages.huber.smc9300.messages import (
     decode_parameter,
     decode_parameter_int,
     decode_status,
-    one_question,
     order,
     question,
     text_of,
@@ -175,14 +174,15 @@ class ParameterCommands:
     def get_edir(self, axis: Axis) -> int:
         """Returns the direction in which the encoder counts."""
 
-    @dynamic_command(
-        cmd_type="query",
-        cmd_string="?${name}${axis}",
-        process_cmd_string=one_question,
-        process_response=decode_parameter,
-    )
+    @observe
+    @dynamic_interface
     def get_parameter(self, axis: Axis, name: str) -> Any:
-        """Returns one parameter of an axis by its name, as in `get_configuration`."""
+        """Asks for one parameter of an axis by its name, as in `get_configuration`.
+
+        Raises:
+            HuberError: when it has no such parameter.
+            CommandError: when that is no name; nothing is sent.
+        """
 
     @observe
     @dynamic_interface

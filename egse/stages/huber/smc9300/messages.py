@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import IntFlag
 from typing import Any, ParamSpec, TypeVar
 
-from egse.command import CommandError, dynamic_command
+from egse.command import dynamic_command
 from egse.device import DeviceError, DeviceTransport
 from egse.response import register_error
 
@@ -75,17 +75,6 @@ class HuberError(DeviceError):
 def process_cmd_string(cmd_string: str) -> str:
     """Makes a command ready for sending (manual, section 6.6.3)."""
     return cmd_string + END
-
-
-def one_question(cmd_string: str) -> str:
-    """Makes the question for a parameter ready for sending.
-
-    Raises:
-        CommandError: when the name of the parameter is none; nothing is sent.
-    """
-    if not re.fullmatch(r"\?[a-z]+\d", cmd_string):
-        raise CommandError(f"the name of a parameter is a word of small letters, got {cmd_string[1:-1]!r}")
-    return process_cmd_string(cmd_string)
 
 
 def text_of(response: bytes) -> str:
