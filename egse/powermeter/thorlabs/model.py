@@ -129,7 +129,7 @@ class ThorlabsPM100Model(DeviceModel):
         """Executes one message; its answer comes when what it measures is measured."""
         self._due = now
         answer = self._table.execute(command, now)
-        return LateReply(answer.encode() + b"\n", self._due) if answer else b""
+        return LateReply(answer.encode() + b"\n", due=self._due) if answer else b""
 
     def inject(self, fault: str, arguments: Mapping[str, Any], now: float) -> None:
         try:
