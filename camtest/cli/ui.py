@@ -39,6 +39,7 @@ DEVICES = (
     "fw8smc4_ui",
     "fw8smc5_ui",
     "eq99_ui",
+    "gimbal_ui",
     "device_ui",
 )
 
@@ -119,6 +120,7 @@ ksc101_ui = page_command("ksc101_ui")
 fw8smc4_ui = page_command("fw8smc4_ui")
 fw8smc5_ui = page_command("fw8smc5_ui")
 eq99_ui = page_command("eq99_ui")
+gimbal_ui = page_command("gimbal_ui")
 queue_ui = page_command("queue_ui")
 log_ui = page_command("log_ui")
 hk_ui = page_command("hk_ui")

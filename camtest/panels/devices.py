@@ -101,6 +101,11 @@ def make_eq99(type: str = "proxy") -> Panel:
     return panel_of_server("eq99_cs", type)
 
 
+def make_gimbal(type: str = "proxy") -> Panel:
+    """Returns the panel of the gimbal with two axes, for the page."""
+    return panel_of_server("gimbal_cs", type)
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

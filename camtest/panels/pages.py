@@ -59,6 +59,7 @@ PAGES = {
         Page("fw8smc4_ui", "Eksma filter wheels (8SMC4)", "camtest.panels.devices:make_fw8smc4"),
         Page("fw8smc5_ui", "Eksma filter wheels (8SMC5)", "camtest.panels.devices:make_fw8smc5"),
         Page("eq99_ui", "Energetiq EQ-99 lamp", "camtest.panels.devices:make_eq99"),
+        Page("gimbal_ui", "gimbal with two axes", "camtest.panels.devices:make_gimbal"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),

@@ -140,6 +140,9 @@ TABLE: tuple[Entry, ...] = (
     Entry(
         "aimtti2_sim", Kind.SIMULATOR, "Aim-TTi bench supply simulator", options=SIMULATED, extra="equipment"
     ),
+    Entry(
+        "gimbal_sim", Kind.SIMULATOR, "gimbal with two axes simulator", options=SIMULATED, extra="equipment"
+    ),
     Entry("dpu_cs", Kind.DEVICE, "camera data", "DPU Control Server", needs=("cm_cs", "n_fee_sim")),
     Entry("ogse_cs", Kind.DEVICE, "optical source", "OGSE Control Server", needs=("ogse_sim",)),
     Entry("lsci336_cs", Kind.DEVICE, "LakeShore 336", "LSCI336 Control Server", needs=("lsci336_sim",)),
@@ -216,6 +219,14 @@ TABLE: tuple[Entry, ...] = (
         "Aim-TTi bench supply",
         "AIMTTI 2 Control Server",
         needs=("aimtti2_sim",),
+        extra="equipment",
+    ),
+    Entry(
+        "gimbal_cs",
+        Kind.DEVICE,
+        "gimbal with two axes",
+        "GIMBAL Control Server",
+        needs=("gimbal_sim",),
         extra="equipment",
     ),
     Entry("n_fee_hk", Kind.CONSUMER, "N-FEE housekeeping", "N-FEE-HK Control Server", needs=("cm_cs",)),

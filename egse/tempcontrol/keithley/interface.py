@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
 from egse.dialect import integer
+from egse.security.roles import observe
 from egse.tempcontrol.keithley.messages import DAQ, quoted
 
 DEFAULT_BUFFER = "defbuffer1"
@@ -90,6 +91,7 @@ class BufferCommands:
     def get_buffer_capacity(self, buffer_name: str = DEFAULT_BUFFER) -> int:
         """Returns how many readings a buffer takes."""
 
+    @observe
     @dynamic_interface
     def read_buffer(
         self,
@@ -156,6 +158,7 @@ class DAQ6510Interface(SystemCommands, BufferCommands, DeviceInterface):
             text, the value is a number, 9.9e37 for a sensor that is not connected.
         """
 
+    @observe
     @dynamic_interface
     def get_last_readings(self) -> dict[str, list[Any]]:
         """Returns the newest reading of each channel: channel -> `[age in s, value, unit]`."""
