@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from egse.clock import RealClock, VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceTimeoutError
 from egse.simulator import FaultError, LateReply, SimulatorServer
+from egse.site.layout import SiteLayout
 from egse.tempcontrol.keithley import (
     DAQ6510,
     DAQ6510Controller,
@@ -303,3 +306,17 @@ def test_acquisition_stores_scans_and_goes_on_after_a_failure(monkeypatch: pytes
     assert (
         DAQ6510Protocol(None, daq).get_housekeeping()["GCSL1_DAQ6510_TRP1"] == rows[-1]["GCSL1_DAQ6510_TRP1"]
     )  # type: ignore[arg-type]
+
+
+def test_the_process_goes_on_without_a_server_and_ends_on_a_signal(site: SiteLayout) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egse.das", "daq6510", "--interval", "0.5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "READY das daq6510\n"
+        process.terminate()
+        assert process.wait(10) == 0
