@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from egse.command import CommandError
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.proxy import DynamicProxy
 from egse.tempcontrol.keithley.channels import (
@@ -77,12 +78,19 @@ class DAQ6510Controller(InstrumentController, DAQ6510Interface):
         return fields
 
     def configure_sensors(self, channel_list: str, *, sense: dict[str, Any]) -> None:
+        lines = []
+        for function, settings in sense.items():
+            lines.append(f'SENSE:FUNCTION "{function}", {channel_list}')
+            try:
+                lines += [f"SENSE:{function}:{name} {value}, {channel_list}" for name, value in settings]
+            except (TypeError, ValueError) as exc:
+                raise CommandError(
+                    f"configure_sensors: the settings of {function} are pairs of name and value, not {settings!r}"
+                ) from exc
         with self.transport.lock:
             self.transport.write("*CLS")
-            for function, settings in sense.items():
-                self._tell(f'SENSE:FUNCTION "{function}", {channel_list}')
-                for name, value in settings:
-                    self._tell(f"SENSE:{function}:{name} {value}, {channel_list}")
+            for line in lines:
+                self._tell(line)
             self._check()
 
     def setup_measurements(self, *, buffer_name: str = DEFAULT_BUFFER, channel_list: str) -> list[int]:

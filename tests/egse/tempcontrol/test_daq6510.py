@@ -195,6 +195,8 @@ def test_full_buffers_keep_the_newest(bench: Bench) -> None:
     bench.ask("*WAI")
     assert bench.ask('TRAC:ACT? "ten";POIN? "ten"') == "10;10"
     assert bench.ask('TRAC:DATA? 10,10,"ten",CHAN') == "104"
+    both = bench.ask('TRAC:DATA? 1,1,"ten",READ,READING').split(",")
+    assert both[0] == both[1]
 
 
 def test_a_broken_sensor_overflows(bench: Bench) -> None:
@@ -257,6 +259,8 @@ def test_driver_says_what_is_wrong(daq: DAQ6510Controller) -> None:
         daq.configure_sensors(TWO, sense={"WEATHER": []})
     with pytest.raises(CommandError):
         daq.create_buffer("x\n*RST", 100)
+    with pytest.raises(CommandError, match="pairs of name and value"):
+        daq.configure_sensors(TWO, sense={"TEMPERATURE": ["TRANSDUCER"]})
     with pytest.raises(CommandError):
         daq.create_buffer("x", 5)
     daq.setup_measurements(channel_list="(@101)")
