@@ -8,7 +8,7 @@ from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
 from egse.dialect import integer
 from egse.security.roles import observe
-from egse.tempcontrol.keithley.messages import DAQ, quoted
+from egse.tempcontrol.keithley.messages import DAQ, guarded, quoted
 
 DEFAULT_BUFFER = "defbuffer1"
 """Buffer of a scan that names none."""
@@ -83,11 +83,11 @@ class BufferCommands:
     def clear_buffer(self, buffer_name: str = DEFAULT_BUFFER) -> None:
         """Removes the readings of a buffer."""
 
-    @DAQ.question('TRACE:ACTUAL? "${buffer_name}"', integer)
+    @guarded('TRACE:ACTUAL? "${buffer_name}"', integer)
     def get_buffer_count(self, buffer_name: str = DEFAULT_BUFFER) -> int:
         """Returns how many readings are in a buffer."""
 
-    @DAQ.question('TRACE:POINTS? "${buffer_name}"', integer)
+    @guarded('TRACE:POINTS? "${buffer_name}"', integer)
     def get_buffer_capacity(self, buffer_name: str = DEFAULT_BUFFER) -> int:
         """Returns how many readings a buffer takes."""
 

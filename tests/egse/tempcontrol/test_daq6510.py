@@ -268,10 +268,17 @@ def test_driver_says_what_is_wrong(daq: DAQ6510Controller) -> None:
         daq.perform_measurement(channel_list=TWO)
 
 
-def test_a_question_that_is_refused_does_not_spoil_the_next_setting(server: SimulatorServer) -> None:
+def test_a_question_that_is_refused_says_so_and_does_not_spoil_the_next_setting(
+    server: SimulatorServer,
+) -> None:
     with DAQ6510Controller(transport=DAQ6510(*server.address, timeout=0.3)) as daq:
+        for question in (daq.get_buffer_count, daq.get_buffer_capacity):
+            with pytest.raises(DAQ6510Error, match="1115"):
+                question("nobody")
+        with pytest.raises(DAQ6510Error, match="a reading that is not there"):
+            daq.read_buffer(1, 5)
         with pytest.raises(DeviceTimeoutError):
-            daq.get_buffer_count("nobody")
+            daq.send_command("NONSENSE?", True)
         daq.clear_buffer()
 
 
