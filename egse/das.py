@@ -164,3 +164,7 @@ def main() -> None:
 
     Example: das daq6510 --interval 10
     """
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,10 @@
 
 * `aeu`: power and synchronisation of the camera;
 * `dpu`: the camera: N-FEE modes, readouts, synchronisation with the readout cycle;
+* `filter_wheel`: filter wheels that are not behind an OGSE;
 * `ogse`: lamp and attenuation;
+* `power_meter`: power of the source;
+* `shutter`: the slow shutter of the source;
 * `tempcontrol`: temperature controllers;
 * `utilities`: waiting, and checks of services and devices.
 

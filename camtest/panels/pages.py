@@ -76,6 +76,7 @@ PAGES = {
         Page("fw8smc4_ui", "Eksma filter wheels (8SMC4)", server="fw8smc4_cs"),
         Page("fw8smc5_ui", "Eksma filter wheels (8SMC5)", server="fw8smc5_cs"),
         Page("eq99_ui", "Energetiq EQ-99 lamp", server="eq99_cs"),
+        Page("gimbal_ui", "Gimbal with two axes", server="gimbal_cs"),
         Page("fov_ui", "Source position in the focal plane", "camtest.panels.fov:make"),
         Page("visited_positions_ui", "Visited positions", "camtest.panels.fov:make_visited"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),

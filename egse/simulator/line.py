@@ -57,10 +57,12 @@ class Outbox:
             OSError: when the connection is broken.
         """
         while not self._unsent and self._queue and self._queue[0][0] <= now:
-            data = self._queue.popleft()[1]
+            due, data = self._queue.popleft()
             if data is None:
                 return False
             self._unsent = data
+            while self._queue and self._queue[0][0] == due and self._queue[0][1] is not None:
+                self._unsent += self._queue.popleft()[1] or b""  # held back together, sent together
             self._send()
         if self._unsent:
             self._send()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from egse.simulator.framing import Framer, LineFramer
 
@@ -30,17 +30,19 @@ class HangUpError(Exception):
 
 
 class LateReply(bytes):
-    """A reply that the device gives later; replies that follow wait for it.
+    """A reply that the device takes its time for; what it answers meanwhile is sent together with it.
 
     Attributes:
-        due: when [s of the simulation's clock].
+        delay: how long [s of the wall, at any speed: clients give up after a time of theirs].
+        due: not before this time [s of the simulation's clock], when what is waited for is simulated as well.
     """
 
+    delay: float
     due: float
 
-    def __new__(cls, reply: bytes, due: float) -> LateReply:
+    def __new__(cls, reply: bytes, delay: float = 0.0, *, due: float = 0.0) -> Self:
         made = super().__new__(cls, reply)
-        made.due = due
+        made.delay, made.due = delay, due
         return made
 
 
@@ -86,8 +88,8 @@ class DeviceModel(ABC):
             now: monotonic time [s]; `step(now)` has been called with it.
 
         Returns:
-            The complete reply including its terminator, empty when the device keeps silent; a `LateReply` when the
-            device takes its time.
+            The complete reply including its terminator, empty when the device keeps silent, a `LateReply` when it takes
+            its time.
 
         Raises:
             HangUpError: when the device closes the connection.

@@ -93,6 +93,7 @@ EQUIPMENT: tuple[tuple[str, str, str], ...] = (
     ("daq6510", "Keithley DAQ6510 data acquisition", "DAQ6510 Control Server"),
     ("pm100a", "Thorlabs PM100 power meter", "PM100A Control Server"),
     ("ksc101", "Thorlabs KSC101 shutter", "KSC101 Control Server"),
+    ("gimbal", "gimbal with two axes", "GIMBAL Control Server"),
     ("fw8smc4", "Eksma filter wheels (8SMC4)", "FW8SMC4 Control Server"),
     ("fw8smc5", "Eksma filter wheels (8SMC5)", "FW8SMC5 Control Server"),
     ("eq99", "Energetiq EQ-99 lamp", "EQ99 Control Server"),

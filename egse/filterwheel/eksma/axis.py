@@ -20,6 +20,7 @@ from egse.filterwheel.eksma.ximc import (
     AxisStatus,
     with_crc,
 )
+from egse.hardwarelock import locked_reason
 from egse.response import register_error
 
 LIBRARY = "ximc:"
@@ -135,6 +136,8 @@ class LibraryAxis(DeviceTransport):
         with self.lock:
             if self._axis is not None:
                 return
+            if (reason := locked_reason()) is not None:
+                raise DeviceConnectionError(f"connection to {self.uri} refused: {reason}")
             try:
                 library = import_module("libximc.highlevel")
             except (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from egse.command import Range, Unit, dynamic_interface
+from egse.command import Range, Unit, dynamic_interface, urgent
 from egse.device import DeviceInterface
+from egse.security.roles import always_allowed, observe
 
 WheelPosition = Annotated[int, Range(0, 7)]
 Factor = Annotated[float, Range(0, 1)]
@@ -15,6 +16,7 @@ Steps = Annotated[int, Range(-1_000_000, 1_000_000), Unit("step")]
 class FilterWheel8SMC4Interface(DeviceInterface):
     """All commands of the filter wheels; motions take up to ten seconds, commands return on acceptance."""
 
+    @observe
     @dynamic_interface
     def get_id(self) -> str:
         """Returns manufacturer, product, serial number and firmware of the controller."""
@@ -27,6 +29,7 @@ class FilterWheel8SMC4Interface(DeviceInterface):
             Keys wheel1, wheel2: eight optical densities each, or texts of colour filters.
         """
 
+    @observe
     @dynamic_interface
     def wheel_factors(self) -> list[Any]:
         """Returns the attenuation levels: transmissions, ascending, then the texts of colour filters."""
@@ -39,6 +42,7 @@ class FilterWheel8SMC4Interface(DeviceInterface):
             wheel1, wheel2: position 0..7.
         """
 
+    @observe
     @dynamic_interface
     def get_position(self) -> list[int]:
         """Returns the positions 0..7 of both wheels, those they are heading for while moving; -1 before they were set."""
@@ -47,6 +51,7 @@ class FilterWheel8SMC4Interface(DeviceInterface):
     def homing(self) -> None:
         """Looks for the reference and makes it position 0 of the motor; where wheel 2 stands is not known then."""
 
+    @observe
     @dynamic_interface
     def is_moving(self) -> bool:
         """Returns True until both wheels have arrived.
@@ -55,14 +60,18 @@ class FilterWheel8SMC4Interface(DeviceInterface):
             FilterWheelError: when the last motion has failed.
         """
 
+    @urgent
+    @always_allowed
     @dynamic_interface
     def stop(self) -> None:
         """Stops the motor; the positions are not known then."""
 
+    @observe
     @dynamic_interface
     def get_status(self) -> list[Any]:
         """Returns position [steps], speed [steps/s], temperature [degC], current [mA], voltage [V], flags (hexadecimal text)."""
 
+    @observe
     @dynamic_interface
     def get_speed(self) -> Annotated[float, Unit("step/s")]:
         """Returns the present speed of the motor [steps/s]."""
@@ -79,10 +88,12 @@ class FilterWheel8SMC4Interface(DeviceInterface):
     def command_zero(self) -> None:
         """Makes the present position of the motor 0."""
 
+    @observe
     @dynamic_interface
     def att_status(self) -> str:
         """Returns `att: OK`, or `att: ERROR` when the controller reports an error or the last motion has failed."""
 
+    @observe
     @dynamic_interface
     def att_get_level(self) -> dict[str, Any]:
         """Returns the attenuation.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from egse.command import Range, Unit, dynamic_interface
+from egse.command import Range, Unit, dynamic_interface, urgent
 from egse.device import DeviceInterface
+from egse.security.roles import always_allowed, observe
 
 WheelNumber = Annotated[int, Range(1, 2)]
 WheelPosition = Annotated[int, Range(0, 7)]
@@ -15,10 +16,12 @@ Steps = Annotated[int, Range(-1_000_000, 1_000_000), Unit("step")]
 class FilterWheel8SMC5Interface(DeviceInterface):
     """All commands of the filter wheels; commands return on acceptance."""
 
+    @observe
     @dynamic_interface
     def get_idn(self) -> str:
         """Returns manufacturer, product, serial number and firmware of both controllers."""
 
+    @observe
     @dynamic_interface
     def get_error_flags(self) -> list[int]:
         """Returns the error flags of both controllers, 0 for none; see the protocol."""
@@ -27,6 +30,7 @@ class FilterWheel8SMC5Interface(DeviceInterface):
     def home(self) -> None:
         """Looks for the references of both wheels; needed before positions can be set."""
 
+    @observe
     @dynamic_interface
     def is_moving(self) -> bool:
         """Returns True until both wheels have arrived.
@@ -35,10 +39,13 @@ class FilterWheel8SMC5Interface(DeviceInterface):
             FilterWheelError: when the last motion has failed.
         """
 
+    @urgent
+    @always_allowed
     @dynamic_interface
     def stop(self) -> None:
         """Stops both wheels."""
 
+    @observe
     @dynamic_interface
     def get_position_steps(self, id: WheelNumber) -> Annotated[float, Unit("step")]:
         """Returns where a wheel stands [steps from its reference].
@@ -56,6 +63,7 @@ class FilterWheel8SMC5Interface(DeviceInterface):
             position: [steps from its reference].
         """
 
+    @observe
     @dynamic_interface
     def get_position_wheels(self) -> list[int]:
         """Returns the positions 0..7 of both wheels; -1 between two of them and before `home`."""
@@ -77,10 +85,12 @@ class FilterWheel8SMC5Interface(DeviceInterface):
             position: 0..7.
         """
 
+    @observe
     @dynamic_interface
     def wheel_factors(self) -> list[Any]:
         """Returns the attenuation levels: transmissions, ascending, then the texts of colour filters."""
 
+    @observe
     @dynamic_interface
     def get_position_index(self) -> int:
         """Returns the attenuation level, -1 when not known."""
@@ -93,6 +103,7 @@ class FilterWheel8SMC5Interface(DeviceInterface):
             index: place in `wheel_factors()`.
         """
 
+    @observe
     @dynamic_interface
     def get_relative_intensity(self) -> float:
         """Returns the transmission 0..1, a colour filter counts as clear; nan when not known."""

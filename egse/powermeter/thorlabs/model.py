@@ -38,7 +38,7 @@ READING_TIME, OVERHEAD = 3e-3, 5e-3
 """Of one reading, and of an answer besides [s]."""
 ZERO_TIME: Final = 3.0
 """So long a dark adjustment takes [s]."""
-OVER_RANGE: Final = "9.90000000E+37"
+OVER_RANGE: Final = "9.900000E+37"
 STALE, CONFLICT = -230, -221
 
 WAVELENGTH = "[SENSe:]CORRection:WAVelength"
@@ -129,7 +129,7 @@ class ThorlabsPM100Model(DeviceModel):
         """Executes one message; its answer comes when what it measures is measured."""
         self._due = now
         answer = self._table.execute(command, now)
-        return LateReply(answer.encode() + b"\n", self._due) if answer else b""
+        return LateReply(answer.encode() + b"\n", due=self._due) if answer else b""
 
     def inject(self, fault: str, arguments: Mapping[str, Any], now: float) -> None:
         try:
@@ -184,7 +184,7 @@ class ThorlabsPM100Model(DeviceModel):
             f"{zero}[:INITiate]": self._start_zero,
             f"{zero}:ABORt": lambda a, now: setattr(self, "_zeroed_at", math.inf),
             f"{zero}:STATe?": lambda a, now: str(int(self._zeroed_at < math.inf)),
-            f"{zero}:MAGNitude?": lambda a, now: f"{self.dark:.8E}",
+            f"{zero}:MAGNitude?": lambda a, now: f"{self.dark:.6E}",
             "STATus:PRESet": lambda a, now: None,
             **status,
         }
@@ -225,8 +225,8 @@ class ThorlabsPM100Model(DeviceModel):
 
     def _get_responsivity(self, arguments: list[str], now: float) -> str:
         if arguments:
-            return f"{KINDS[RESPONSIVITY].parse(arguments[0], STANDARD_CODES):.8E}"
-        return f"{self._responsivity():.8E}"
+            return f"{KINDS[RESPONSIVITY].parse(arguments[0], STANDARD_CODES):.6E}"
+        return f"{self._responsivity():.6E}"
 
     def _start_zero(self, arguments: list[str], now: float) -> None:
         self._zeroed_at = now + ZERO_TIME
@@ -291,7 +291,7 @@ class ThorlabsPM100Model(DeviceModel):
 def _value(value: float) -> str:
     if math.isinf(value):
         return OVER_RANGE if value > 0 else f"-{OVER_RANGE}"
-    return f"{value:.8E}"
+    return f"{value:.6E}"
 
 
 def _refuse(arguments: list[str], now: float) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from egse.command import CommandDefinition
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, UnitProxy, Wire, maker
 from egse.powersupply.aimtti.interface import AimTTiInterface
+from egse.powersupply.aimtti.messages import AimTTiError
 from egse.powersupply.aimtti.model import PORT, AimTTiModel
 
 SETTINGS, SERVER = "AIMTTI {unit} Control Server", "aimtti{unit}_cs"
 UNITS = (1, 2)
+MOST_OUTPUTS = 3
 
 
 class AimTTiEthernetInterface(NetworkInterface):
@@ -22,14 +27,35 @@ class AimTTiController(InstrumentController, AimTTiInterface):
     network = AimTTiEthernetInterface
     identity = ("THURLBY THANDAR",)
 
+    _count = MOST_OUTPUTS
+
+    def identify(self) -> str:
+        """Asks the supply what it is; the name of its model tells how many outputs it has."""
+        answer = super().identify()
+        model = f"{answer},".split(",")[1].strip().upper().removesuffix("(G)").removesuffix("-P")
+        self._count = 3 if model.endswith("T") else 2 if model.endswith(("D", "TP")) else 1
+        return answer
+
+    def _run_command(
+        self,
+        definition: CommandDefinition,
+        arguments: dict[str, Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        channel = arguments.get("channel", 1)
+        if channel > self._count:  # it would not answer
+            raise AimTTiError(f"this supply has {self._count} outputs, there is no output {channel}")
+        return super()._run_command(definition, arguments, args, kwargs)
+
     def is_simulator(self) -> bool:
         """Returns True when the serial number is that of the simulator."""
         return self.get_id()[2].upper().startswith("SIM")
 
     def outputs(self) -> range:
-        """Returns the numbers of the outputs, from the name of the model: QMT has three, QMD and D two, others one."""
-        model = self.get_id()[1].upper().removesuffix("-P").removesuffix("-P(G)")
-        return range(1, 4 if model.endswith("T") else 3 if model.endswith(("D", "TP")) else 2)
+        """Returns the numbers of the outputs."""
+        self.connect()
+        return range(1, self._count + 1)
 
 
 class AimTTiSimulator(Simulated, AimTTiController):

@@ -5,7 +5,7 @@ from egse.powersupply.aimtti.aimtti import SERVER, SETTINGS, make_controller
 from egse.powersupply.aimtti.interface import AimTTiInterface
 from egse.powersupply.aimtti.protocol import AimTTiProtocol
 
-APP = ControlServerApp(
+SUPPLY = ControlServerApp(
     name=SERVER,
     settings=SETTINGS,
     title="Aim-TTi bench supply {unit}",
@@ -15,4 +15,4 @@ APP = ControlServerApp(
     proxy="egse.powersupply.aimtti.aimtti:AimTTiProxy",
     device=True,
 )
-UNIT1, UNIT2 = APP.unit(1), APP.unit(2)
+UNIT1, UNIT2 = SUPPLY.unit(1), SUPPLY.unit(2)

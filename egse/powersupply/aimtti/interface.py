@@ -8,6 +8,7 @@ from egse.command import Range, Unit
 from egse.device import DeviceInterface
 from egse.dialect import flag, integer, words
 from egse.powersupply.aimtti.messages import TTI, measured, setpoint
+from egse.security.roles import changes
 
 Channel = Annotated[int, Range(1, 3)]
 Volts = Annotated[float, Range(0, 60), Unit("V")]
@@ -42,10 +43,12 @@ class SystemCommands:
     def local(self) -> None:
         """Gives the front panel back to people, until the next command."""
 
+    @changes
     @TTI.question("IFLOCK", integer)
     def lock(self) -> int:
         """Asks to be the only one in control; returns 1 when that is granted, -1 when another one is."""
 
+    @changes
     @TTI.question("IFUNLOCK", integer)
     def unlock(self) -> int:
         """Gives the lock back; returns 0 when that is done, -1 when it is not ours."""

@@ -118,7 +118,7 @@ class AimTTiModel(DeviceModel):
             self._error = code if code > 0 else self._error
         for output in self.outputs.values():
             output.look(now)
-        return LateReply(answer.encode() + b"\r\n", self._due) if answer else b""
+        return LateReply(answer.encode() + b"\r\n", due=self._due) if answer else b""
 
     def inject(self, fault: str, arguments: Mapping[str, Any], now: float) -> None:
         if fault not in self.faults:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
+from egse.security.roles import observe
 from egse.shutter.thorlabs.messages import LONGEST, MOST_CYCLES, SHORTEST
 
 Milliseconds = Annotated[int, Range(SHORTEST, LONGEST), Unit("ms")]
@@ -14,6 +15,7 @@ Milliseconds = Annotated[int, Range(SHORTEST, LONGEST), Unit("ms")]
 class ShutterKSC101Interface(DeviceInterface):
     """All commands of the shutter controller."""
 
+    @observe
     @dynamic_interface
     def info(self) -> str:
         """Returns model, serial number and firmware."""
@@ -31,6 +33,7 @@ class ShutterKSC101Interface(DeviceInterface):
                 cycles; trigger: follows the trigger input.
         """
 
+    @observe
     @dynamic_interface
     def get_mode(self) -> int:
         """Returns the operating mode: 1 manual, 2 single, 3 auto, 4 trigger."""
@@ -46,6 +49,7 @@ class ShutterKSC101Interface(DeviceInterface):
             KSC101Error: when the interlock is required and open: the shutter stays closed.
         """
 
+    @observe
     @dynamic_interface
     def get_enable(self) -> int:
         """Returns 1 while the shutter is open, 2 while it is closed."""
@@ -65,6 +69,7 @@ class ShutterKSC101Interface(DeviceInterface):
             number: of cycles, 0 without end.
         """
 
+    @observe
     @dynamic_interface
     def get_cycle(self) -> dict[str, int]:
         """Returns the times of the modes single and auto; keys Ontime [ms], Offtime [ms], Number of cycles."""
@@ -77,6 +82,7 @@ class ShutterKSC101Interface(DeviceInterface):
             required: True when it does.
         """
 
+    @observe
     @dynamic_interface
     def get_interlock(self) -> bool:
         """Returns True when the shutter opens with a closed interlock only."""
@@ -89,10 +95,12 @@ class ShutterKSC101Interface(DeviceInterface):
             enabled: True to switch it on.
         """
 
+    @observe
     @dynamic_interface
     def get_channel(self) -> bool:
         """Returns True while the output to the solenoid is on."""
 
+    @observe
     @dynamic_interface
     def get_status(self) -> dict[str, Any]:
         """Returns the state of solenoid and interlock; keys open, interlock (True: closed) [bool]."""

@@ -16,12 +16,11 @@ ELEMENTS: Final = (
 def element_named(word: str) -> str:
     """Returns the long name of an element that was given in its short or long form; raises KeyError."""
     wanted = word.strip().upper()
-    aliases = {"TSTAMP": "TSTAMP", "CHANNEL": "CHANNEL", "STAT": "STATUS"}
     for name in ELEMENTS:
         short = "".join(character for character in name if not character.islower())
         if wanted in (short, name.upper()):
             return name.upper()
-    return aliases[wanted]
+    raise KeyError(word)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from egse.command import CommandError
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.proxy import DynamicProxy
 from egse.tempcontrol.keithley.channels import (
@@ -15,7 +16,7 @@ from egse.tempcontrol.keithley.channels import (
     get_channel_names,
 )
 from egse.tempcontrol.keithley.interface import DEFAULT_BUFFER, DAQ6510Interface
-from egse.tempcontrol.keithley.messages import DAQ, DAQ6510Error
+from egse.tempcontrol.keithley.messages import DAQ, DAQ6510Error, no_error_after, refused, with_error_query
 from egse.tempcontrol.keithley.model import PORT, DAQ6510Model
 
 __all__ = [
@@ -77,12 +78,19 @@ class DAQ6510Controller(InstrumentController, DAQ6510Interface):
         return fields
 
     def configure_sensors(self, channel_list: str, *, sense: dict[str, Any]) -> None:
+        lines = []
+        for function, settings in sense.items():
+            lines.append(f'SENSE:FUNCTION "{function}", {channel_list}')
+            try:
+                lines += [f"SENSE:{function}:{name} {value}, {channel_list}" for name, value in settings]
+            except (TypeError, ValueError) as exc:
+                raise CommandError(
+                    f"configure_sensors: the settings of {function} are pairs of name and value, not {settings!r}"
+                ) from exc
         with self.transport.lock:
             self.transport.write("*CLS")
-            for function, settings in sense.items():
-                self._tell(f'SENSE:FUNCTION "{function}", {channel_list}')
-                for name, value in settings:
-                    self._tell(f"SENSE:{function}:{name} {value}, {channel_list}")
+            for line in lines:
+                self._tell(line)
             self._check()
 
     def setup_measurements(self, *, buffer_name: str = DEFAULT_BUFFER, channel_list: str) -> list[int]:
@@ -91,7 +99,6 @@ class DAQ6510Controller(InstrumentController, DAQ6510Interface):
             self._tell(f'ROUTE:SCAN:BUFFER "{buffer_name}"')
             self._tell(f"ROUTE:SCAN:CREATE {channel_list}")
             self._tell(f"ROUTE:CHANNEL:OPEN {channel_list}")
-            self._check()  # what is refused here would not be answered there
             states = self._ask(f"ROUTE:CHANNEL:STATE? {channel_list}")
             self._tell("ROUTE:SCAN:START:STIMULUS NONE")
             self._check()
@@ -140,7 +147,12 @@ class DAQ6510Controller(InstrumentController, DAQ6510Interface):
         self.transport.write(DAQ.sendable(line))
 
     def _ask(self, line: str) -> str:
-        return self.transport.query(DAQ.sendable(line)).decode("latin-1").strip()
+        """Asks; what is refused raises at once (`messages.guarded`)."""
+        with self.transport.lock:
+            answer = self.transport.query(with_error_query(line))
+            refused(answer)
+            no_error_after(self.transport, answer)
+        return answer.decode("latin-1").strip()
 
     def _check(self) -> None:
         DAQ.done(self.transport.query("SYST:ERR?"))

@@ -19,6 +19,8 @@ from egse.tempcontrol.keithley.protocol import DAQ6510Protocol, sensor_names, va
 
 BUFFER = "defbuffer2"
 """Where the scans go: `defbuffer1` is left to others."""
+PATIENCE = 3.0
+"""So long an answer of the control server is waited for [s]: a scan takes 0.1 s for each channel, and whoever ends the process waits too."""
 
 
 class FacilityScan:
@@ -29,7 +31,7 @@ class FacilityScan:
     """
 
     def __init__(self, daq: DAQ6510Interface | None = None) -> None:
-        self._daq: Any = DAQ6510Proxy() if daq is None else daq
+        self._daq: Any = DAQ6510Proxy(timeout=PATIENCE) if daq is None else daq
         self._sensors = sensor_names()
         if not self._sensors:
             raise SettingsError(

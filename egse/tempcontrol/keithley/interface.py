@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
 from egse.dialect import integer
-from egse.tempcontrol.keithley.messages import DAQ, quoted
+from egse.security.roles import observe
+from egse.tempcontrol.keithley.messages import DAQ, guarded, quoted
 
 DEFAULT_BUFFER = "defbuffer1"
 """Buffer of a scan that names none."""
@@ -82,14 +83,15 @@ class BufferCommands:
     def clear_buffer(self, buffer_name: str = DEFAULT_BUFFER) -> None:
         """Removes the readings of a buffer."""
 
-    @DAQ.question('TRACE:ACTUAL? "${buffer_name}"', integer)
+    @guarded('TRACE:ACTUAL? "${buffer_name}"', integer)
     def get_buffer_count(self, buffer_name: str = DEFAULT_BUFFER) -> int:
         """Returns how many readings are in a buffer."""
 
-    @DAQ.question('TRACE:POINTS? "${buffer_name}"', integer)
+    @guarded('TRACE:POINTS? "${buffer_name}"', integer)
     def get_buffer_capacity(self, buffer_name: str = DEFAULT_BUFFER) -> int:
         """Returns how many readings a buffer takes."""
 
+    @observe
     @dynamic_interface
     def read_buffer(
         self,
@@ -156,6 +158,7 @@ class DAQ6510Interface(SystemCommands, BufferCommands, DeviceInterface):
             text, the value is a number, 9.9e37 for a sensor that is not connected.
         """
 
+    @observe
     @dynamic_interface
     def get_last_readings(self) -> dict[str, list[Any]]:
         """Returns the newest reading of each channel: channel -> `[age in s, value, unit]`."""

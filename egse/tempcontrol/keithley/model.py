@@ -88,7 +88,7 @@ class DAQ6510Model(DeviceModel):
         if not answer:
             return b""
         reply = answer.encode() + b"\n"
-        return LateReply(reply, due) if due > now else reply
+        return LateReply(reply, due=due) if due > now else reply
 
     def inject(self, fault: str, arguments: Mapping[str, Any], now: float) -> None:
         if fault not in self.faults:

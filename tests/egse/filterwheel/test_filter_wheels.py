@@ -74,9 +74,9 @@ class Bench:
         self.now += seconds
         self.model.step(self.now)
 
-    def settle(self) -> None:
+    def settle(self, step: float = 0.05) -> None:
         while self.status().MvCmdSts & 0x80:
-            self.wait(0.05)
+            self.wait(step)
 
 
 @pytest.fixture
@@ -234,11 +234,11 @@ def test_all_pairs_are_reached_by_the_wheels_on_one_motor() -> None:
     for wheel1 in range(8):
         for wheel2 in range(8):
             bench.send(b"home")
-            bench.settle()
+            bench.settle(0.5)
             bench.send(b"zero")
             for target in moves_to(wheel1, wheel2):
                 bench.do(b"move", "<ih6x", target, 0)
-                bench.settle()
+                bench.settle(0.5)
             assert bench.model.positions(bench.now) == (wheel1, wheel2)  # type: ignore[attr-defined]
 
 

@@ -77,7 +77,7 @@ def test_identities(bench: Bench) -> None:
         ("SENS:POW:RANG 3E-3", "SENS:POW:RANG:AUTO?", "0"),
         ("SENS:POW:RANG:AUTO ON", "Sense:Power:Dc:Range:AUTO?", "1"),
         ("SENS:CORR:BEAM 3", "SENS:CORR:BEAM?", "3.000000E+00"),
-        ("SENS:CORR:POW:PDI:RESP 0.1", "SENS:CORR:POW:PDI:RESP?", "1.00000000E-01"),
+        ("SENS:CORR:POW:PDI:RESP 0.1", "SENS:CORR:POW:PDI:RESP?", "1.000000E-01"),
         ("INP:PDI:FILT:LPAS:STAT 1", "INP:PDI:FILT:LPAS:STAT?", "1"),
         ("SYST:LFR 60", "SYST:LFR?", "60"),
         ("STAT:OPER:ENAB 5", "Status:Operation:ENABle?", "5"),
@@ -113,7 +113,7 @@ def test_a_reading_takes_its_time_and_can_be_fetched_once(bench: Bench) -> None:
     assert bench.ask("FETC?") == ""
     assert bench.ask("SYST:ERR?").startswith("-230")
     assert float(bench.ask("READ?")) == pytest.approx(1e-4, rel=1e-3)
-    assert bench.ask("MEAS:TEMP?") == "2.20000000E+01"
+    assert bench.ask("MEAS:TEMP?") == "2.200000E+01"
     bench.ask("SENS:POW:UNIT DBM")
     assert float(bench.ask("MEAS:SCAL:POW?")) == pytest.approx(-10.0, abs=0.05)
 

@@ -218,8 +218,9 @@ def test_driver(servers: list[SimulatorServer]) -> None:
         supply.reset_trips()
         supply.reset()
         assert supply.selftest() == 0
-        with pytest.raises(AimTTiError, match="unknown command"):
-            supply.set_voltage(3, 1.0)
+        for refused in (lambda: supply.set_voltage(3, 1.0), lambda: supply.get_voltage(3)):
+            with pytest.raises(AimTTiError, match="has 2 outputs, there is no output 3"):
+                refused()
         with pytest.raises(CommandError):
             supply.set_voltage(4, 1.0)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from egse.clock import RealClock, VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceTimeoutError
 from egse.simulator import FaultError, LateReply, SimulatorServer
+from egse.site.layout import SiteLayout
 from egse.tempcontrol.keithley import (
     DAQ6510,
     DAQ6510Controller,
@@ -192,6 +195,8 @@ def test_full_buffers_keep_the_newest(bench: Bench) -> None:
     bench.ask("*WAI")
     assert bench.ask('TRAC:ACT? "ten";POIN? "ten"') == "10;10"
     assert bench.ask('TRAC:DATA? 10,10,"ten",CHAN') == "104"
+    both = bench.ask('TRAC:DATA? 1,1,"ten",READ,READING').split(",")
+    assert both[0] == both[1]
 
 
 def test_a_broken_sensor_overflows(bench: Bench) -> None:
@@ -254,6 +259,8 @@ def test_driver_says_what_is_wrong(daq: DAQ6510Controller) -> None:
         daq.configure_sensors(TWO, sense={"WEATHER": []})
     with pytest.raises(CommandError):
         daq.create_buffer("x\n*RST", 100)
+    with pytest.raises(CommandError, match="pairs of name and value"):
+        daq.configure_sensors(TWO, sense={"TEMPERATURE": ["TRANSDUCER"]})
     with pytest.raises(CommandError):
         daq.create_buffer("x", 5)
     daq.setup_measurements(channel_list="(@101)")
@@ -261,10 +268,17 @@ def test_driver_says_what_is_wrong(daq: DAQ6510Controller) -> None:
         daq.perform_measurement(channel_list=TWO)
 
 
-def test_a_question_that_is_refused_does_not_spoil_the_next_setting(server: SimulatorServer) -> None:
+def test_a_question_that_is_refused_says_so_and_does_not_spoil_the_next_setting(
+    server: SimulatorServer,
+) -> None:
     with DAQ6510Controller(transport=DAQ6510(*server.address, timeout=0.3)) as daq:
+        for question in (daq.get_buffer_count, daq.get_buffer_capacity):
+            with pytest.raises(DAQ6510Error, match="1115"):
+                question("nobody")
+        with pytest.raises(DAQ6510Error, match="a reading that is not there"):
+            daq.read_buffer(1, 5)
         with pytest.raises(DeviceTimeoutError):
-            daq.get_buffer_count("nobody")
+            daq.send_command("NONSENSE?", True)
         daq.clear_buffer()
 
 
@@ -303,3 +317,17 @@ def test_acquisition_stores_scans_and_goes_on_after_a_failure(monkeypatch: pytes
     assert (
         DAQ6510Protocol(None, daq).get_housekeeping()["GCSL1_DAQ6510_TRP1"] == rows[-1]["GCSL1_DAQ6510_TRP1"]
     )  # type: ignore[arg-type]
+
+
+def test_the_process_goes_on_without_a_server_and_ends_on_a_signal(site: SiteLayout) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egse.das", "daq6510", "--interval", "0.5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "READY das daq6510\n"
+        process.terminate()
+        assert process.wait(10) == 0

@@ -1,0 +1,1 @@
+"""Mechanical ground support equipment."""
