@@ -162,6 +162,33 @@ def test_faults_of_the_line_raise_and_the_next_command_works(ports: TwoPorts, fa
         assert tcs.get_housekeeping_value("ambient_rtd").name == "ambient_rtd"
 
 
+def replies_of(client: socket.socket, count: int) -> list[bytes]:
+    data = b""
+    while data.count(b"\x03") < count:
+        received = client.recv(65536)
+        assert received, "the simulator hung up"
+        data += received
+    return data.split(b"\x03")[:-1]
+
+
+def test_a_raw_client_in_pieces_and_in_one_packet(ports: TwoPorts) -> None:
+    with socket.create_connection(ports.commands.address, 5.0) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"get_remote_status\x03":
+            client.sendall(bytes([byte]))
+        assert replies_of(client, 1) == [b"remote_mode_not_active"]
+        client.sendall(b"\x03".join([b"request_remote_operation", *[b"get_remote_status"] * 9]) + b"\x03")
+        assert replies_of(client, 10) == [b"acknowledge_remote_operation", *[b"remote_mode_active"] * 9]
+        client.sendall(b"make_coffee\x03get_tm op_mode\x03")
+        wrong, good = replies_of(client, 2)
+        assert wrong == b"invalid_command"
+        assert good.endswith(b" UTC\top_mode\t0")
+    for _ in range(10):
+        with socket.create_connection(ports.commands.address, 5.0) as client:
+            client.sendall(b"get_remote_status\x03")
+            assert replies_of(client, 1) == [b"remote_mode_active"], "the state survives a reconnect"
+
+
 def test_several_listen_to_the_telemetry(ports: TwoPorts) -> None:
     with TCSTelemetry(*ports.telemetry.address) as one, TCSTelemetry(*ports.telemetry.address) as other:
         first = one.read_items()
