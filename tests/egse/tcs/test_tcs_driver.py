@@ -32,7 +32,7 @@ from egse.tcs import (
     TCSTelemetry,
     TCSTelemetryModel,
 )
-from egse.tcs.items import all_items, hk_name
+from egse.tcs.items import all_items, hk_name, hk_row, row_items
 from egse.tcs.messages import all_items as read_all_items
 from egse.tcs.messages import burst, configuration, task_state
 from egse.tcs.tcs_cs import APP
@@ -216,6 +216,14 @@ def test_a_reader_keeps_the_newest_and_finds_the_port_again(ports: TwoPorts) -> 
         wait_for(lambda: reader.bursts > before + 2)
     finally:
         reader.stop()
+
+
+def test_rows_have_the_same_columns_whatever_comes_later() -> None:
+    items = row_items(["ambient_rtd", "trp99_rtd"], channels=2)
+    assert items == [*all_items(2), "trp99_rtd"]
+    row = hk_row({"ambient_rtd": 21.0, "trp99_rtd": "TBD", "something_new": 1}, items)
+    assert list(row) == [hk_name(name) for name in items]
+    assert (row["GTCS_AMBIENT_RTD"], row["GTCS_TRP99_RTD"], row["GTCS_TOU_RTD_1"]) == (21.0, None, None)
 
 
 def test_what_older_firmware_says() -> None:
