@@ -34,7 +34,8 @@ from egse.tcs import (
 )
 from egse.tcs.items import all_items, hk_name, hk_row, row_items
 from egse.tcs.messages import all_items as read_all_items
-from egse.tcs.messages import burst, configuration, task_state
+from egse.tcs.messages import burst, configuration, consent, task_state
+from egse.tcs.messages import errors as read_errors
 from egse.tcs.tcs_cs import APP
 from egse.tcs.tcs_hk import TCSTelemetryProxy
 from egse.tcs.telemetry import TelemetryReader
@@ -242,6 +243,12 @@ def test_what_older_firmware_says() -> None:
             configuration(wrong)
     with pytest.raises(ValueError):
         read_all_items("ambient_rtd\t2023")
+    for wrong in ("#@~?!%", "ÿ@", ""):
+        with pytest.raises(ValueError):
+            consent(wrong)
+        with pytest.raises(ValueError):
+            read_errors(wrong)
+    assert consent("acknowledge_commit_config erroneous values coerced: ch1_tset, ch2_tset")
 
 
 def test_dry_run_on_virtual_time_shares_its_model() -> None:
@@ -259,7 +266,7 @@ def test_dry_run_on_virtual_time_shares_its_model() -> None:
 # -- as processes -------------------------------------------------------------------------------------------------------
 
 
-def wait_for(condition: Callable[[], Any], patience: float = 60.0) -> None:
+def wait_for(condition: Callable[[], Any], patience: float = 120.0) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline
@@ -308,7 +315,8 @@ def test_the_server_starts_its_telemetry_process_and_keeps_it(run: Callable[...,
     simulator = run("egse.tcs.tcs_sim", "--speed", "5", "--admin-port", "0", lines=4)
     assert [line[0] for line in simulator.announced] == ["READY", "ADMIN", "TELEMETRY", "ADMIN-TELEMETRY"]
     server = run("egse.tcs.tcs_cs")
-    with TCSProxy() as tcs, TCSTelemetryProxy() as telemetry, tcs.get_service_proxy() as services:
+    telemetry = TCSTelemetryProxy()
+    with TCSProxy() as tcs, tcs.get_service_proxy() as services:
         tcs.request_remote_operation()
         tcs.run_task()
         assert tcs.get_housekeeping_value(name="task_is_running").value == 1
@@ -324,6 +332,7 @@ def test_the_server_starts_its_telemetry_process_and_keeps_it(run: Callable[...,
         server.process.kill()
         server.process.wait()
         wait_for(lambda: not is_answering(telemetry))
+    telemetry.disconnect_cs()
 
 
 def test_a_server_with_its_model_inside_stores_the_telemetry_itself(run: Callable[..., Server]) -> None:
