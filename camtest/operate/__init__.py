@@ -1,4 +1,4 @@
-"""Tasks of every day: observations, AEU, N-FEE, acquisition, OGSE, temperature control, Setup, TCS. `operate_ui`, or `camtest tasks camtest.operate`; in a notebook `tasks_gui("camtest.operate")`."""
+"""Tasks of every day: observations, AEU, N-FEE, acquisition, OGSE, temperature control, Setup, TCS, TEB. `operate_ui`, or `camtest tasks camtest.operate`; in a notebook `tasks_gui("camtest.operate")`."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from egse.tcs.messages import (
     acknowledged,
     all_items,
     configuration,
+    consent,
     decoded,
     errors,
     remote_status,
@@ -76,7 +77,7 @@ def _setting(
         cmd_string=cmd_string,
         use_format=use_format,
         process_cmd_string=sendable,
-        process_response=reply or decoded(str),
+        process_response=reply or decoded(consent),
         process_kwargs=process_kwargs,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from egse.tcs.configuration import GROUPS, SENSORS
@@ -76,15 +77,25 @@ def hk_name(item: str) -> str:
     return f"GTCS_{item.upper()}"
 
 
-def hk_row(values: dict[str, Any], channels: int) -> dict[str, Any]:
+def row_items(values: Iterable[str], channels: int) -> list[str]:
+    """Returns the items of housekeeping rows, which are the same in all of them.
+
+    Args:
+        values: names that the TCS EGSE has told.
+        channels: how many channels there are.
+    """
+    known = all_items(channels)
+    return [*known, *sorted(set(values) - set(known))]
+
+
+def hk_row(values: Mapping[str, Any], items: Sequence[str]) -> dict[str, Any]:
     """Returns a housekeeping row.
 
     Args:
         values: by name of the item; `tbd` and what is missing become None.
-        channels: how many channels there are; all their items are in the row, so that its columns stay the same.
+        items: those of the row.
     """
-    names = [*all_items(channels), *sorted(set(values) - set(all_items(channels)))]
-    return {hk_name(name): _known(values.get(name)) for name in names}
+    return {hk_name(name): _known(values.get(name)) for name in items}
 
 
 def _known(value: Any) -> Any:

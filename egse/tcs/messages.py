@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ LINE_END = "\r\n"
 DATE_FORMAT = "%Y/%m/%d %H:%M:%S"
 UNSET = "tbd"
 """What the TCS EGSE says, in any case, for a value that it does not have (yet)."""
+_WORDS = re.compile(r"[A-Za-z][\w :;,.=()/+-]*", re.ASCII)
 REFUSALS = ("not_allowed", "invalid", "unknown", "error", "refused")
 """How replies begin that refuse something; other wordings than those of the reference are taken as consent."""
 HINTS = {
@@ -92,6 +94,13 @@ def decoded(convert: Callable[[str], T]) -> Callable[..., T]:
     return decode
 
 
+def consent(text: str) -> str:
+    """Returns an acknowledgement of unknown wording, when it is words at all."""
+    if not _WORDS.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def acknowledged(word: str) -> Callable[..., str]:
     """Returns a decoder for the one acknowledgement that is documented."""
     return decoded(lambda text: {word: text}[text])
@@ -160,7 +169,12 @@ def configuration(text: str) -> dict[str, Any]:
 
 def errors(text: str) -> list[list[str]]:
     """Reads the reply to `get_error`; an empty list for none."""
-    return [] if text == "no errors" else [list(fields) for fields in _lines(text)]
+    if text == "no errors":
+        return []
+    found = list(_lines(text))
+    if any(len(fields) < 3 for fields in found):
+        raise ValueError(text)
+    return found
 
 
 def _lines(text: str) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from egse.process import SubProcess
 from egse.proxy import endpoint_from_settings, is_control_server_active
 from egse.synoptics import SynopticsForwarder
 from egse.tcs.driver import TELEMETRY_SETTINGS, TCSController, number_of_channels
-from egse.tcs.items import hk_row
+from egse.tcs.items import all_items, hk_row
 from egse.tcs.tcs_hk import NAME, PARENT
 from egse.telemetry import HousekeepingStore, Lane
 
@@ -107,7 +107,7 @@ class ModelTelemetry:
             thread.join(3.0)
 
     def _save(self) -> None:
-        row = hk_row(self._controller.get_data(), number_of_channels())
+        row = hk_row(self._controller.get_data(), all_items(number_of_channels()))
         self._synoptics.store_common_synoptics(row)
         self._store.save(row)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from egse.device import DeviceError
 from egse.tcs.driver import TCSTelemetry, number_of_channels
-from egse.tcs.items import hk_row
+from egse.tcs.items import hk_row, row_items
 
 LOGGER = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class TelemetryReader:
         self._telemetry = telemetry or TCSTelemetry(timeout=BURST_TIMEOUT)
         self._channels = number_of_channels()
         self._values: dict[str, Any] = {}
+        self._items: list[str] = []
         self._heard = float("-inf")
         self._complaint = ""
         self._ending = threading.Event()
@@ -54,7 +55,9 @@ class TelemetryReader:
     def row(self) -> dict[str, Any]:
         """Returns a housekeeping row; empty when the TCS EGSE is not heard."""
         values = self.values
-        return hk_row(values, self._channels) if values else {}
+        if values and not self._items:
+            self._items = row_items(values, self._channels)
+        return hk_row(values, self._items) if values else {}
 
     def start(self) -> None:
         """Begins to listen; the TCS EGSE may still be away."""

@@ -10,6 +10,7 @@ from camtest import GlobalState
 from camtest.commanding import tgse
 from camtest.core.dryrun import DryRun
 from camtest.core.exec import Abort
+from camtest.operate import tcs_tasks, tgse_tasks
 from egse.command import CommandError
 
 
@@ -69,3 +70,12 @@ def test_a_setup_without_control_points(dry_run: DryRun) -> None:
         tgse.start_control(trp=tgse.TRP.TEB_SKY)
     with pytest.raises(CommandError, match=r"must be in \[-200, 100\] degC"):
         tgse.set_temp_setpoint(trp=tgse.TRP.TEB_SKY, temperature=1000.0)
+
+
+def test_the_tasks_show_all_points(dry_run: DryRun) -> None:
+    shown = tgse_tasks.status()
+    assert list(shown) == ["TEB_SKY", "TEB_TOU", "TEB_FEE", "TRP2", "TRP3", "TRP4"]
+    assert shown["TRP3"]["temperature"] == pytest.approx(-120.0, abs=0.1)
+    assert shown["TRP3"]["state"] == "not controlled"
+    assert tcs_tasks.status()["task"] == "not running"
+    assert tcs_tasks.status()["TRP1"] == pytest.approx(-110.0, abs=0.1)

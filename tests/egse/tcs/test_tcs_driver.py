@@ -32,9 +32,10 @@ from egse.tcs import (
     TCSTelemetry,
     TCSTelemetryModel,
 )
-from egse.tcs.items import all_items, hk_name
+from egse.tcs.items import all_items, hk_name, hk_row, row_items
 from egse.tcs.messages import all_items as read_all_items
-from egse.tcs.messages import burst, configuration, task_state
+from egse.tcs.messages import burst, configuration, consent, task_state
+from egse.tcs.messages import errors as read_errors
 from egse.tcs.tcs_cs import APP
 from egse.tcs.tcs_hk import TCSTelemetryProxy
 from egse.tcs.telemetry import TelemetryReader
@@ -162,6 +163,33 @@ def test_faults_of_the_line_raise_and_the_next_command_works(ports: TwoPorts, fa
         assert tcs.get_housekeeping_value("ambient_rtd").name == "ambient_rtd"
 
 
+def replies_of(client: socket.socket, count: int) -> list[bytes]:
+    data = b""
+    while data.count(b"\x03") < count:
+        received = client.recv(65536)
+        assert received, "the simulator hung up"
+        data += received
+    return data.split(b"\x03")[:-1]
+
+
+def test_a_raw_client_in_pieces_and_in_one_packet(ports: TwoPorts) -> None:
+    with socket.create_connection(ports.commands.address, 5.0) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"get_remote_status\x03":
+            client.sendall(bytes([byte]))
+        assert replies_of(client, 1) == [b"remote_mode_not_active"]
+        client.sendall(b"\x03".join([b"request_remote_operation", *[b"get_remote_status"] * 9]) + b"\x03")
+        assert replies_of(client, 10) == [b"acknowledge_remote_operation", *[b"remote_mode_active"] * 9]
+        client.sendall(b"make_coffee\x03get_tm op_mode\x03")
+        wrong, good = replies_of(client, 2)
+        assert wrong == b"invalid_command"
+        assert good.endswith(b" UTC\top_mode\t0")
+    for _ in range(10):
+        with socket.create_connection(ports.commands.address, 5.0) as client:
+            client.sendall(b"get_remote_status\x03")
+            assert replies_of(client, 1) == [b"remote_mode_active"], "the state survives a reconnect"
+
+
 def test_several_listen_to_the_telemetry(ports: TwoPorts) -> None:
     with TCSTelemetry(*ports.telemetry.address) as one, TCSTelemetry(*ports.telemetry.address) as other:
         first = one.read_items()
@@ -191,6 +219,14 @@ def test_a_reader_keeps_the_newest_and_finds_the_port_again(ports: TwoPorts) -> 
         reader.stop()
 
 
+def test_rows_have_the_same_columns_whatever_comes_later() -> None:
+    items = row_items(["ambient_rtd", "trp99_rtd"], channels=2)
+    assert items == [*all_items(2), "trp99_rtd"]
+    row = hk_row({"ambient_rtd": 21.0, "trp99_rtd": "TBD", "something_new": 1}, items)
+    assert list(row) == [hk_name(name) for name in items]
+    assert (row["GTCS_AMBIENT_RTD"], row["GTCS_TRP99_RTD"], row["GTCS_TOU_RTD_1"]) == (21.0, None, None)
+
+
 def test_what_older_firmware_says() -> None:
     assert burst(
         "2023/01/02 03:04:05.678 UTC\ttou_rtd_1\t20.8579 ºC\r\nbroken\tline\x03".encode("latin-1")
@@ -207,6 +243,12 @@ def test_what_older_firmware_says() -> None:
             configuration(wrong)
     with pytest.raises(ValueError):
         read_all_items("ambient_rtd\t2023")
+    for wrong in ("#@~?!%", "ÿ@", ""):
+        with pytest.raises(ValueError):
+            consent(wrong)
+        with pytest.raises(ValueError):
+            read_errors(wrong)
+    assert consent("acknowledge_commit_config erroneous values coerced: ch1_tset, ch2_tset")
 
 
 def test_dry_run_on_virtual_time_shares_its_model() -> None:
@@ -224,7 +266,7 @@ def test_dry_run_on_virtual_time_shares_its_model() -> None:
 # -- as processes -------------------------------------------------------------------------------------------------------
 
 
-def wait_for(condition: Callable[[], Any], patience: float = 60.0) -> None:
+def wait_for(condition: Callable[[], Any], patience: float = 120.0) -> None:
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline
@@ -273,7 +315,8 @@ def test_the_server_starts_its_telemetry_process_and_keeps_it(run: Callable[...,
     simulator = run("egse.tcs.tcs_sim", "--speed", "5", "--admin-port", "0", lines=4)
     assert [line[0] for line in simulator.announced] == ["READY", "ADMIN", "TELEMETRY", "ADMIN-TELEMETRY"]
     server = run("egse.tcs.tcs_cs")
-    with TCSProxy() as tcs, TCSTelemetryProxy() as telemetry, tcs.get_service_proxy() as services:
+    telemetry = TCSTelemetryProxy()
+    with TCSProxy() as tcs, tcs.get_service_proxy() as services:
         tcs.request_remote_operation()
         tcs.run_task()
         assert tcs.get_housekeeping_value(name="task_is_running").value == 1
@@ -289,6 +332,7 @@ def test_the_server_starts_its_telemetry_process_and_keeps_it(run: Callable[...,
         server.process.kill()
         server.process.wait()
         wait_for(lambda: not is_answering(telemetry))
+    telemetry.disconnect_cs()
 
 
 def test_a_server_with_its_model_inside_stores_the_telemetry_itself(run: Callable[..., Server]) -> None:
