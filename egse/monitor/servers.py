@@ -306,8 +306,8 @@ class Servers:
 
     def _judge_rows(self, server: Server, now: float) -> Condition | None:
         rows = server.status.get("housekeeping")
-        if not isinstance(rows, Mapping) or server.rows_at == _NEVER:
-            return None
+        if not isinstance(rows, Mapping) or not rows.get("rows") or server.rows_at == _NEVER:
+            return None  # it takes none by itself
         if self._is_excused(server):
             server.rows_at = now
             return None
