@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from egse.cli import main as cgse
 from egse.confman import ConfigurationManagerProxy
 from egse.monitor import AlarmError
+
 from .conftest import VOLTAGE, Watched, wait_until
 
 pytestmark = pytest.mark.system
