@@ -9,6 +9,7 @@ from egse.authority import ControlError
 from egse.command import CommandError
 from egse.confman import ObservationError
 from egse.device import DeviceError
+from egse.monitor import AlarmError
 from egse.proxy import OutcomeUnknownError
 from egse.settings import SettingsError
 from egse.setup import SetupError
@@ -17,7 +18,7 @@ RAISE = "CAMTEST_PANELS_RAISE"
 """Environment variable; when it is set, errors of a panel's own code are raised by `Panel.close()`. For tests."""
 
 EXPECTED: tuple[type[Exception], ...] = (
-    *(CommandError, ControlError, DeviceError, OutcomeUnknownError),
+    *(AlarmError, CommandError, ControlError, DeviceError, OutcomeUnknownError),
     *(SettingsError, SetupError, ObservationError, QueueError, OSError),
 )
 """What a server, the authority or the laboratory may answer at any time: shown as it is, no fault of the panel."""

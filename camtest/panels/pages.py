@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from camtest.panels.board import static
 from egse.files import make_folder, write_atomically
+from egse.site.programs import TABLE, Kind
 
 if TYPE_CHECKING:
     from camtest.panels.panel import Panel
@@ -81,6 +82,7 @@ PAGES = {
         Page("visited_positions_ui", "Visited positions", "camtest.panels.fov:make_visited"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
+        Page("alarm_ui", "Alarms: what is wrong, acknowledge, shelve", "camtest.panels.alarms:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),
         Page("device_ui", "Any device, from its interface", "camtest.panels.devices:make_any"),
     )
@@ -97,8 +99,8 @@ def page_named(name: str) -> Page:
 def device_servers() -> list[str]:
     """Returns the names of the device servers of all packages that are installed."""
     names = (entry.name for entry in entry_points(group="egse.control_server"))
-    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "n_fee_hk", "fov_hk", "fitsgen", "tcs_hk"}
-    return sorted(set(names) - core)
+    services = {entry.name for entry in TABLE if entry.kind in (Kind.CORE, Kind.CONSUMER)} | {"tcs_hk"}
+    return sorted(set(names) - services)
 
 
 def show(name: str) -> None:

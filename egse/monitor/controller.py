@@ -22,7 +22,6 @@ from egse.monitor.routes import Route, RouteError, routes_of
 from egse.monitor.servers import Servers
 from egse.monitor.streams import Streams, endpoints
 from egse.security.roles import current_caller
-from egse.settings import Settings
 from egse.setup import Setup
 from egse.site.programs import TABLE, Kind, core_entries
 from egse.storage.loaded_setup import LoadedSetup, SetupFollower
@@ -90,9 +89,8 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         self.patrol = Patrol(self.monitor)
 
     def _make_routes(self, settings: dict[str, Any], site: str) -> list[Route]:
-        slack = bool((Settings.load().get("SLACK") or {}).get("WEBHOOK"))
         try:
-            return routes_of(settings, site, self.get_alarms, slack_configured=slack)
+            return routes_of(settings, site, self.get_alarms)
         except RouteError as exc:
             LOGGER.error("nobody is called: %s (settings, block %s)", exc, SETTINGS)
             return []
