@@ -41,6 +41,7 @@ SHARED = (
     "tests/system/test_notebooks.py",
     "tests/system/test_tasks.py",
     "tests/camtest/jupyter/test_session.py",
+    "tests/system/test_prometheus.py",
     "tests/system/test_cockpit.py",
     "tests/camtest/panels/test_panels_in_sandbox.py",
     "tests/browser/test_pages.py",

@@ -100,6 +100,7 @@ def dashboards(folder: Path | None, packaged: bool) -> None:
 
     Example: cgse metrics dashboards --dir /data/metrics/grafana
     """
+    join_current_site()  # as the console script `export_grafana_dashboards` there is no group that does it
     if packaged:
         place, files = PACKAGED, packaged_files()
     else:
@@ -115,12 +116,6 @@ def dashboards(folder: Path | None, packaged: bool) -> None:
     click.echo(
         f"Start Grafana with GF_PATHS_PROVISIONING={place / 'provisioning'}, or link its files into that folder."
     )
-
-
-def export_grafana_dashboards() -> None:
-    """The console script `export_grafana_dashboards`."""
-    join_current_site()
-    dashboards(prog_name="export_grafana_dashboards")
 
 
 @metrics.command("list")

@@ -53,7 +53,10 @@ def overview() -> Dashboard:
             _number("Servers that run", f"sum(up{{{EGSE}}})"),
             _number("Core services that do not", f'count(up{{{EGSE}, kind="core"}} == 0) or vector(0)'),
             _number(
-                "Observation", f"egse_observation_running{{{SITE}}} or vector(0)", legend="{{obsid}}", width=6
+                "Observation",
+                f"egse_observation_running{{{SITE}}} or on () vector(0)",
+                legend="{{obsid}}",
+                width=6,
             ),
             _number("Alerts", 'count(ALERTS{alertstate="firing", severity!="none"}) or vector(0)'),
             _number("Disk used", f"max(folder:egse_disk_used:ratio{{{SITE}}})", "percentunit", width=3),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +31,9 @@ PATIENCE = 5.0
 """How long a client may take to ask and to listen [s]."""
 PAUSE = 1.0
 """How long to wait before clients are taken again when the system has no means left [s]."""
+
+TURN, LET_GO = 8, 0.0002
+"""After so many metrics the interpreter is let go for so long [s]: the longest that a command waits for a page."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -185,7 +187,8 @@ class MetricsPort:
             for labels, value in figure.samples:
                 metric.add_sample(figure.name, dict(labels), value)
             yield metric
-            select.select((), (), (), 0.0)  # lets go of the interpreter
+            if len(told) % TURN == 0:
+                self._ending.wait(LET_GO)  # a command that has come meanwhile gets the interpreter
 
     def _all_figures(self, descriptions: Descriptions) -> Iterator[Figure]:
         yield from self.book.figures(descriptions)
