@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from camtest.display.markup import BAD, GOOD, Cell, block, columns, table
-from camtest.display.plots import Series, line_chart
+from egse.report.charts import Series, line_chart
 from egse.system import format_datetime, from_unix_time
 from egse.tmdict import Limits, TMDictionary, find_dictionary
 

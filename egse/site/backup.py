@@ -36,7 +36,7 @@ from egse.version import VERSION
 CONTENTS = "backup.json"
 BUNDLE = "conf.bundle"
 SCHEMA = 1
-_LINES = (RECORD_FILE, OBSID_TABLE)
+_LINES = (RECORD_FILE, OBSID_TABLE, "logbook.jsonl")
 """Files that may be written while they are copied: taken up to their last complete line."""
 _WHOLE = (LAST_SETUP_ID, ".sm_state.json")
 _FOLDERS = ("data", "worktree", "keys")

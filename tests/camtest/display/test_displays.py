@@ -19,7 +19,7 @@ from camtest.core.sequence import CommandSequence
 from camtest.display import focal_plane, housekeeping, install_formatters, log_view, remove_formatters, zoom
 from camtest.display.canvas import MISSING, png
 from camtest.display.ccds import reduced, stretch_for
-from camtest.display.plots import COLUMNS, Series, line_chart, thin_out
+from egse.report.charts import COLUMNS, Series, line_chart, thin_out
 from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
 from egse.h5 import SideImage
 from egse.ogse import OGSEProxy
