@@ -62,9 +62,7 @@ def show(since: str, until: str, count: int | None, as_json: bool, location: Pat
 
     book = Logbook(site_of(location))
     try:
-        entries = book.entries(
-            parse_moment(since) if since else None, parse_until(until) if until else None
-        )
+        entries = book.entries(parse_moment(since) if since else None, parse_until(until) if until else None)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
     for entry in entries[-count:] if count else entries:

@@ -57,7 +57,9 @@ def day(date: str, output: Path | None, location: Path | None) -> None:
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
     html = day_report(scope)
-    _deliver(html, output, lambda: save_report(scope, f"{wanted}_{scope.site.name}_report.html", html, output))
+    _deliver(
+        html, output, lambda: save_report(scope, f"{wanted}_{scope.site.name}_report.html", html, output)
+    )
 
 
 @report.command()
@@ -85,4 +87,3 @@ def _deliver(html: str, output: Path | None, save: Callable[[], Path]) -> None:
         click.echo(html, nl=False)
     else:
         click.echo(save())
-

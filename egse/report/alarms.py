@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egse.monitor.alarms import AlarmEvent
-from egse.monitor.journal import read_alarm_events
+from egse.monitor.journal import FOLDER, read_alarm_events
 from egse.report.span import Scope
 
-ALARMS = "alarms"
-"""Folder with the journal in the data folder of the site."""
 CARRIED = 14 * 86_400.0
 """Alarms that were raised up to so long before and have not been cleared are open still [s]."""
 
@@ -59,8 +57,7 @@ class Episode:
 
 def alarm_events(site: Path, since: float | None = None, until: float | None = None) -> list[AlarmEvent]:
     """Returns the events of the alarm journal, oldest first; none when the site has no limit monitor."""
-    folder = site / ALARMS
-    return list(read_alarm_events(folder, since=since, until=until)) if folder.is_dir() else []
+    return list(read_alarm_events(site / FOLDER, since, until))
 
 
 def episodes(events: Iterable[AlarmEvent]) -> list[Episode]:

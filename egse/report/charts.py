@@ -216,9 +216,7 @@ def _short(name: str, longest: int = 11) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}\u2026"
 
 
-def _span_values(
-    values: NDArray[np.float64], low: float | None, high: float | None
-) -> NDArray[np.float64]:
+def _span_values(values: NDArray[np.float64], low: float | None, high: float | None) -> NDArray[np.float64]:
     """Returns the values, and limits that are near them."""
     reach = max(float(values.max() - values.min()), 1e-9)
     near = [

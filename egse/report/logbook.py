@@ -127,7 +127,9 @@ class Logbook:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One writer at a time, of all processes on this machine."""
-        descriptor = os.open(self.path.with_name(f".{LOGBOOK}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(
+            self.path.with_name(f".{LOGBOOK}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

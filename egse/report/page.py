@@ -67,7 +67,7 @@ def page(title: str, subtitle: str, sections: Iterable[str]) -> str:
     """
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
         f'<h1>{escape(title)}</h1><p class="dim">{escape(subtitle)}</p>{"".join(sections)}</body></html>\n'
     )

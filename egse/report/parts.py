@@ -62,7 +62,9 @@ def overview(
         there = Band(one.counted_from, one.until, f"{one.mnemonic}: there", LINE)
         gaps = [Band(gap.start, gap.end, f"{one.mnemonic}: no housekeeping", BAD) for gap in one.gaps]
         rows.append((one.mnemonic, [there._replace(colour=CALM), *gaps]))
-    return section("Overview", timeline(rows, scope.span.start, end, "observations, alarms and servers over time"))
+    return section(
+        "Overview", timeline(rows, scope.span.start, end, "observations, alarms and servers over time")
+    )
 
 
 def observations(scope: Scope, entries: Sequence[Entry], title: str = "Observations") -> str:
@@ -136,7 +138,9 @@ def violations(scope: Scope, found: Sequence[Violation]) -> str:
     head = ("parameter", "producer", "severity", "limits", "values", "beyond", "time beyond", "first", "last")
     return section(
         "Beyond limits of the TM dictionary",
-        paragraph("From all rows of housekeeping; limits that the Setup refines count in the alarms above.", DIM),
+        paragraph(
+            "From all rows of housekeeping; limits that the Setup refines count in the alarms above.", DIM
+        ),
         table(head, rows, empty="Every value was within its limits."),
         _more(len(found)),
         anchor="limits",
@@ -147,7 +151,9 @@ def servers(scope: Scope, found: Sequence[Presence]) -> str:
     """Returns when the servers were there."""
     rows = []
     for one in found:
-        gaps = ", ".join(f"{scope.clock_text(g.start)} {duration_text(g.end - g.start)}" for g in one.gaps[:MOST_GAPS])
+        gaps = ", ".join(
+            f"{scope.clock_text(g.start)} {duration_text(g.end - g.start)}" for g in one.gaps[:MOST_GAPS]
+        )
         more = f" and {len(one.gaps) - MOST_GAPS} more" if len(one.gaps) > MOST_GAPS else ""
         rows.append(
             (
@@ -161,7 +167,16 @@ def servers(scope: Scope, found: Sequence[Presence]) -> str:
                 gaps + more,
             )
         )
-    head = ("producer", "server", "available", "rows", "period", "first row", "last row", "gaps (start, length)")
+    head = (
+        "producer",
+        "server",
+        "available",
+        "rows",
+        "period",
+        "first row",
+        "last row",
+        "gaps (start, length)",
+    )
     return section("Availability", table(head, rows, empty="No housekeeping at all."), anchor="servers")
 
 
@@ -211,7 +226,9 @@ def commands(scope: Scope) -> str:
     return section(
         "Commands",
         table(
-            ("server", "commands", "failed", "outcome unknown", "lives", "most frequent"), rows, empty="No command."
+            ("server", "commands", "failed", "outcome unknown", "lives", "most frequent"),
+            rows,
+            empty="No command.",
         ),
         table(("time", "server", "command", "", "error", "building block", "obsid", "who"), wrong, empty="")
         if wrong
@@ -236,5 +253,8 @@ def logbook(scope: Scope, title: str = "Logbook") -> str:
     ]
     problems = [paragraph(f"The logbook is damaged: {one}", BAD_CELL) for one in book.problems()[:5]]
     return section(
-        title, *problems, table(("time", "who", "kind", "what", "obsid"), rows, empty="No entry."), anchor="logbook"
+        title,
+        *problems,
+        table(("time", "who", "kind", "what", "obsid"), rows, empty="No entry."),
+        anchor="logbook",
     )

@@ -83,7 +83,11 @@ def _of_parameter(parameter: Parameter, paths: Iterable[Path], scope: Scope) -> 
 
 
 def judge(
-    parameter: Parameter, times: NDArray[np.float64], values: NDArray[np.float64], limits: Limits, severity: str
+    parameter: Parameter,
+    times: NDArray[np.float64],
+    values: NDArray[np.float64],
+    limits: Limits,
+    severity: str,
 ) -> Violation | None:
     """Returns how values were beyond limits; None when none was.
 
@@ -138,4 +142,3 @@ def _samples(
     times, values = times[chosen], values[chosen]
     order = np.argsort(times, kind="stable")
     return times[order], np.asarray(parameter.calibrate(values[order]), dtype=np.float64)
-

@@ -144,7 +144,8 @@ def _take_data(data: Path, staging: Path) -> None:
     for name in _WHOLE:
         if (data / name).is_file():
             _copy(data / name, staging / name)
-    for path in sorted((data / "journal").glob("*/*.journal")):
+    journals = [*(data / "journal").glob("*/*.journal"), *(data / "alarms").glob("*.jsonl")]
+    for path in sorted(journals):
         _copy(path, staging / _name(path, data))
     if (data / COPIES_FILE).is_file():
         make_folder(staging, 0o700)
@@ -339,6 +340,8 @@ def _take_newer_record(archive: Path, data: Path) -> None:
         ours = (data / name).read_bytes() if (data / name).exists() else b""
         theirs = (copy / name).read_bytes() if (copy / name).exists() else b""
         theirs = theirs[: theirs.rfind(b"\n") + 1]
+        if not theirs:
+            continue
         if theirs.startswith(ours):
             write_atomically(data / name, theirs)
         elif not ours.startswith(theirs):
