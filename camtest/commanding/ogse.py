@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 from camtest.commanding.utilities import device, wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from egse.command import Range, Unit
 from egse.ogse import OGSEProxy
 
@@ -93,3 +93,6 @@ def _wait_for_attenuator() -> None:
         interval=1.0,
         what="the filter wheels of the OGSE",
     )
+
+
+recovery(ogse_swoff)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, cast
 
 from camtest.commanding.utilities import device, wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
@@ -110,3 +110,6 @@ def wait_for_plateau(
 
     what = f"{temperature:g} degC +/- {tolerance:g} K for {stable_for:g} s at sensor {sensor}"
     return wait_until(is_stable, timeout=timeout, interval=POLL_INTERVAL, what=what)
+
+
+recovery(heater_off)
