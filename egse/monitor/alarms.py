@@ -182,12 +182,18 @@ class AlarmBook:
     Args:
         surroundings: returns the obsid of the running observation and the context, for the events.
         number: of the next event.
+
+    Attributes:
+        number: of the next event.
+        time: of the last event, Unix time [s].
+        shelves: what is shelved, by name.
     """
 
     def __init__(
         self, surroundings: Callable[[], tuple[str, Mapping[str, str]]] = lambda: ("", {}), number: int = 1
     ) -> None:
         self.number = number
+        self.time = 0.0
         self.shelves: dict[str, Shelf] = {}
         self._alarms: dict[str, Alarm] = {}
         self._quiet: dict[str, _Quiet] = {}
@@ -383,6 +389,7 @@ class AlarmBook:
     def apply(self, event: AlarmEvent) -> None:
         """Changes the book as an event says; also for events of former lives."""
         self.number = max(self.number, event.number + 1)
+        self.time = max(self.time, event.time)
         alarm = self._alarms.get(event.name)
         match event.event:
             case "raised":

@@ -35,10 +35,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     Attributes:
         number: of the event that follows.
+        time: of the last event that is in it, Unix time [s].
         events: those of the alarms and shelves that were open.
     """
 
     number: int
+    time: float
     events: list[AlarmEvent]
 
 
@@ -97,17 +99,17 @@ class AlarmJournal:
         self.close()
         path = self.folder / time.strftime("%Y%m%d.jsonl", time.gmtime(day * _DAY))
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._day = day
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")  # a line that a killed process has left unfinished
+        self._day = day
 
     # -- restarts --------------------------------------------------------------------------------------------------
 
     def save_open(self, book: AlarmBook) -> None:
         """Keeps what is open, so that the next start need not read all days."""
         try:
-            data = _encode(Snapshot(book.number, book.open_events()))
+            data = _encode(Snapshot(book.number, book.time, book.open_events()))
             write_atomically(self.folder / _SNAPSHOT, data, 0o600)
         except OSError as exc:
             LOGGER.warning("the open alarms were not saved, the next start takes longer: %s", exc)
@@ -117,17 +119,16 @@ class AlarmJournal:
         since: float | None = None
         path = self.folder / _SNAPSHOT
         try:
-            since = path.stat().st_mtime - _DAY
             snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
         except FileNotFoundError:
             pass
         except msgspec.MsgspecError as exc:
             LOGGER.warning("%s cannot be read, the whole journal is: %s", path, exc)
-            since = None
         else:
             for event in snapshot.events:
                 book.apply(event)
             book.number = max(book.number, snapshot.number)
+            since = snapshot.time - _DAY
         known = book.number
         for event in read_alarm_events(self.folder, since):
             if event.number >= known:
