@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 
 from camtest.core import services
+from camtest.core.conditions import SafeCall
 from camtest.core.forwarding import Forwarder
 from camtest.core.handle import joining_environment
-from camtest.core.conditions import SafeCall
 from camtest.core.safes import pending_safes, reaction_of, run_elsewhere
 from camtest.core.spool import EventSpool, read_events, spool_path
 from camtest.core.variables import SAFES_VARIABLE

@@ -71,7 +71,7 @@ def page_named(name: str) -> Page:
 def device_servers() -> list[str]:
     """Returns the names of the device servers of all packages that are installed."""
     names = (entry.name for entry in entry_points(group="egse.control_server"))
-    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "n_fee_hk", "fitsgen"}
+    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "fdir_cs", "n_fee_hk", "fitsgen"}
     return sorted(set(names) - core)
 
 

@@ -161,7 +161,9 @@ class ReactionBook:
         patterns = next((one for one in table if one.name == case.name), None)
         if patterns is None:  # it was taken out of the table
             return any(name in active for name in case.alarms)
-        return any(name in case.alarms or patterns.answers(name, priority) for name, priority in active.items())
+        return any(
+            name in case.alarms or patterns.answers(name, priority) for name, priority in active.items()
+        )
 
     def _announcement(self, reaction: Reaction, alarms: list[str], now: float) -> ReactionEvent:
         event = ReactionEvent(
@@ -176,7 +178,9 @@ class ReactionBook:
         self.apply(event)
         return event
 
-    def _event(self, now: float, name: str, stage: str, alarms: list[str], text: str, by: str = "") -> ReactionEvent:
+    def _event(
+        self, now: float, name: str, stage: str, alarms: list[str], text: str, by: str = ""
+    ) -> ReactionEvent:
         event = ReactionEvent(time=now, reaction=name, stage=stage, alarms=list(alarms), text=text, by=by)
         self.apply(event)
         return event

@@ -56,7 +56,11 @@ class RecoveryProcess:
         return self._process.poll() is None
 
     def run(
-        self, environment: Mapping[str, str], calls: Iterable[SafeCall], token: tuple[str, int], timeout: float
+        self,
+        environment: Mapping[str, str],
+        calls: Iterable[SafeCall],
+        token: tuple[str, int],
+        timeout: float,
     ) -> list[str]:
         """Gives it its order and waits until it has ended.
 

@@ -90,7 +90,9 @@ class ReactionService:
         self._teller.start()
         left = self.book.running
         if left is not None:
-            threading.Thread(target=self._see_to_its_end, args=(left,), name="reaction-left", daemon=True).start()
+            threading.Thread(
+                target=self._see_to_its_end, args=(left,), name="reaction-left", daemon=True
+            ).start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -103,7 +105,9 @@ class ReactionService:
             self._ready = {}
             case = self.book.running
             if case is not None and self._running is not None:
-                self._note(self._event(case, INTERRUPTED, "its server was stopped in the middle of it"), tell=False)
+                self._note(
+                    self._event(case, INTERRUPTED, "its server was stopped in the middle of it"), tell=False
+                )
         for process in processes:
             process.end()
         self._teller.stop()
@@ -126,7 +130,9 @@ class ReactionService:
                 if not self._blind:
                     LOGGER.warning("the limit monitor cannot be asked, nothing is reacted to: %s", exc)
                 self._blind = True
-            except Exception:  # the one that reacts to everything else must not end, whatever it stumbles over
+            except (
+                Exception
+            ):  # the one that reacts to everything else must not end, whatever it stumbles over
                 LOGGER.exception("The reactions have stumbled")
 
     # -- what is done ------------------------------------------------------------------------------------------------
@@ -195,7 +201,12 @@ class ReactionService:
                 case = self.book.cases[reaction.name]
                 found = {"run_id": str(record["run_id"]), "obsid": opened[-1]}
                 event = self._event(
-                    case, RUNNING, f"in observation {opened[-1]}", pid=process.pid, identity=process.identity, **found
+                    case,
+                    RUNNING,
+                    f"in observation {opened[-1]}",
+                    pid=process.pid,
+                    identity=process.identity,
+                    **found,
                 )
                 self._note(event)
 
@@ -223,7 +234,9 @@ class ReactionService:
         except (OSError, ObservationError) as exc:
             LOGGER.error("the observation %s of a reaction is not ended yet: %s", last.obsid, exc)
         with self._lock:
-            self._note(self._event(case, INTERRUPTED, f"{text}; look at observation {last.obsid or '(none)'}"))
+            self._note(
+                self._event(case, INTERRUPTED, f"{text}; look at observation {last.obsid or '(none)'}")
+            )
 
     def _renew(self, run_id: str) -> None:
         try:

@@ -204,7 +204,11 @@ class _Entry:
     def names(self, key: str) -> tuple[str, ...]:
         value = self.entry.get(key)
         names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list | tuple) or not names or not all(isinstance(n, str) and n for n in names):
+        if (
+            not isinstance(names, list | tuple)
+            or not names
+            or not all(isinstance(n, str) and n for n in names)
+        ):
             self.refuse(key, f"must be the name of an alarm, a pattern, or a list of these, not {value!r}")
             return ()
         return tuple(names)
@@ -271,7 +275,9 @@ def find_recovery(name: str, setup: Setup | None = None) -> Callable[..., Any]:
     definition = getattr(found, DEFINITION_ATTRIBUTE, None)
     if found is None or not isinstance(definition, BlockDefinition):
         names = [one for one, value in vars(importlib.import_module(module)).items() if _is_recovery(value)]
-        raise LookupError(f"there is no building block {function!r} in {module}{did_you_mean(function, names)}")
+        raise LookupError(
+            f"there is no building block {function!r} in {module}{did_you_mean(function, names)}"
+        )
     if not _is_recovery(found) and definition.qualified_name != _safe_state_name(setup):
         raise LookupError(
             f"{definition.qualified_name} is not declared as a recovery: automatic reactions run only what is, see "

@@ -83,7 +83,7 @@ class Teller:
         """Puts the announcement on the desk of the running observation, where panels and notebooks show it."""
         seconds = max(0.0, event.due - time.time())
         key = f"reaction-{event.reaction}-{event.time:.0f}"
-        question = {
+        question: dict[str, Any] = {
             "key": key,
             "text": f"ALARM {', '.join(event.alarms)}: {event.function} begins in {seconds:.0f} s and ends this "
             "observation. To cancel that, answer why.",
