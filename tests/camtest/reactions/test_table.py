@@ -156,4 +156,7 @@ def test_the_dry_run_shows_what_it_would_command(tmp_path: Path) -> None:
     failed = run.invoke(main, ["reactions", "dry-run", "--all", "--setup", str(path)])
     assert failed.exit_code == 1  # this Setup has no DPU
     assert "off: " in failed.output
-    assert "Did you mean `warm`" in run.invoke(main, ["reactions", "dry-run", "wam", "--setup", str(path)]).output
+    assert (
+        "Did you mean `warm`"
+        in run.invoke(main, ["reactions", "dry-run", "wam", "--setup", str(path)]).output
+    )
