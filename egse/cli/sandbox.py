@@ -29,9 +29,9 @@ _DIR = click.option(
 def _box(
     directory: Path, only: str | None, everything: bool, options: dict[str, Any], owned: bool
 ) -> Sandbox:
-    """Returns the sandbox of the options; `--all` stands for two of them."""
+    """Returns the sandbox of the options; `--all` stands for three of them."""
     if everything:
-        options |= {"aeu": True, "equipment": True}
+        options |= {"aeu": True, "equipment": True, "monitor": True}
     return Sandbox(directory, only_core=only == "core", owned=owned, **options)
 
 
@@ -56,7 +56,10 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="With all other instruments of the test houses: mechanisms, thermal control, bench instruments.",
         ),
-        click.option("--all", "everything", is_flag=True, help="Same as --aeu --equipment."),
+        click.option(
+            "--monitor/--no-monitor", default=None, help="With the limit monitor, which raises alarms."
+        ),
+        click.option("--all", "everything", is_flag=True, help="Same as --aeu --equipment --monitor."),
         click.option("--only", type=click.Choice(["core"]), help="Start the core services only."),
         click.option("--new-ports", is_flag=True, help="Take other ports, someone else uses those it has."),
         click.option("--timeout", default=60.0, show_default=True, help="How long the start may take [s]."),

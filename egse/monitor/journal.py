@@ -10,6 +10,7 @@ import calendar
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
@@ -25,6 +26,7 @@ FOLDER = "alarms"
 """Name of the folder below the data folder of a site."""
 _SNAPSHOT = "open.json"
 _DAY = 86_400
+_FILES = "[0-9]" * 8 + ".jsonl"
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(AlarmEvent)
@@ -144,17 +146,33 @@ def read_alarm_events(
         folder: `<data>/<SITE>/alarms`; no events when it does not exist.
         since, until: Unix time [s]; None for no limit.
     """
-    for path in sorted(folder.glob("[0-9]" * 8 + ".jsonl")):
-        begin = _day_of(path)
-        if (since is not None and begin + _DAY <= since) or (until is not None and begin > until):
-            continue
-        with path.open("rb") as lines:
-            for line in lines:
-                event = _parse(line)
-                if event is None or (since is not None and event.time < since):
-                    continue
-                if until is None or event.time <= until:
-                    yield event
+    for path in sorted(folder.glob(_FILES)):
+        yield from _read_file(path, since, until)
+
+
+def last_alarm_events(
+    folder: Path, count: int, since: float | None = None, until: float | None = None
+) -> list[AlarmEvent]:
+    """Returns the newest `count` events of a journal, oldest first; the arguments are those of `read_alarm_events`."""
+    found: list[AlarmEvent] = []
+    for path in sorted(folder.glob(_FILES), reverse=True):
+        found = [*deque(_read_file(path, since, until), maxlen=count - len(found)), *found]
+        if len(found) >= count or (since is not None and _day_of(path) <= since):
+            break
+    return found
+
+
+def _read_file(path: Path, since: float | None, until: float | None) -> Iterator[AlarmEvent]:
+    begin = _day_of(path)
+    if (since is not None and begin + _DAY <= since) or (until is not None and begin > until):
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            event = _parse(line)
+            if event is None or (since is not None and event.time < since):
+                continue
+            if until is None or event.time <= until:
+                yield event
 
 
 def _day_of(path: Path) -> float:

@@ -73,11 +73,19 @@ class Servers:
         core: names of the core services, which should always be there.
         needs: by server, the programs that it cannot do without (its simulator).
         now: time of the start [s]; all times are those of a clock that never steps back.
+        remembered: names of those that were there when the monitor ended the last time.
     """
 
-    def __init__(self, core: Iterable[str], needs: Mapping[str, tuple[str, ...]], now: float) -> None:
-        self.by_name: dict[str, Server] = {name: Server(name, expected=True) for name in core}
-        self._core = frozenset(self.by_name)
+    def __init__(
+        self,
+        core: Iterable[str],
+        needs: Mapping[str, tuple[str, ...]],
+        now: float,
+        remembered: Iterable[str] = (),
+    ) -> None:
+        self._core = frozenset(core)
+        names = (*self._core, *remembered)
+        self.by_name: dict[str, Server] = {name: Server(name, expected=True) for name in names}
         self._needs = needs
         self._started = now
         self._had_supervisor = False
@@ -87,11 +95,9 @@ class Servers:
         server = self.by_name.get(name)
         return server is not None and not server.gone and not self._is_excused(server)
 
-    def known(self) -> set[str]:
-        """Returns the names of the alarms that may be raised here."""
-        return {f"{name}/{kind}" for name in self.by_name for kind in (GONE, DEVICE, ROWS)} | {
-            f"{SUPERVISOR}/{GONE}"
-        }
+    def to_remember(self) -> list[str]:
+        """Returns the names of those that only this monitor knows of: started by hand, and expected to be there."""
+        return [s.name for s in self.by_name.values() if s.expected and s.program is None and s.has_stream]
 
     def _get(self, name: str) -> Server:
         return self.by_name.setdefault(name, Server(name))
@@ -111,13 +117,18 @@ class Servers:
         """
         server = self._get(name)
         found = []
-        pid = status.get("pid")
+        pid, life, former = status.get("pid"), status.get("incarnation"), server.status.get("incarnation")
         if server.gone and pid is not None and pid == server.dead_pid:
             return []  # its last words, which were still on their way
         if server.gone or is_active:
             found.append(Condition(name=f"{name}/{GONE}", value="running", source=name, clear_after=0.0))
             server.gone, server.dead_pid = "", None
             server.rows_at = now
+        elif former and life and life != former and server.program is None:
+            reason = "it ended and was started again by hand, without a word"
+            found.append(self._gone(server, reason, State.ENDED))
+            found.append(Condition(name=f"{name}/{GONE}", value="running", source=name, clear_after=0.0))
+            server.gone = ""
         server.expected, server.heard = True, now
         if status:
             server.status = status
@@ -203,7 +214,7 @@ class Servers:
 
     def _is_silent(self, server: Server, now: float) -> bool:
         if not server.has_stream:
-            return server.name in self._core and now - self._started > COMING_UP
+            return now - self._started > COMING_UP
         period = server.status.get("monitoring_period", 1.0)
         allowed = max(SILENCE, PERIODS * period) if isinstance(period, int | float) else SILENCE
         return now - server.heard > allowed

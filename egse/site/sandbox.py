@@ -51,6 +51,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         aeu: the camera gets power and sync pulses from an AEU simulator.
         optics: the camera sees the light of the OGSE simulator, dark while its lamp is off; otherwise stars, always.
         equipment: all other instruments of the test houses too.
+        monitor: the limit monitor too.
     """
 
     site_id: str = DEFAULT_SITE
@@ -63,6 +64,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     aeu: bool = False
     optics: bool = False
     equipment: bool = False
+    monitor: bool = False
 
     def options(self) -> dict[str, str]:
         """Returns the options that the simulators are started with."""
@@ -89,6 +91,7 @@ class Sandbox:
         aeu: with AEU simulator and its control servers: the camera is off until it is switched on.
         optics: the camera sees the light of the OGSE simulator.
         equipment: with all other instruments of the test houses, mechanisms for example.
+        monitor: with the limit monitor, which raises alarms.
         only_core: start the core services only.
         owned: its processes end with this process.
         programs: start these instead of those of the table.
@@ -109,6 +112,7 @@ class Sandbox:
         aeu: bool | None = None,
         optics: bool | None = None,
         equipment: bool | None = None,
+        monitor: bool | None = None,
         only_core: bool = False,
         owned: bool = True,
         programs: Sequence[Program] | None = None,
@@ -127,10 +131,11 @@ class Sandbox:
                 "aeu": aeu,
                 "optics": optics,
                 "equipment": equipment,
+                "monitor": monitor,
             },
         )
         self.layout = SiteLayout(self.directory, self.profile.site_id)
-        extras = [name for name in ("aeu", "equipment") if getattr(self.profile, name)]
+        extras = [name for name in ("aeu", "equipment", "monitor") if getattr(self.profile, name)]
         self._entries: list[Entry] = [] if programs is not None else sandbox_entries(only_core, extras)
         self._programs = programs
         self._owned = owned

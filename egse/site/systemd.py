@@ -54,6 +54,8 @@ _AFTER = {
     "pm_cs": ("log_cs", "sm_cs", "cm_cs"),
     "syn_cs": ("log_cs", "sm_cs", "cm_cs"),
     "wd_cs": ("log_cs", "sm_cs", "cm_cs"),
+    "fdir_cs": ("log_cs", "sm_cs", "cm_cs", "mon_cs"),
+    "mon_cs": ("log_cs", "sm_cs", "cm_cs"),
 }
 """Order of the start; nobody requires the others: each waits for those that are away, for as long as it takes."""
 
