@@ -11,6 +11,7 @@ to its standard output, one line each.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import msgspec
 
 from camtest.core.conditions import SafeCall
+from camtest.core.context import Abort
 from camtest.core.logs import log_as
 from camtest.core.observation import joined_context
 from camtest.core.recording import ObservationContext
@@ -29,6 +31,8 @@ from camtest.state import GlobalState
 from egse.authority import ControlError, control
 from egse.security.keys import is_required
 from egse.security.token import set_token
+
+LOGGER = logging.getLogger(__name__)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ def main() -> int:
     if arguments[:1] == ["--order"]:
         return _run_order(arguments[1:])
     log_as("safes")
-    context = joined_context()
+    context = _joined()
     due = pending_safes(read_events(Path(os.environ[SPOOL_VARIABLE])))
     problems = []
     if "--state" in arguments:
@@ -87,7 +91,16 @@ def _run_order(modules: list[str]) -> int:
     if order.session:
         set_token(order.session, order.epoch)
     log_as("reaction")
-    return _tell(joined_context().make_safe(SafeCall(name, arguments) for name, arguments in order.safes))
+    return _tell(_joined().make_safe(SafeCall(name, arguments) for name, arguments in order.safes))
+
+
+def _joined() -> ObservationContext:
+    """Joins the observation; interlocks or suspenders that the Setup describes badly keep nobody from making safe."""
+    try:
+        return joined_context()
+    except Abort as exc:
+        LOGGER.error("%s", exc)
+        return joined_context()
 
 
 def _tell(problems: list[str]) -> int:

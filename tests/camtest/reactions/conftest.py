@@ -44,6 +44,12 @@ def procedure() -> None:
     for _ in range(600):
         GlobalState.clock.sleep(1.0)
 
+@building_block
+def steps(count: int) -> None:
+    for number in range(count):
+        note(f"step {number}")
+        GlobalState.clock.sleep(0.05)
+
 @recovery
 @building_block
 def cool(power: int) -> None:
