@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from camtest.core.monitorguard import MonitorGuard
 from camtest.core.remembering import ArchiveMemory
 from camtest.core.watchdog import Watchdog
 from egse.command import dynamic_interface
@@ -84,8 +85,14 @@ def make_controller(ctx: ServerContext) -> WatchdogController:
     if ctx.dry_run:
         return WatchdogController(None)
     memory = ArchiveMemory(get_data_storage_location())
+    monitor = MonitorGuard(ctx.name)
+
+    def look_besides() -> None:
+        memory.look()
+        monitor.look()
+
     return WatchdogController(
-        Watchdog("wd_cs", float(ctx.settings.get("OBEDIENCE", 30.0)), besides=memory.look)
+        Watchdog("wd_cs", float(ctx.settings.get("OBEDIENCE", 30.0)), besides=look_besides)
     )
 
 

@@ -42,6 +42,7 @@ class LazyGroup(click.Group):
 
 
 COMMANDS = {
+    "alarm": ("egse.cli.alarm:alarm", "What is wrong at a site: alarms, their history, the limits."),
     "conf": ("egse.cli.conf:conf", "The configuration repository of a site: make it, check its Setups."),
     "archive": (
         "egse.cli.archive:archive",

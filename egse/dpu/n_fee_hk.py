@@ -75,6 +75,7 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
 
     Args:
         decode: turns 144 bytes of housekeeping into a row.
+        publish: publishes a row on the monitoring port of the server, for those who watch its limits.
 
     Attributes:
         rows: rows since the start.
@@ -83,7 +84,12 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         broken: housekeeping that could not be decoded.
     """
 
-    def __init__(self, decode: Callable[[bytes], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes], Mapping[str, Any]],
+        publish: Callable[[str, Any], object] = lambda topic, row: None,
+    ) -> None:
+        self._publish = publish
         self.rows = self.late = self.missed = 0
         self.broken = 0
         self._number: int | None = None
@@ -196,6 +202,7 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         row = {"timestamp": timestamp, **values}
         self.rows += 1
         self._last = dict(row)
+        self._publish("housekeeping", row)
         self._synoptics.store_common_synoptics(row)
         self._store.save(row)
 
@@ -240,7 +247,8 @@ def last_timestamp(root: Path) -> str:
 def make_controller(context: ServerContext) -> NFEEHKController:
     """Makes the controller; its rows follow the Setup that the server hears of."""
     server = context.control_server
-    return NFEEHKController(HousekeepingRows(lambda: None if server is None else server.setup_watch.loaded))
+    rows = HousekeepingRows(lambda: None if server is None else server.setup_watch.loaded)
+    return NFEEHKController(rows) if server is None else NFEEHKController(rows, server.publish)
 
 
 APP = ControlServerApp(

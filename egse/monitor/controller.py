@@ -12,7 +12,7 @@ import msgspec
 from egse.advice import or_meant
 from egse.clock import Clock
 from egse.monitor.alarms import AlarmError, AlarmEvent
-from egse.monitor.heartbeat import read_heartbeat
+from egse.monitor.heartbeat import Heartbeat, read_heartbeat
 from egse.monitor.interface import SETTINGS, TOPIC, LimitMonitorInterface
 from egse.monitor.journal import AlarmJournal, last_alarm_events
 from egse.monitor.limits import read_definitions
@@ -22,7 +22,6 @@ from egse.monitor.routes import Route, RouteError, routes_of
 from egse.monitor.servers import Servers
 from egse.monitor.streams import Streams, endpoints
 from egse.security.roles import current_caller
-from egse.settings import Settings
 from egse.setup import Setup
 from egse.site.programs import TABLE, Kind, core_entries
 from egse.storage.loaded_setup import LoadedSetup, SetupFollower
@@ -78,7 +77,8 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         core = [entry.name for entry in core_entries() if not entry.extra]
         names = {entry.settings: entry.name for entry in TABLE if entry.settings}
         needs = {entry.name: _simulators(entry.needs) for entry in TABLE}
-        servers = Servers(core, needs, clock.monotonic(), beat.servers if beat is not None else ())
+        known = beat or Heartbeat(0.0, 0, "")
+        servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts)
         self.monitor = LimitMonitor(AlarmJournal(folder), servers, clock, names, incarnation)
         self.routes = self._make_routes(settings, site)
         self.store = HousekeepingStore(MNEMONIC)
@@ -89,9 +89,8 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         self.patrol = Patrol(self.monitor)
 
     def _make_routes(self, settings: dict[str, Any], site: str) -> list[Route]:
-        slack = bool((Settings.load().get("SLACK") or {}).get("WEBHOOK"))
         try:
-            return routes_of(settings, site, self.get_alarms, slack_configured=slack)
+            return routes_of(settings, site, self.get_alarms)
         except RouteError as exc:
             LOGGER.error("nobody is called: %s (settings, block %s)", exc, SETTINGS)
             return []

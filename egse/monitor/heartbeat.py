@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,6 +36,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
         incarnation: which life of it.
         ended: it has ended because it was asked to.
         servers: names of the servers that it watches and that nobody else would know of.
+        restarts: how often each program had been restarted, by name.
     """
 
     time: float
@@ -43,13 +44,20 @@ class Heartbeat(msgspec.Struct, frozen=True):
     incarnation: str
     ended: bool = False
     servers: tuple[str, ...] = ()
+    restarts: dict[str, int] = {}
 
 
 def write_heartbeat(
-    folder: Path, now: float, incarnation: str, servers: Sequence[str] = (), *, ended: bool = False
+    folder: Path,
+    now: float,
+    incarnation: str,
+    servers: Sequence[str] = (),
+    restarts: Mapping[str, int] | None = None,
+    *,
+    ended: bool = False,
 ) -> None:
     """Gives a sign of life; when that is not possible, the dead man may well call."""
-    beat = Heartbeat(now, os.getpid(), incarnation, ended, tuple(servers))
+    beat = Heartbeat(now, os.getpid(), incarnation, ended, tuple(servers), dict(restarts or {}))
     try:
         write_atomically(folder / FILE, msgspec.json.encode(beat), 0o600, durable=False)
     except OSError as exc:

@@ -161,7 +161,7 @@ class LimitMonitor:
             self.emit(self.book.tick(wall))
             if now - self._beaten >= PERIOD:
                 self._beaten = now
-                write_heartbeat(self.journal.folder, wall, self._incarnation, self.servers.to_remember())
+                self._beat(wall)
                 if self.journal.waiting:
                     self.journal.write(())
             if now - self._saved >= SAVE_EVERY:
@@ -271,12 +271,15 @@ class LimitMonitor:
                 )
                 self.note([condition])
             self.note([Condition(name=GONE_ALARM, value="running", source="mon_cs", clear_after=0.0)])
-            write_heartbeat(self.journal.folder, now, self._incarnation)
+            self._beat(now)
+
+    def _beat(self, now: float, *, ended: bool = False) -> None:
+        names, restarts = self.servers.to_remember(), self.servers.restarts()
+        write_heartbeat(self.journal.folder, now, self._incarnation, names, restarts, ended=ended)
 
     def close(self) -> None:
         """Keeps what is open for the next start, and says that this end was wanted."""
         with self.lock:
             self.journal.save_open(self.book)
-            names = self.servers.to_remember()
-            write_heartbeat(self.journal.folder, self._clock.now(), self._incarnation, names, ended=True)
+            self._beat(self._clock.now(), ended=True)
             self.journal.close()

@@ -31,6 +31,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from egse.monitor.alarms import PRIORITIES, AlarmEvent
+from egse.settings import Settings
+from egse.slack import SETTINGS as SLACK
 from egse.slack import send_alert
 from egse.system import format_datetime, from_unix_time
 
@@ -343,8 +345,6 @@ def routes_of(
     settings: Mapping[str, Any],
     site: str,
     active: Callable[[], Iterable[Mapping[str, Any]]] = lambda: (),
-    *,
-    slack_configured: bool = False,
 ) -> list[Route]:
     """Returns the routes of the settings of the limit monitor, not started.
 
@@ -352,7 +352,6 @@ def routes_of(
         settings: of the limit monitor.
         site: site id.
         active: returns the alarms, as plain values, at any time.
-        slack_configured: there is a webhook for Slack.
 
     Raises:
         RouteError: when they make no sense.
@@ -369,7 +368,7 @@ def routes_of(
     command = wanted.get("COMMAND") or []
     if command:
         routes.append(Command([command] if isinstance(command, str) else command, site, priority))
-    if slack_configured and wanted.get("SLACK", True):
+    if wanted.get("SLACK", True) and (Settings.load().get(SLACK) or {}).get("WEBHOOK"):
         routes.append(Slack(site, priority))
     if wanted.get("ALERTMANAGER"):
         routes.append(Alertmanager(str(wanted["ALERTMANAGER"]), site, active, priority))

@@ -74,6 +74,7 @@ class Servers:
         needs: by server, the programs that it cannot do without (its simulator).
         now: time of the start [s]; all times are those of a clock that never steps back.
         remembered: names of those that were there when the monitor ended the last time.
+        restarts: how often each program had been restarted by then.
     """
 
     def __init__(
@@ -82,10 +83,13 @@ class Servers:
         needs: Mapping[str, tuple[str, ...]],
         now: float,
         remembered: Iterable[str] = (),
+        restarts: Mapping[str, int] | None = None,
     ) -> None:
         self._core = frozenset(core)
         names = (*self._core, *remembered)
         self.by_name: dict[str, Server] = {name: Server(name, expected=True) for name in names}
+        for name, count in (restarts or {}).items():
+            self._get(name).program = ProgramStatus(state=State.RUNNING, restarts=count)
         self._needs = needs
         self._started = now
         self._had_supervisor = False
@@ -98,6 +102,10 @@ class Servers:
     def to_remember(self) -> list[str]:
         """Returns the names of those that only this monitor knows of: started by hand, and expected to be there."""
         return [s.name for s in self.by_name.values() if s.expected and s.program is None and s.has_stream]
+
+    def restarts(self) -> dict[str, int]:
+        """Returns how often each program was restarted."""
+        return {s.name: s.program.restarts for s in self.by_name.values() if s.program is not None}
 
     def _get(self, name: str) -> Server:
         return self.by_name.setdefault(name, Server(name))
@@ -298,8 +306,8 @@ class Servers:
 
     def _judge_rows(self, server: Server, now: float) -> Condition | None:
         rows = server.status.get("housekeeping")
-        if not isinstance(rows, Mapping) or server.rows_at == _NEVER:
-            return None
+        if not isinstance(rows, Mapping) or not rows.get("rows") or server.rows_at == _NEVER:
+            return None  # it takes none by itself
         if self._is_excused(server):
             server.rows_at = now
             return None

@@ -34,7 +34,7 @@ Receiver = Callable[[str, str, dict[str, Any]], None]
 def endpoints(own: str) -> dict[str, str]:
     """Returns the monitoring endpoints of all servers in the Settings, by the name of their block, without `own`."""
     found = {}
-    for block, entries in Settings.load().items():
+    for block, entries in Settings.load(force=True).items():
         if block == own or not isinstance(entries, dict):
             continue
         port = entries.get("MONITORING_PORT")
