@@ -12,10 +12,11 @@ import numpy as np
 
 from camtest.display.markup import BAD, GOOD, Cell, block, columns, table
 from egse.env import EnvError, get_data_storage_location
+from egse.monitor.loading import read_definitions
 from egse.report.charts import Band, Mark, Series, line_chart
 from egse.report.happenings import bands_of, block_bands, marks_between, observations_between
 from egse.system import format_datetime, from_unix_time
-from egse.tmdict import Limits, TMDictionary, find_dictionary
+from egse.tmdict import Limits, Parameter, TMDictionary, find_dictionary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -202,9 +203,19 @@ def _read(name: str, dictionary: TMDictionary, setup: Setup | None, **when: Any)
     parameter = dictionary.get(name)
     if parameter is None:
         return ParameterSamples(name, "", Limits(), times, values)
-    limits = parameter.ops or parameter.nonops
-    outer = parameter.nonops if parameter.ops else Limits()
-    return ParameterSamples(name, parameter.unit, limits, times, values, outer)
+    inner, outer = limits_of(parameter, dictionary, setup)
+    return ParameterSamples(name, parameter.unit, inner or outer, times, values, outer if inner else Limits())
+
+
+def limits_of(parameter: Parameter, dictionary: TMDictionary, setup: Setup | None) -> tuple[Limits, Limits]:
+    """Returns the limits of a warning and of an alarm: of the TM dictionary, refined by the Setup (`monitor.limits`)."""
+    definition = (
+        read_definitions(setup, dictionary).by_name.get(parameter.name) if setup is not None else None
+    )
+    if definition is None:
+        return parameter.ops, parameter.nonops
+    ranges = dict(definition.checks.ranges)
+    return ranges.get("warning", Limits()), ranges.get("alarm") or ranges.get("critical") or Limits()
 
 
 def _when(obsid: int | str | None, od: str | None, window: TimeWindow | None) -> str:

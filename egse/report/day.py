@@ -17,8 +17,8 @@ from egse.report.page import BAD, GOOD, Cell, page, section, table
 from egse.report.servers import Presence, presences
 from egse.report.span import Scope
 from egse.report.violations import Violation, find_violations
+from egse.setup import Setup
 from egse.system import format_datetime, from_unix_time
-from egse.tmdict import TMDictionary, find_dictionary
 
 LOGGER = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Facts:
         observations: those that ran in it.
         alarms: those that were raised in it, or not cleared before.
         presences: when each producer of housekeeping was there.
-        violations: parameters beyond the limits of the TM dictionary.
+        violations: parameters beyond their limits.
     """
 
     scope: Scope
@@ -57,7 +57,7 @@ class Facts:
             observations,
             episodes_of(scope),
             presences(scope),
-            find_violations(scope, dictionary_of(scope, observations)),
+            find_violations(scope, setup_of(scope, observations)),
         )
 
     @property
@@ -83,15 +83,15 @@ class Facts:
         ]
 
 
-def dictionary_of(scope: Scope, observations: Sequence[Entry]) -> TMDictionary:
-    """Returns the TM dictionary whose limits count: of the Setup of the last observation, else that of this package."""
+def setup_of(scope: Scope, observations: Sequence[Entry]) -> Setup | None:
+    """Returns the Setup of the last observation, whose limits count; None when it cannot be had."""
     for one in reversed(observations):
         if one.present:
             try:
-                return find_dictionary(Observation(scope.site / "obs" / one.prefix).setup)
+                return Observation(scope.site / "obs" / one.prefix).setup
             except (LookupError, ValueError) as exc:
-                LOGGER.debug("the TM dictionary of %s cannot be had: %s", one.prefix, exc)
-    return find_dictionary()
+                LOGGER.debug("the Setup of %s cannot be had: %s", one.prefix, exc)
+    return None
 
 
 def day_report(scope: Scope) -> str:

@@ -17,7 +17,7 @@ from egse.report.page import DIM, GOOD, NUMBER, Cell, paragraph, section, table
 from egse.report.page import WARN as WARN_CELL
 from egse.report.servers import Presence, disk_samples
 from egse.report.span import Scope, duration_text
-from egse.report.violations import ALARM, Violation
+from egse.report.violations import Violation
 from egse.system import unix_time
 
 MOST_ROWS = 100
@@ -120,12 +120,12 @@ def alarms(scope: Scope, found: Sequence[Episode], title: str = "Alarms") -> str
 
 
 def violations(scope: Scope, found: Sequence[Violation]) -> str:
-    """Returns the parameters that were beyond the limits of the TM dictionary."""
+    """Returns the parameters that were beyond their limits."""
     rows = [
         (
             one.name,
             one.mnemonic,
-            Cell(one.severity, BAD_CELL if one.severity == ALARM else WARN_CELL),
+            Cell(one.severity, WARN_CELL if one.severity == "warning" else BAD_CELL),
             f"{one.limits_text} {one.unit}",
             _number(f"{one.lowest:g} .. {one.highest:g}"),
             _number(f"{one.samples} of {one.total}"),
@@ -137,9 +137,11 @@ def violations(scope: Scope, found: Sequence[Violation]) -> str:
     ]
     head = ("parameter", "producer", "severity", "limits", "values", "beyond", "time beyond", "first", "last")
     return section(
-        "Beyond limits of the TM dictionary",
+        "Beyond limits",
         paragraph(
-            "From all rows of housekeeping; limits that the Setup refines count in the alarms above.", DIM
+            "From all rows of housekeeping, with the limits of the TM dictionary and the Setup; what depends on "
+            "circumstances is among the alarms only.",
+            DIM,
         ),
         table(head, rows, empty="Every value was within its limits."),
         _more(len(found)),

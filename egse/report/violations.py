@@ -1,8 +1,12 @@
-"""Which housekeeping parameters were beyond the limits of the TM dictionary, how far and for how long, from the archive."""
+"""Which housekeeping parameters were beyond their limits, how far and for how long, from the archive.
+
+The limits are those of the limit monitor: of the TM dictionary, refined by the Setup. What depends on circumstances (state,
+phase, mode), rates and rules over several parameters are in the journal of alarms only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +16,14 @@ from numpy.typing import NDArray
 from egse.hk.cache import user_cache
 from egse.hk.column import Column
 from egse.hk.files import daily_files
+from egse.monitor.alarms import PRIORITIES
+from egse.monitor.loading import read_definitions
 from egse.report.span import Scope
-from egse.tmdict import Limits, Parameter, TMDictionary
+from egse.setup import Setup
+from egse.tmdict import Limits, Parameter, find_dictionary
 
 LONGEST_HOLD = 60.0
 """A value counts until the next one, but no longer than this [s]."""
-WARNING, ALARM = "warning", "alarm"
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Violation:
         name: of the parameter.
         mnemonic: of its producer.
         unit: of its values.
-        severity: `warning` (operational limits) or `alarm` (those out of operation).
+        severity: warning, alarm, critical: the worst of its limits that was violated.
         limits: the limits.
         samples: how many values were beyond, of `total`.
         total: how many values there are.
@@ -57,26 +63,35 @@ class Violation:
         return f"{low}..{high}"
 
 
-def find_violations(scope: Scope, dictionary: TMDictionary) -> list[Violation]:
-    """Returns the parameters that were beyond their limits, alarms first."""
+def find_violations(scope: Scope, setup: Setup | None) -> list[Violation]:
+    """Returns the parameters that were beyond their limits, the worst first.
+
+    Args:
+        scope: the time.
+        setup: whose limits count; None for those of the TM dictionary of this package.
+    """
+    dictionary = find_dictionary(setup)
     found = []
-    for mnemonic in dictionary.mnemonics:
-        limited = [one for one in dictionary.of(mnemonic) if one.ops or one.nonops]
-        if limited:
-            paths = [path for day in scope.span.days for path in daily_files(scope.site, day, mnemonic)]
-            found += [v for one in limited for v in _of_parameter(one, paths, scope)]
-    return sorted(found, key=lambda v: (v.severity != ALARM, -v.seconds, v.name))
+    for name, definition in read_definitions(setup, dictionary).by_name.items():
+        parameter = dictionary.get(name)
+        if parameter is not None and definition.checks.monitored and definition.checks.ranges:
+            found += _of_parameter(parameter, definition.checks.ranges, scope)
+    return sorted(found, key=lambda v: (-PRIORITIES.index(v.severity), -v.seconds, v.name))
 
 
-def _of_parameter(parameter: Parameter, paths: Iterable[Path], scope: Scope) -> list[Violation]:
-    samples = _samples(parameter, paths, scope)
+def _of_parameter(
+    parameter: Parameter, ranges: Sequence[tuple[str, Limits]], scope: Scope
+) -> list[Violation]:
+    days = scope.span.days
+    paths = [path for day in days for path in daily_files(scope.site, day, parameter.mnemonic)]
+    samples = _samples(parameter, paths, scope) if paths else None
     if samples is None:
         return []
     times, values = samples
     if not times.size:
         return []
-    for limits, severity in ((parameter.nonops, ALARM), (parameter.ops, WARNING)):
-        found = judge(parameter, times, values, limits, severity) if limits else None
+    for severity, limits in ranges:
+        found = judge(parameter, times, values, limits, severity)
         if found is not None:
             return [found]
     return []
@@ -124,7 +139,7 @@ def judge(
 def _samples(
     parameter: Parameter, paths: Iterable[Path], scope: Scope
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Returns calibrated numbers within the time; None when there are none."""
+    """Returns numbers within the time; None when there are none."""
     cache = user_cache()
     pieces: list[tuple[Column, Column]] = []
     for path in paths:
@@ -141,4 +156,4 @@ def _samples(
     chosen = np.isfinite(times) & np.isfinite(values) & (times >= scope.span.start) & (times < scope.span.end)
     times, values = times[chosen], values[chosen]
     order = np.argsort(times, kind="stable")
-    return times[order], np.asarray(parameter.calibrate(values[order]), dtype=np.float64)
+    return times[order], values[order]

@@ -84,7 +84,7 @@ def test_a_day(site: Path) -> None:
     assert first[1:5] == ["alarm", "GCSL1_X", "31.0 mm", "above 30 (alarm)"]
     assert first[7:9] == ["ann: on it", "hexapod stopped"]
     assert (second[2], second[5], second[7]) == ("dpu_cs/gone", "not cleared", "nobody")
-    (limit,) = page.rows("Beyond limits of the TM dictionary")
+    (limit,) = page.rows("Beyond limits")
     assert limit[:4] == ["GCSL1_X", "PUNA", "alarm", "..30 mm"]
     assert limit[5] == "2 of 31"
     commands = page.rows("Commands")
