@@ -223,9 +223,11 @@ class Suspenders:
         """
         monitor = None if setup is None or "monitor" not in setup else setup["monitor"]
         entries = monitor.get("suspenders") if isinstance(monitor, Mapping) else None
-        if entries is not None and not isinstance(entries, Mapping):
+        if entries is None:
+            return cls()
+        if not isinstance(entries, Mapping):
             raise SuspendAbort(f"{PLACE}: must be a branch with a key for each suspender, not {entries!r}")
-        return cls([Suspender.of(str(name), entries[name]) for name in entries or ()])
+        return cls([Suspender.of(str(name), entries[name]) for name in entries])
 
     def __bool__(self) -> bool:
         return bool(self.items)
