@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +37,8 @@ OTHERS = 5.0
 """How long a watchdog that is ending the observation is waited for, before it is ended all the same [s]."""
 SEALING = 20.0
 """How long the end of the interrupted observation may take [s]."""
+ATTEMPTS = 5
+"""So often it is tried to end it; a watchdog that runs its safes takes it back every few seconds."""
 PAUSE = 0.2
 REPORT = "reaction_report.html"
 FACTS = "reaction.json"
@@ -100,7 +102,7 @@ class Performer:
             "alarms": alarms,
             "function": reaction.function,
             "interrupted": ended,
-            "safes": [call.name for call in calls[0:] if call is not reaction.call],
+            "safes": [call.name for call in calls if call is not reaction.call],
             "problems": problems,
             "seconds": round(took, 3),
         }
@@ -117,29 +119,43 @@ class Performer:
             ConnectionError: when the configuration manager does not answer.
             ObservationError: when it cannot be ended.
         """
+        record = self._running_one()
+        if record is None:
+            return "", []
+        status = status_of(record) if process_has_ended(record) else "aborted"
+        handed: list[SafeCall] = []
+
+        def take(due: list[SafeCall]) -> None:
+            handed[:] = due
+
+        for attempt in range(ATTEMPTS):
+            try:
+                closed = self.watchdog.take_over(record, reason, status=status, hand_over=take)
+                break
+            except ObservationError as exc:  # it has ended meanwhile, or another watchdog has taken it back
+                with services.configuration_manager() as manager:
+                    found = manager.find_observation(run_id=str(record["run_id"]))
+                if found is not None and found.get("status"):
+                    closed = found
+                    break
+                if attempt == ATTEMPTS - 1:
+                    raise
+                LOGGER.warning("%s is not ended yet: %s", record["obsid"], exc)
+        return f"observation {record['obsid']} was ended as {closed.get('status')}", handed
+
+    def _running_one(self) -> Mapping[str, Any] | None:
+        """Returns the observation that is to be ended, None when there is none; a watchdog that is at it gets a moment."""
         deadline = time.monotonic() + OTHERS
         pause = threading.Event()
         while True:
             with services.configuration_manager() as manager:
                 record = manager.watch_observation(by=self.watchdog.name)
             if record is None:
-                return "", []
+                return None
             others = record["desk"]["holder"] not in ("", self.watchdog.name)
             if not (others or record["state"] != "open") or time.monotonic() > deadline:
-                break
+                return record
             pause.wait(PAUSE)
-        handed: list[SafeCall] = []
-        status = status_of(record) if process_has_ended(record) else "aborted"
-        try:
-            closed = self.watchdog.take_over(record, reason, status=status, hand_over=handed.extend)
-        except ObservationError as exc:
-            with services.configuration_manager() as manager:
-                found = manager.find_observation(run_id=str(record["run_id"]))
-            if found is None or not found.get("status"):
-                raise
-            LOGGER.info("%s was ended by somebody else: %s", record["obsid"], exc)
-            closed = found
-        return f"observation {record['obsid']} was ended as {closed.get('status')}", handed
 
     def finish_lost(self, run_id: str, reason: str) -> None:
         """Ends the observation of a reaction whose process has ended without its server.

@@ -17,7 +17,7 @@ from camtest.core.safeprocess import Order
 from camtest.core.values import plain
 from egse.process.identity import process_identity
 
-GRACE = 2.0
+GRACE = 1.0
 """How long a process that was told to end may take before it is killed [s]."""
 
 

@@ -6,7 +6,10 @@ to its end and not run again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +29,7 @@ from camtest.reactions.book import (
 from camtest.reactions.journal import ReactionJournal, read_reactions
 from camtest.reactions.perform import Outcome, Performer
 from camtest.reactions.process import RecoveryProcess
-from camtest.reactions.table import Reaction, ReactionTable, read_table
+from camtest.reactions.table import TIMEOUT, Reaction, ReactionTable, read_table
 from camtest.reactions.teller import Teller
 from egse.clock import Clock, system_clock
 from egse.confman import ObservationError
@@ -99,7 +102,7 @@ class ReactionService:
         """Ends watching; a building block that is running is ended, and that is recorded."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(1.0)
+            self._thread.join(0.5)
         with self._lock:
             processes = [*self._ready.values(), *([self._running] if self._running else [])]
             self._ready = {}
@@ -222,8 +225,12 @@ class ReactionService:
     def _see_to_its_end(self, case: Case) -> None:
         """Waits for the process of a reaction that the life before this one began, and ends its observation."""
         last, began = case.last, self._clock.monotonic()
-        while is_same_process(last.pid, last.identity) and self._clock.monotonic() - began < PATIENCE:
+        while is_same_process(last.pid, last.identity):
             self._renew(last.run_id)
+            if self._clock.monotonic() - began > self._timeout_of(case.name):
+                LOGGER.error("%s takes too long and is ended", case.last.function or case.name)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(last.pid, signal.SIGKILL)
             if self._stopping.wait(1.0):
                 return
         text = f"{case.last.function or case.name} was begun by a life of this server that has died; it is not repeated"
@@ -237,6 +244,9 @@ class ReactionService:
             self._note(
                 self._event(case, INTERRUPTED, f"{text}; look at observation {last.obsid or '(none)'}")
             )
+
+    def _timeout_of(self, name: str) -> float:
+        return next((one.timeout for one in self.table if one.name == name), TIMEOUT)
 
     def _renew(self, run_id: str) -> None:
         try:

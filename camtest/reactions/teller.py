@@ -50,7 +50,7 @@ class Teller:
         """Ends the thread when everything is told, or after a moment."""
         self._events.put(None)
         if self._thread.is_alive():
-            self._thread.join(1.0)
+            self._thread.join(0.5)
 
     def tell(self, event: ReactionEvent) -> None:
         """Has an event told."""

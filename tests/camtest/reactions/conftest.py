@@ -45,6 +45,19 @@ def procedure() -> None:
         GlobalState.clock.sleep(1.0)
 
 @building_block
+def slow_safe() -> None:
+    note("slow safe")
+    while not Path(__file__).with_name("go").exists():
+        GlobalState.clock.sleep(0.1)
+
+@building_block
+@on_abort(safe=slow_safe)
+def cold_procedure() -> None:
+    note("cold procedure")
+    for _ in range(600):
+        GlobalState.clock.sleep(1.0)
+
+@building_block
 def steps(count: int) -> None:
     for number in range(count):
         note(f"step {number}")
@@ -192,6 +205,7 @@ def site_with_reactions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
     (path,) = layout.conf.glob("SETUP_*.yaml")
     setup = Setup.from_yaml_file(path)
     setup["monitor"] = {"reactions": REACTIONS}
+    setup["camtest"] = {"on_lost_session": "safes"}
     with Path(sandbox.env["PLATO_LOCAL_SETTINGS"]).open("a") as file:
         file.write("\nTRUSTED_PACKAGES: [reaction_bench]\n")
     before = {name: os.environ.get(name) for name in ("PYTHONPATH", "CAMTEST_SPOOL_LOCATION")}

@@ -16,7 +16,7 @@ from egse.authority import get_control
 from egse.confman import ConfigurationManagerProxy
 from egse.setup import get_setup
 
-from .conftest import Bench, eventually
+from .conftest import CLIENT, Bench, eventually
 
 pytestmark = pytest.mark.system
 
@@ -82,6 +82,20 @@ def test_with_the_kernel_killed(bench: Bench, service: ReactionService) -> None:
     assert (procedure["status"], reaction["status"]) == ("orphaned", "done")
     assert "taken-over" in kinds(procedure["obsid"])
     assert bench.traced()[1] == "cool 3" or bench.traced()[1:3] == ["lamp off 0", "cool 3"]
+
+
+def test_a_watchdog_that_is_making_safe_is_overtaken(bench: Bench, service: ReactionService) -> None:
+    client = bench.client(CLIENT.replace("procedure()", "cold_procedure()"))
+    client.kill()
+    client.wait()
+    eventually(lambda: "slow safe" in bench.traced(), "the safe that the watchdog runs")
+    bench.raise_alarms("TRP5")
+    eventually(lambda: "cool 3" in bench.traced(), "the recovery, although that safe has not ended")
+    (bench.folder / "go").touch()
+    bench.wait_for("cool", "done")
+    procedure, reaction = bench.last(2)
+    assert (procedure["status"], reaction["status"]) == ("orphaned", "done")
+    assert procedure["reason"].startswith("automatic reaction cool")
 
 
 def test_control_is_taken_from_an_operator_in_command(bench: Bench, service: ReactionService) -> None:

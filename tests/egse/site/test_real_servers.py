@@ -87,7 +87,7 @@ def test_a_command_of_a_server_works_in_the_sandbox(sandbox: Sandbox) -> None:
 
 def test_a_sandbox_of_core_services_leaves_nothing_behind(tmp_path: Path) -> None:
     with Sandbox(tmp_path / "box", only_core=True) as box:
-        assert list(box.status()) == [entry.name for entry in core_entries()]
+        assert list(box.status()) == [entry.name for entry in sandbox_entries(only_core=True)]
         processes = marked_processes(box.layout.run)
         assert len(processes) >= 4
     assert wait_gone(processes, 0.0) == []
