@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         generate_command_sequence,
         observation,
         on_abort,
+        recovery,
         requires,
         start_observation,
     )
@@ -44,6 +45,7 @@ _HOMES = {
         "generate_command_sequence",
         "observation",
         "on_abort",
+        "recovery",
         "requires",
         "start_observation",
     ),
@@ -78,6 +80,7 @@ __all__ = [
     "load_setup",
     "observation",
     "on_abort",
+    "recovery",
     "requires",
     "red_line",
     "start_observation",

@@ -45,7 +45,7 @@ from camtest.commanding.aeu_units import (
     psus,
 )
 from camtest.commanding.utilities import wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from egse.aeu.aeu import AWGProxy, LoopBack, OperatingMode
 from egse.aeu.lines import LINES, Camera, CameraLines
 from egse.aeu.selftest import RUNNING, describe_selftest
@@ -410,3 +410,7 @@ def selftest(loopback: LoopBack) -> int:
     result = rio.get_selftest_result()
     LOGGER.info("Self-test of the AEU: %s", describe_selftest(result))
     return result
+
+
+for _block in (n_cam_swoff, f_cam_swoff, n_cam_sync_disable, f_cam_sync_disable):
+    recovery(_block)

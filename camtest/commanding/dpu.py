@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
 
 from camtest.commanding.utilities import device, wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from camtest.core.prompts import confirm
 from camtest.state import GlobalState
 from egse.command import Range, Unit
@@ -351,3 +351,7 @@ def on_long_pulse_do(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 def camera_is_simulated() -> bool:
     """Returns True when the camera behind the DPU is a simulator."""
     return bool(dpu().is_simulator()) or GlobalState.dry_run
+
+
+for _block in (n_fee_to_on_mode, n_fee_to_standby_mode, n_cam_to_on_mode, n_cam_to_standby_mode):
+    recovery(_block)

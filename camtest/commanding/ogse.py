@@ -6,7 +6,7 @@ from collections import deque
 from typing import Annotated, Any, cast
 
 from camtest.commanding.utilities import device, wait_until
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from camtest.state import GlobalState
 from egse.command import Range, Unit
 from egse.ogse import LEVELS, OGSEProxy
@@ -224,3 +224,6 @@ def _wait_for_attenuator() -> None:
         interval=1.0,
         what="the filter wheels of the OGSE",
     )
+
+
+recovery(ogse_swoff)

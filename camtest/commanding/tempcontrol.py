@@ -10,7 +10,7 @@ from typing import Annotated, Literal, cast
 
 from camtest.commanding import plateau
 from camtest.commanding.utilities import device
-from camtest.core.exec import Abort, building_block
+from camtest.core.exec import Abort, building_block, recovery
 from egse.command import Range, Unit
 from egse.tempcontrol.lsci336 import LakeShore336Interface, LakeShore336Proxy
 from egse.tempcontrol.lsci336.interface import HeaterRange, HeaterStatus, OutputMode
@@ -115,3 +115,6 @@ def wait_for_plateau(
     return plateau.wait_for_plateau(
         lambda: get_temperature(sensor), temperature, tolerance, stable_for, timeout, what=f"sensor {sensor}"
     )
+
+
+recovery(heater_off)

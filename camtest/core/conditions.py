@@ -79,11 +79,13 @@ class BlockOptions:
         requires: must hold before it starts.
         ensures: must hold after it has ended.
         safe: makes safe what it may leave when it ends badly.
+        recovers: automatic reactions may run it, see `recovery`.
     """
 
     requires: list[Condition] = field(default_factory=list)
     ensures: list[Condition] = field(default_factory=list)
     safe: SafeCall | None = None
+    recovers: bool = False
 
     @property
     def safe_event(self) -> dict[str, Any] | None:
@@ -197,3 +199,13 @@ def on_abort(safe: Callable[..., Any], **arguments: Any) -> Callable[[F], F]:
         return function
 
     return declare
+
+
+def recovery(function: F) -> F:
+    """Declares that automatic reactions may run a building block while nobody looks; it stands above `@building_block`.
+
+    What it declares: it brings the equipment into a safer state from whatever state it is in, it can be run again, and it
+    asks nobody. Can also be applied to a building block of somebody else: `recovery(ogse.ogse_swoff)`.
+    """
+    options_of(function).recovers = True
+    return function

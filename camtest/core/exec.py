@@ -24,6 +24,7 @@ from camtest.core.conditions import (
     ConditionError,
     ensures,
     on_abort,
+    recovery,
     requires,
 )
 from camtest.core.context import (
@@ -78,6 +79,7 @@ __all__ = [
     "generate_command_sequence",
     "observation",
     "on_abort",
+    "recovery",
     "requires",
     "start_observation",
 ]

@@ -31,7 +31,8 @@ LOGGER = logging.getLogger(__name__)
 
 PERIOD = 1.0
 """While a building block waits, interlocks are checked every so often [s of the wall]."""
-_KEYS = frozenset({"device", "query", "arguments", "minimum", "maximum", "equals", "unit", "blocks", "item"})
+LIMIT_KEYS = ("minimum", "maximum", "equals")
+_KEYS = frozenset({"device", "query", "arguments", *LIMIT_KEYS, "unit", "blocks", "item"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Interlock:
         if not isinstance(entry, Mapping) or "device" not in entry or "query" not in entry:
             raise InterlockAbort(f"interlock `{name}` of the Setup needs `device` and `query`")
         unknown = sorted(set(entry) - _KEYS)
-        limits = {key: entry.get(key) for key in ("minimum", "maximum", "equals")}
+        limits = {key: entry.get(key) for key in LIMIT_KEYS}
         if unknown or all(value is None for value in limits.values()):
             what = f"has the unknown keys {', '.join(unknown)}" if unknown else "has no limit"
             raise InterlockAbort(

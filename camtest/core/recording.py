@@ -25,6 +25,8 @@ from camtest.core.holding import await_decision
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
 from camtest.core.spool import EventSpool
+from camtest.core.standing import stand_still
+from camtest.core.suspenders import Suspender, Suspenders
 from camtest.core.writing import EventWriter
 from camtest.state import setup_at_hand
 from egse.confman import ObservationError
@@ -77,6 +79,7 @@ class ObservationContext(EventWriter):
         self._told = ("running", "")
         self.decided_up_to = 0
         self.interlocks = Interlocks.none()
+        self.suspenders = Suspenders()
         self.control = RunControl(self._obsid, self._on_verb)
         self.control.on_paused = self._on_paused
         self.control.on_taken_over = lambda holder: self._on_over(f"it was taken over by {holder}")
@@ -84,8 +87,10 @@ class ObservationContext(EventWriter):
         self._follower: DeskFollower | None = None
 
     def start(self) -> None:
-        """Begins to look at what operators want, and reads the interlocks of the Setup."""
-        self.interlocks = Interlocks.of(setup_at_hand())
+        """Begins to look at what operators want, and reads the interlocks and suspenders of the Setup."""
+        setup = setup_at_hand()
+        self.interlocks = Interlocks.of(setup)
+        self.suspenders = Suspenders.of(setup)
         if self.handle is not None:
             self.handle.when_lost = self._on_over
             self.handle.follow(self.control.deliver)
@@ -157,6 +162,7 @@ class ObservationContext(EventWriter):
             or self.failure is not None
             or self.lost is not None
             or bool(self.interlocks)
+            or bool(self.suspenders)
         )
 
     def _on_over(self, reason: str) -> None:
@@ -174,9 +180,32 @@ class ObservationContext(EventWriter):
         """
         if self._safing == threading.get_ident():
             return
+        self.refuse_when_lost()
+        self.control.pass_by(place)
+        if self.suspenders and place is not Place.COMMAND:
+            self._stay_suspended(place)
+
+    def refuse_when_lost(self) -> None:
+        """Raises ObservationError when the observation is over."""
         if self.lost is not None:
             raise ObservationError(f"observation {self._obsid} is over: {self.lost}")
-        self.control.pass_by(place)
+
+    def _stay_suspended(self, place: Place, blocks: tuple[str, ...] = ()) -> None:
+        """Returns when no suspender holds for the active building blocks."""
+        names = (*blocks, *(call.block.qualified_name for call in ACTIVE.get()))
+        while (stay := self.suspenders.find(names)) is not None:
+            stand_still(self, stay, place)
+
+    def suspend_with(self, suspender: Suspender) -> None:
+        """Adds a suspender of a script."""
+        self.suspenders.items.append(suspender)
+        self.suspenders.next = float("-inf")
+        self.attention = True
+
+    def suspend_no_more_with(self, suspender: Suspender) -> None:
+        """Takes a suspender of a script away."""
+        self.suspenders.items.remove(suspender)
+        self._look()
 
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         if self._safing == threading.get_ident():
@@ -190,6 +219,8 @@ class ObservationContext(EventWriter):
                     self._end_at_checkpoint()
                 raise
         super().attend(block, stack)
+        if self.suspenders:
+            self._stay_suspended(Place.CHECKPOINT, (block.qualified_name,))
         if self.interlocks:
             self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
         self._look()

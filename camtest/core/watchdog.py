@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from camtest.core import services
+from camtest.core.conditions import SafeCall
 from camtest.core.forwarding import Forwarder
 from camtest.core.handle import joining_environment
 from camtest.core.safes import pending_safes, reaction_of, run_elsewhere
@@ -119,8 +120,22 @@ class Watchdog:
         self._gone = (run_id, looks)
         return looks >= LOOKS
 
-    def take_over(self, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
-        """Takes an observation over, makes safe and closes it; returns the record as closed."""
+    def take_over(
+        self,
+        record: Mapping[str, Any],
+        reason: str,
+        *,
+        status: str = "",
+        hand_over: Callable[[list[SafeCall]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Takes an observation over, makes safe and closes it; returns the record as closed.
+
+        Args:
+            record: the open observation, with its `desk`.
+            reason: why, for the record.
+            status: how it has ended; empty for what follows from verbs and who held it.
+            hand_over: takes the safes that are due instead of having them run now: somebody else runs them at once.
+        """
         run_id = str(record["run_id"])
         LOGGER.warning("observation %s is taken over: %s", record["obsid"], reason)
         keeper = _Keeper(run_id, self.name, reason, float(record["lease"]))
@@ -128,13 +143,18 @@ class Watchdog:
         keeper.start()
         try:
             trace = _Trace(dict(record))
-            problems = self._make_safe(record, trace)
+            if hand_over is None:
+                problems = self._make_safe(record, trace)
+            else:
+                problems, due = [], pending_safes(trace.events())
+                trace.mark("safes-handed-over", safes=[safe.name for safe in due])
+                hand_over(due)
             trace.mark("taken-over", by=self.name, reason=reason, problems=problems)
             trace.deliver()
             text = reason if not problems else f"{reason}; making safe: {'; '.join(problems)}"
             with services.configuration_manager(timeout=30.0) as manager:
                 closed = manager.end_observation(
-                    run_id=run_id, status=_status_of(record), reason=text, by=self.name
+                    run_id=run_id, status=status or status_of(record), reason=text, by=self.name
                 )
             trace.close()
         finally:
@@ -175,7 +195,8 @@ def process_has_ended(record: Mapping[str, Any]) -> bool:
         return False
 
 
-def _status_of(record: Mapping[str, Any]) -> str:
+def status_of(record: Mapping[str, Any]) -> str:
+    """Returns how an observation has ended whose client is gone."""
     verbs = {verb["verb"] for verb in record["desk"]["verbs"]}
     if verbs.intersection(_URGENT):
         return "aborted"

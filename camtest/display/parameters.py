@@ -1,22 +1,30 @@
-"""Housekeeping: the last value of each parameter with its limits, and plots over time."""
+"""Housekeeping: the last value of each parameter with its limits, and plots over time with what happened meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from camtest.display.markup import BAD, GOOD, Cell, block, columns, table
-from camtest.display.plots import Series, line_chart
+from egse.env import EnvError, get_data_storage_location
+from egse.monitor.loading import read_definitions
+from egse.report.charts import Band, Mark, Series, line_chart
+from egse.report.happenings import bands_of, block_bands, marks_between, observations_between
 from egse.system import format_datetime, from_unix_time
-from egse.tmdict import Limits, TMDictionary, find_dictionary
+from egse.tmdict import Limits, Parameter, TMDictionary, find_dictionary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from egse.hk.access import TimeWindow
     from egse.setup import Setup
+
+LOGGER = logging.getLogger(__name__)
 
 RECENT = 600.0
 """Time that is shown when nothing else is asked for [s]."""
@@ -30,6 +38,7 @@ class ParameterSamples:
         name: of the parameter.
         unit: of its values.
         limits: of the TM dictionary: operational ones when there are any.
+        outer: the limits out of operation, where there are operational ones too.
         times: Unix times [s], shape (N,).
         values: shape (N,): numbers, booleans or texts.
     """
@@ -39,6 +48,7 @@ class ParameterSamples:
     limits: Limits
     times: NDArray[np.float64]
     values: NDArray[Any]
+    outer: Limits = field(default_factory=Limits)
 
     @property
     def is_numeric(self) -> bool:
@@ -75,11 +85,21 @@ class HousekeepingView:
     Args:
         samples: the parameters.
         when: which time, for the title.
+        marks: moments that are drawn into the plots: alarms.
+        bands: spans that are drawn into the plots: observations and building blocks.
     """
 
-    def __init__(self, samples: list[ParameterSamples], when: str) -> None:
+    def __init__(
+        self,
+        samples: list[ParameterSamples],
+        when: str,
+        marks: Sequence[Mark] = (),
+        bands: Sequence[Band] = (),
+    ) -> None:
         self.samples = samples
         self.when = when
+        self.marks = tuple(marks)
+        self.bands = tuple(bands)
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -106,18 +126,22 @@ class HousekeepingView:
             colour = {"OUT": BAD, "ok": GOOD}.get(row[4], "")
             style = f"color:{colour};font-weight:bold" if colour else ""
             rows.append([Cell(text, style if column in (1, 4) else "") for column, text in enumerate(row)])
-        charts = [
-            line_chart(
-                Series(one.times, one.values.astype(np.float64), one.name),
-                unit=one.unit,
-                low=one.limits.low,
-                high=one.limits.high,
-            )
-            for one in self.samples
-            if one.is_numeric and len(one.values) > 1
-        ]
+        charts = [self._chart(one) for one in self.samples if one.is_numeric and len(one.values) > 1]
         title = f"<b>Housekeeping of {self.when}</b>"
         return {"text/plain": repr(self), "text/html": block(title, table(self._HEAD, rows), *charts)}
+
+    def _chart(self, one: ParameterSamples) -> str:
+        outer, inner = (one.outer, one.limits) if one.outer else (one.limits, Limits())
+        return line_chart(
+            Series(one.times, one.values.astype(np.float64), one.name),
+            unit=one.unit,
+            low=outer.low,
+            high=outer.high,
+            warn_low=inner.low,
+            warn_high=inner.high,
+            marks=self.marks,
+            bands=self.bands,
+        )
 
 
 def housekeeping(
@@ -128,6 +152,8 @@ def housekeeping(
     setup: Setup | None = None,
 ) -> HousekeepingView:
     """Returns housekeeping parameters to be shown: last values with limits, and plots; from the files of the archive.
+
+    Alarms, observations and building blocks of the time are drawn into the plots.
 
     Args:
         names: of the parameters, e.g. `GOGSE_ATT_LVL`.
@@ -146,7 +172,28 @@ def housekeeping(
         time_window = RECENT
     dictionary = find_dictionary(setup)
     samples = [_read(name, dictionary, setup, obsid=obsid, od=od, time_window=time_window) for name in names]
-    return HousekeepingView(samples, _when(obsid, od, time_window))
+    return HousekeepingView(samples, _when(obsid, od, time_window), *_happenings(samples, obsid))
+
+
+def _happenings(samples: list[ParameterSamples], obsid: int | str | None) -> tuple[list[Mark], list[Band]]:
+    """Returns what happened in the time of the samples; nothing when the archive does not tell."""
+    moments = [time for one in samples if len(one.times) for time in (one.times[0], one.times[-1])]
+    if not moments:
+        return [], []
+    start, end = float(min(moments)), float(max(moments))
+    try:
+        site = get_data_storage_location() if obsid is None else _site_of(obsid)
+        found = observations_between(site, start, end)
+        return marks_between(site, start, end), [*bands_of(found, end), *block_bands(site, found, end)]
+    except (EnvError, LookupError, OSError) as exc:
+        LOGGER.warning("alarms and observations are not drawn in: %s", exc)
+        return [], []
+
+
+def _site_of(obsid: int | str) -> Path:
+    from egse.archive import Observation
+
+    return Observation(obsid).site_folder
 
 
 def _read(name: str, dictionary: TMDictionary, setup: Setup | None, **when: Any) -> ParameterSamples:
@@ -154,8 +201,21 @@ def _read(name: str, dictionary: TMDictionary, setup: Setup | None, **when: Any)
 
     times, values = get_housekeeping(name, setup=setup, **when)
     parameter = dictionary.get(name)
-    limits = Limits() if parameter is None else parameter.ops or parameter.nonops
-    return ParameterSamples(name, "" if parameter is None else parameter.unit, limits, times, values)
+    if parameter is None:
+        return ParameterSamples(name, "", Limits(), times, values)
+    inner, outer = limits_of(parameter, dictionary, setup)
+    return ParameterSamples(name, parameter.unit, inner or outer, times, values, outer if inner else Limits())
+
+
+def limits_of(parameter: Parameter, dictionary: TMDictionary, setup: Setup | None) -> tuple[Limits, Limits]:
+    """Returns the limits of a warning and of an alarm: of the TM dictionary, refined by the Setup (`monitor.limits`)."""
+    definition = (
+        read_definitions(setup, dictionary).by_name.get(parameter.name) if setup is not None else None
+    )
+    if definition is None:
+        return parameter.ops, parameter.nonops
+    ranges = dict(definition.checks.ranges)
+    return ranges.get("warning", Limits()), ranges.get("alarm") or ranges.get("critical") or Limits()
 
 
 def _when(obsid: int | str | None, od: str | None, window: TimeWindow | None) -> str:

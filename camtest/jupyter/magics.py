@@ -24,6 +24,7 @@ from camtest.jupyter.servers import all_servers, proxy_of
 from camtest.jupyter.status import StatusLine
 from camtest.state import GlobalState, is_dry_run_only
 from egse.archive import Observation
+from egse.archive.query import parse_moment, parse_until
 from egse.setup import diff_setups, get_setup, list_setups, load_setup
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|)")
@@ -94,13 +95,20 @@ class CamtestMagics(Magics):
 
     @line_magic
     def hk(self, line: str) -> Any:
-        """%hk NAME [NAME ...] [--last 1h | --obsid 1151 | --day 20261125]: last values, limits, plots.
+        """%hk NAME [NAME ...] [--last 1h | --obsid 1151 | --day 20261125 | --since T [--until T]]: last values, limits, plots.
 
-        Without a time: the running observation, else the last 10 minutes.
+        Alarms, observations and building blocks are drawn into the plots. Without a time: the running observation, else the
+        last 10 minutes. T is a UTC time (2026-11-25T07:30), today, yesterday, or how long ago (12h, 3d).
         """
-        options, names = _options(line, ("--last", "--obsid", "--day"))
-        if not names or len(options) > 1:
-            raise UsageError("%hk NAME [NAME ...] [--last 10m | --obsid OBSID | --day YYYYMMDD]")
+        options, names = _options(line, ("--last", "--obsid", "--day", "--since", "--until"))
+        if (
+            not names
+            or (len(options) > 1 and set(options) != {"--since", "--until"})
+            or set(options) == {"--until"}
+        ):
+            raise UsageError(
+                "%hk NAME [NAME ...] [--last 10m | --obsid OBSID | --day YYYYMMDD | --since T [--until T]]"
+            )
         when: dict[str, Any] = {}
         if "--last" in options:
             when["time_window"] = _seconds(options["--last"])
@@ -108,6 +116,11 @@ class CamtestMagics(Magics):
             when["obsid"] = options["--obsid"]
         elif "--day" in options:
             when["od"] = options["--day"]
+        elif "--since" in options:
+            when["time_window"] = (
+                _moment(options["--since"]),
+                _moment(options.get("--until", "0min"), until=True),
+            )
         elif not GlobalState.dry_run and current_obsid():
             when["obsid"] = current_obsid()
         else:
@@ -181,6 +194,14 @@ def _seconds(text: str) -> float:
     if match is None:
         raise UsageError(f"{text!r} is no span of time: 90 (seconds), 10m, 2h, 1d")
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _moment(text: str, *, until: bool = False) -> float:
+    """Returns a moment as operators type it as Unix time [s]."""
+    try:
+        return parse_until(text) if until else parse_moment(text)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
 
 
 def _no_arguments(name: str, line: str) -> None:

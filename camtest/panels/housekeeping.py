@@ -1,4 +1,4 @@
-"""Housekeeping of all servers in one panel: any parameter as a value with its limits, or as a strip chart."""
+"""Housekeeping of all servers in one panel: any parameter as a value with its limits, as a strip chart, or over any time past."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
+from camtest.display import housekeeping
 from camtest.panels.board import BoardState, Lamp, Value
 from camtest.panels.charts import StripCharts
 from camtest.panels.panel import Panel, monitoring_endpoint
 from camtest.panels.telemetry import Telemetry, dictionary
 from camtest.panels.threads import Subscription, weak
+from camtest.state import setup_at_hand
+from egse.archive.query import parse_moment, parse_until
 from egse.declaration import ServerDeclaration
 
 MOST_ROWS = 250
@@ -93,10 +96,44 @@ class HousekeepingPanel(Panel):
     def _body(self) -> list[widgets.Widget]:
         self.filter = widgets.Text(placeholder="part of a name", description="Filter")
         self.filter.observe(weak(self._changed), "value")
-        return [self.filter, self.charts]
+        self.past_names = widgets.Text(placeholder="names of parameters", description="Look back")
+        self.past_since = widgets.Text(value="2h", description="since")
+        self.past_until = widgets.Text(placeholder="now", description="until")
+        self.past_button = widgets.Button(
+            description="Plot", tooltip="From the archive, with limits and events"
+        )
+        self.past_button.on_click(weak(self._look_back))
+        self.past = widgets.HTML()
+        row = widgets.HBox([self.past_names, self.past_since, self.past_until, self.past_button])
+        return [self.filter, self.charts, row, self.past]
+
+    def _look_back(self, _button: Any) -> None:
+        names = self.past_names.value.replace(",", " ").split()
+        since, until = self.past_since.value, self.past_until.value
+        self.command("?look back", lambda: plot_past(names, since, until), self._show_past)
+
+    def _show_past(self, html: str) -> None:
+        self.past.value = html
 
     def _changed(self, _change: Any) -> None:
         self._listening.wake()
+
+
+def plot_past(names: Sequence[str], since: str, until: str = "") -> str:
+    """Returns plots of parameters over a time past as HTML, with limits, alarms, observations and building blocks.
+
+    Args:
+        names: of the parameters.
+        since: a UTC time (2026-11-25T07:30), today, yesterday, or how long ago (12h, 3d).
+        until: the same; now when empty.
+
+    Raises:
+        LookupError: when no file of that time has one of the parameters.
+        ValueError: when no name is given, or a time makes no sense.
+    """
+    window = (parse_moment(since), parse_until(until or "0min"))
+    view = housekeeping(*names, time_window=window, setup=setup_at_hand())
+    return str(view._repr_mimebundle_()["text/html"])
 
 
 def make(names: str = "", servers: str = "") -> HousekeepingPanel:

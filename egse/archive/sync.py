@@ -34,8 +34,8 @@ SETTLED = 60.0
 BATCH_FILES, BATCH_BYTES = 500, 10_000_000_000
 """After so much, what was copied is verified and recorded: an interrupted run loses no more than that."""
 
-_AS_IS = (RECORD_FILE, OBSID_TABLE, LAST_SETUP_ID)
-_TREES = ("journal", "reduced", "analysed")
+_AS_IS = (RECORD_FILE, OBSID_TABLE, LAST_SETUP_ID, "logbook.jsonl")
+_TREES = ("journal", "alarms", "reactions", "reports", "reduced", "analysed")
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,13 @@ COMMANDS = {
     "keys": ("egse.cli.keys:keys", "Keys of people and servers: who may connect, and what they may do."),
     "log": ("egse.cli.log:log", "Show the log records of all processes."),
     "metrics": ("egse.cli.metrics:metrics", "Metrics for Prometheus, dashboards for Grafana."),
+    "logbook": ("egse.cli.logbook:logbook", "The shift logbook: add and show entries."),
     "new-device": (
         "egse.cli.new_device:new_device",
         "Make a package for an instrument: driver, simulator, server, tests.",
     ),
     "replay": ("egse.cli.wire:replay", "Stand in for a device with what went over its wire."),
+    "report": ("egse.cli.report:report", "Report of a day, hand-over page of a shift."),
     "sandbox": ("egse.cli.sandbox:sandbox", "A private site with simulators, in one folder."),
     "site": ("egse.cli.site:site", "The sites on this machine."),
     "systemd": ("egse.cli.systemd:systemd", "Unit files for an operational machine."),

@@ -39,7 +39,7 @@ def archive() -> None:
     """
 
 
-def _words(function: Callable[P, T]) -> Callable[P, T]:
+def in_words(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator: what goes wrong here is told in words."""
 
     @tells_errors
@@ -59,7 +59,8 @@ def _words(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def _site(location: Path | None) -> Path:
+def site_of(location: Path | None) -> Path:
+    """Returns the data folder of the site that is meant: `location`, else that of the environment or the current site."""
     from egse.archive import site_folder
     from egse.site.sites import join_current_site
 
@@ -71,7 +72,7 @@ def _site(location: Path | None) -> Path:
 @archive.command("index")
 @click.option("--rebuild", is_flag=True, help="Make it anew from the files.")
 @LOCATION
-@_words
+@in_words
 def index_(rebuild: bool, location: Path | None) -> None:
     """Bring the index of observations and files up to date.
 
@@ -80,7 +81,7 @@ def index_(rebuild: bool, location: Path | None) -> None:
     from egse.archive import ArchiveIndex
     from egse.archive.index_files import FileIndex
 
-    with ArchiveIndex(_site(location)) as index:
+    with ArchiveIndex(site_of(location)) as index:
         if rebuild:
             index.rebuild()
         files = FileIndex(index)
@@ -103,7 +104,7 @@ def index_(rebuild: bool, location: Path | None) -> None:
 )
 @click.option("--quiet", is_flag=True, help="No progress bar; print problems only.")
 @LOCATION
-@_words
+@in_words
 def sync(
     destination: str | None,
     bwlimit: str | None,
@@ -119,7 +120,7 @@ def sync(
     """
     from egse.archive import sync as engine
 
-    site = _site(location)
+    site = site_of(location)
     target = _destination(destination, site)
     if dry_run:
         _print_sync_plan(engine.plan_sync(site, target), target)
@@ -133,7 +134,7 @@ def sync(
 @click.argument("destination", required=False)
 @click.option("--quiet", is_flag=True, help="No progress bar; print problems only.")
 @LOCATION
-@_words
+@in_words
 def verify(destination: str | None, quiet: bool, location: Path | None) -> None:
     """Check all copies at DESTINATION again by their content; exit code 1 when one is not right.
 
@@ -141,7 +142,7 @@ def verify(destination: str | None, quiet: bool, location: Path | None) -> None:
     """
     from egse.archive import sync as engine
 
-    site = _site(location)
+    site = site_of(location)
     target = _destination(destination, site)
     with _ended_by_signals(), _progress(quiet) as progress:
         report = engine.verify_copies(site, target, progress)
@@ -152,7 +153,7 @@ def verify(destination: str | None, quiet: bool, location: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Remove; without it only say what would be removed.")
 @click.option("--recheck", is_flag=True, help="Compare the checksums of all copies again before.")
 @LOCATION
-@_words
+@in_words
 def prune(yes: bool, recheck: bool, location: Path | None) -> None:
     """Remove data here by the rules of the settings (block Archive), only what is verified elsewhere.
 
@@ -160,7 +161,7 @@ def prune(yes: bool, recheck: bool, location: Path | None) -> None:
     """
     from egse.archive import retention
 
-    site = _site(location)
+    site = site_of(location)
     rules = retention.Rules.load()
     plan = retention.plan_prune(site, rules)
     _print_prune_plan(plan)
@@ -180,7 +181,7 @@ def prune(yes: bool, recheck: bool, location: Path | None) -> None:
 
 @archive.command()
 @LOCATION
-@_words
+@in_words
 def status(location: Path | None) -> None:
     """Show copies, what has none yet, and how long the disk lasts.
 
@@ -191,7 +192,7 @@ def status(location: Path | None) -> None:
     from egse.archive.sync import plan_sync
     from egse.system import format_datetime, from_unix_time
 
-    site = _site(location)
+    site = site_of(location)
     with Copies(site) as copies:
         removed = copies.removed()
         for name in copies.destinations():

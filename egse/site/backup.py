@@ -36,7 +36,7 @@ from egse.version import VERSION
 CONTENTS = "backup.json"
 BUNDLE = "conf.bundle"
 SCHEMA = 1
-_LINES = (RECORD_FILE, OBSID_TABLE)
+_LINES = (RECORD_FILE, OBSID_TABLE, "logbook.jsonl")
 """Files that may be written while they are copied: taken up to their last complete line."""
 _WHOLE = (LAST_SETUP_ID, ".sm_state.json")
 _FOLDERS = ("data", "worktree", "keys")
@@ -144,7 +144,8 @@ def _take_data(data: Path, staging: Path) -> None:
     for name in _WHOLE:
         if (data / name).is_file():
             _copy(data / name, staging / name)
-    for path in sorted((data / "journal").glob("*/*.journal")):
+    journals = [*(data / "journal").glob("*/*.journal"), *(data / "alarms").glob("*.jsonl")]
+    for path in sorted(journals):
         _copy(path, staging / _name(path, data))
     if (data / COPIES_FILE).is_file():
         make_folder(staging, 0o700)
@@ -339,6 +340,8 @@ def _take_newer_record(archive: Path, data: Path) -> None:
         ours = (data / name).read_bytes() if (data / name).exists() else b""
         theirs = (copy / name).read_bytes() if (copy / name).exists() else b""
         theirs = theirs[: theirs.rfind(b"\n") + 1]
+        if not theirs:
+            continue
         if theirs.startswith(ours):
             write_atomically(data / name, theirs)
         elif not ours.startswith(theirs):

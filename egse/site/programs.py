@@ -15,6 +15,7 @@ from pathlib import Path
 
 from egse.advice import or_meant
 from egse.process import Program
+from egse.settings import Settings
 from egse.site.layout import SiteError
 from egse.site.survey import server_names, survey
 
@@ -52,6 +53,11 @@ class Entry:
     stage: int = 0
     extra: str = ""
 
+    @property
+    def command(self) -> str:
+        """Its console script: `COMMAND` of its block in the Settings where that names one (of the test scripts), else its name."""
+        return str((Settings.load().get(self.settings) or {}).get("COMMAND", self.name) or "")
+
     def program(self, options: dict[str, str] | None = None, *, simulator: bool = False) -> Program:
         """Returns the program as a launcher runs it.
 
@@ -68,7 +74,7 @@ class Entry:
                 arguments += [f"--{option}", options[option]]
         return Program(
             name=self.name,
-            command=(script(self.name), "start", *arguments),
+            command=(script(self.command), "start", *arguments),
             needs=self.needs,
             stage=10 * self.kind.value + self.stage,
             tries=0 if self.kind is Kind.CORE else DEVICE_TRIES,
@@ -118,6 +124,7 @@ TABLE: tuple[Entry, ...] = (
     Entry("syn_cs", Kind.CORE, "synoptics manager", "Synoptics Manager Control Server", stage=3),
     Entry("wd_cs", Kind.CORE, "watchdog of observations", "Watchdog Control Server", stage=4),  # in camtest
     Entry("mon_cs", Kind.CORE, "limit monitor", "Limit Monitor Control Server", stage=4, extra="monitor"),
+    Entry("fdir_cs", Kind.CORE, "automatic reactions", "Reaction Control Server", stage=5, extra="monitor"),
     Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
@@ -171,14 +178,14 @@ def script(name: str) -> str:
 def is_installed(name: str) -> bool:
     """Says whether there is a console script of this name."""
     try:
-        return bool(script(name))
+        return bool(name and script(name))
     except SiteError:
         return False
 
 
 def core_entries() -> list[Entry]:
     """Returns the core services of a site that are installed, in the order of their start; a sandbox may have less."""
-    return [entry for entry in TABLE if entry.kind is Kind.CORE and is_installed(entry.name)]
+    return [entry for entry in TABLE if entry.kind is Kind.CORE and is_installed(entry.command)]
 
 
 def sandbox_entries(only_core: bool = False, extras: Iterable[str] = ()) -> list[Entry]:

@@ -54,6 +54,7 @@ _AFTER = {
     "pm_cs": ("log_cs", "sm_cs", "cm_cs"),
     "syn_cs": ("log_cs", "sm_cs", "cm_cs"),
     "wd_cs": ("log_cs", "sm_cs", "cm_cs"),
+    "fdir_cs": ("log_cs", "sm_cs", "cm_cs", "mon_cs"),
     "mon_cs": ("log_cs", "sm_cs", "cm_cs"),
 }
 """Order of the start; nobody requires the others: each waits for those that are away, for as long as it takes."""
@@ -214,7 +215,7 @@ def _core_unit(entry: Entry, user: str, group: str, environment: Path, version: 
         limit_interval=0,
         limit_burst="",
         options_file="",
-        command=f"{_path(Path(script(entry.name)))} start",
+        command=f"{_path(Path(script(entry.command)))} start",
         # Nothing that the process manager may have started ends with it, whoever keeps it running.
         kill_mode="process" if is_manager else "mixed",
         devices="PrivateDevices=yes",

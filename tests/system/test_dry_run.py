@@ -193,7 +193,7 @@ def test_with_core_services_only(
     listen: Callable[[list[int]], Ears],
 ) -> None:
     """The core services of a site, started and stopped by the tasks of the manual, tell the Setup; devices are down."""
-    core = {"Logging", "Configuration", "Storage", "Process", "Synoptics", "Watchdog"}
+    core = {"Logging", "Configuration", "Storage", "Process", "Synoptics", "Watchdog", "Limit", "Reaction"}
     ports = ports_of(site.settings)
     shell = make_shell(merged_environment(site.environment), tmp_path)
     tasks = ("--search-root", PROCEDURE.parents[1])
@@ -201,7 +201,8 @@ def test_with_core_services_only(
     assert started.wait(30) == 0, started.communicate()
     status = shell.start("invoke", *tasks, "status-core-egse").communicate(timeout=30)[0]
     assert [line.split()[:2] for line in status.splitlines() if "_cs " in line] == [
-        [name, "running"] for name in ("log_cs", "sm_cs", "cm_cs", "pm_cs", "syn_cs", "wd_cs")
+        [name, "running"]
+        for name in ("log_cs", "sm_cs", "cm_cs", "pm_cs", "syn_cs", "wd_cs", "mon_cs", "fdir_cs")
     ]
 
     # The process manager looks after the device servers all the time; without it nobody but a dry run could call them.

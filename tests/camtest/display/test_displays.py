@@ -19,11 +19,14 @@ from camtest.core.sequence import CommandSequence
 from camtest.display import focal_plane, housekeeping, install_formatters, log_view, remove_formatters, zoom
 from camtest.display.canvas import MISSING, png
 from camtest.display.ccds import reduced, stretch_for
-from camtest.display.plots import COLUMNS, Series, line_chart, thin_out
+from camtest.panels.housekeeping import plot_past
 from egse.fee.geometry import COLUMNS_SIDE, SERIAL_OVERSCAN, SERIAL_PRESCAN
 from egse.h5 import SideImage
+from egse.monitor.alarms import AlarmEvent
+from egse.monitor.journal import FOLDER, AlarmJournal
 from egse.ogse import OGSEProxy
 from egse.reg import RegisterMap
+from egse.report.charts import COLUMNS, Series, line_chart, thin_out
 from egse.setup import Setup
 from egse.site.layout import SiteLayout
 from egse.spw import SpaceWirePacket, encode_header
@@ -137,6 +140,24 @@ def write_housekeeping(site: SiteLayout, values: list[float]) -> None:
         folder = site.data / "daily" / day
         folder.mkdir(parents=True)
         (folder / f"{day}_{site.site_id}_OGSE.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_what_happened_is_drawn_into_the_plots(site: SiteLayout, shown: Any) -> None:
+    write_housekeeping(site, [0.2, 0.4, 0.5])
+    times = housekeeping("GOGSE_ATT_LVL").samples[0].times
+    journal = AlarmJournal(site.data / FOLDER)
+    for number, at in enumerate((times.mean(), times[-1] + 60.0)):
+        event = AlarmEvent(
+            number=number, time=float(at), name="GOGSE_ATT_LVL", event="raised", limit="above 1"
+        )
+        journal.write([event])
+    journal.close()
+    view = housekeeping("GOGSE_ATT_LVL")
+    assert [mark.label.partition(" ")[2] for mark in view.marks] == ["GOGSE_ATT_LVL raised (warning) above 1"]
+    assert shown(view)["text/html"].count("<path") == 1
+    assert plot_past(["GOGSE_ATT_LVL"], "1h").count("<svg") == 1
+    with pytest.raises(LookupError):
+        plot_past(["NO_SUCH_NAME"], "1h")
 
 
 def test_housekeeping_with_limits(site: SiteLayout, shown: Any) -> None:

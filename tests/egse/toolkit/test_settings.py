@@ -48,6 +48,7 @@ def test_global_settings_are_consistent() -> None:
             if name not in (
                 "N-FEE-HK Control Server",
                 "Watchdog Control Server",
+                "Reaction Control Server",
             ):  # no housekeeping of their own
                 assert {"STORAGE_MNEMONIC", "HK_DELAY"} <= set(block), name
 
