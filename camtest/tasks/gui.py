@@ -128,7 +128,9 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         self.question = QuestionPanel()
         self.output = ConsolePanel(self.session.console)
         self.message = widgets.HTML()
-        self.code = widgets.Textarea(layout=widgets.Layout(display="none", width="100%", height="9em"))
+        self.code = widgets.Textarea(
+            description="code", layout=widgets.Layout(display="none", width="100%", height="9em")
+        )
         self.apps = widgets.VBox()
         self.busy = widgets.HTML()
         self.bar = widgets.FloatProgress(
@@ -244,9 +246,10 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         hide(self.code)
         if task is self._selected:
             return  # what was typed stays
-        self.arguments.open(ArgumentsForm(task))
+        form = ArgumentsForm(task)
         self._selected = task
         self.buttons.select(task)
+        self.arguments.open(form)
 
     def _deselect(self) -> None:
         self._selected = None
