@@ -10,22 +10,25 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from statistics import median
 from typing import Any
 
 import psutil
 from jupyter_client.manager import start_new_kernel
 
+from egse.clock import system_clock
+
 PANELS, PARAMETERS, RATE, SECONDS, CELLS = 10, 200, 50.0, 20.0, 20
 
 SOURCE = """
-import math, sys, time
+import math
 import msgspec, zmq
+from egse.clock import system_clock
+clock = system_clock()
 socket = zmq.Context.instance().socket(zmq.PUB)
 port = socket.bind_to_random_port("tcp://127.0.0.1")
 print(port, flush=True)
-encode, due, count = msgspec.msgpack.encode, time.monotonic(), 0
+encode, due, count = msgspec.msgpack.encode, clock.monotonic(), 0
 while True:
     row = {f"GBENCH_PARAMETER_{n:03d}": math.sin(count / 50 + n) for n in range(PARAMETERS)}
     socket.send_multipart([b"housekeeping", encode({"timestamp": str(count), **row})])
@@ -33,7 +36,7 @@ while True:
         socket.send_multipart([b"status", encode({"name": "bench", "device_connected": True, "uptime": float(count)})])
     count += 1
     due += 1 / RATE
-    time.sleep(max(0.0, due - time.monotonic()))
+    clock.sleep(max(0.0, due - clock.monotonic()))
 """
 OPEN = """
 from camtest.panels.device import DevicePanel
@@ -81,16 +84,17 @@ def _run(manager: Any, client: Any, port: str) -> None:
     reader = threading.Thread(target=drain, daemon=True)
     _execute(client, OPEN.format(port=port, count=PANELS))
     reader.start()
-    time.sleep(3.0)
+    clock = system_clock()
+    clock.sleep(3.0)
     process = psutil.Process(manager.provisioner.process.pid)
-    before, started, first = process.cpu_times(), time.monotonic(), messages[0]
+    before, started, first = process.cpu_times(), clock.monotonic(), messages[0]
     latencies = []
     for _ in range(CELLS):
-        begun = time.monotonic()
+        begun = clock.monotonic()
         _execute(client, "1 + 1")
-        latencies.append(1000.0 * (time.monotonic() - begun))
-        time.sleep(SECONDS / CELLS)
-    after, took = process.cpu_times(), time.monotonic() - started
+        latencies.append(1000.0 * (clock.monotonic() - begun))
+        clock.sleep(SECONDS / CELLS)
+    after, took = process.cpu_times(), clock.monotonic() - started
     used = 100.0 * (after.user + after.system - before.user - before.system) / took
     rate = (messages[0] - first) / took
     ending.set()

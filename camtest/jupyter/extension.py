@@ -13,6 +13,7 @@ from camtest.jupyter.errors import shorten_server_errors, show_full_errors
 from camtest.jupyter.magics import CamtestMagics
 from camtest.jupyter.namespace import namespace
 from camtest.jupyter.progress import show_waits
+from camtest.jupyter.sessionbar import SessionTeller
 from camtest.jupyter.status import StatusLine, session_status
 from camtest.state import GlobalState
 from egse.setup import Setup, on_active_setup
@@ -43,7 +44,10 @@ def load_ipython_extension(shell: Any) -> StatusLine | None:
     shell.register_magics(CamtestMagics(shell, status))
     if hasattr(shell, "kernel"):  # a terminal has no output whose place a later one could take
         show_waits()
-    setattr(shell, _KEY, (on_active_setup(lambda setup: _follow(shell, setup)), status.stop))
+    undo = [on_active_setup(lambda setup: _follow(shell, setup)), status.stop]
+    if hasattr(shell, "kernel") and (manager := getattr(shell.kernel, "comm_manager", None)) is not None:
+        undo.append(SessionTeller(manager).stop)
+    setattr(shell, _KEY, undo)
     return status
 
 

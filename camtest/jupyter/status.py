@@ -59,6 +59,12 @@ class SessionStatus:
         """`dry-run`, `simulator`, `sandbox` or `operations`."""
         return _LOOKS[self.mode][0]
 
+    def as_dict(self) -> dict[str, str]:
+        """Returns it as plain data, with `name` (the short mode) and `colour`: for the bar at the top of JupyterLab."""
+        name, colour = _LOOKS[self.mode]
+        texts = {"site": self.site, "setup": self.setup, "obsid": self.obsid, "mode": self.mode}
+        return {**texts, "name": name, "colour": colour}
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         cells = "".join(
             f'<span style="margin-right:1.5em"><b>{title}</b> {html.escape(text)}</span>'

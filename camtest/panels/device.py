@@ -136,11 +136,16 @@ class DevicePanel(Panel):
     def _body(self) -> list[widgets.Widget]:
         self.filter = widgets.Text(
             placeholder="filter",
-            description="Commands",
+            description="Filter",
             continuous_update=True,
             style={"description_width": "6em"},
         )
-        self.chooser = widgets.Select(rows=9, description="", layout=widgets.Layout(width="22em"))
+        self.chooser = widgets.Select(
+            rows=9,
+            description="Command",
+            style={"description_width": "6em"},
+            layout=widgets.Layout(width="26em"),
+        )
         self.chooser.add_class("camtest-commands")
         self.form: CommandForm | None = None
         self._form_box = widgets.VBox([])

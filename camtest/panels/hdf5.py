@@ -91,10 +91,18 @@ class HDF5Panel(Panel):
             placeholder="path of a raw file", description="File", layout=widgets.Layout(width="44em")
         )
         self.files = widgets.Dropdown(
-            options=[("newest raw files of the site", "")], layout=widgets.Layout(width="30em")
+            options=[("newest raw files of the site", "")],
+            description="Newest",
+            layout=widgets.Layout(width="34em"),
         )
         self.files.observe(weak(self._file_chosen), "value")
-        self.tree = widgets.Select(options=[], rows=24, layout=widgets.Layout(width="34em"))
+        self.tree = widgets.Select(
+            options=[],
+            rows=24,
+            description="Nodes",
+            style={"description_width": "4em"},
+            layout=widgets.Layout(width="38em"),
+        )
         self.tree.add_class("camtest-tree")
         self.tree.observe(weak(self._node_chosen), "value")
         self.filter = widgets.Text(

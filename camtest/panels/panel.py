@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import ipywidgets as widgets
 
-from camtest.panels import keeping
+from camtest.jupyter import keeping
 from camtest.panels.banner import Banner
 from camtest.panels.board import Board, BoardState
 from camtest.panels.errors import PanelError, is_expected, one_line, raises_in_tests
@@ -75,7 +75,7 @@ class Panel:
         self._text, self._is_bad, self._busy = "", False, ""
         self._beaten = 0.0
         self._closed = False
-        self._static: Any = None
+        self.static_form: Any = None
         self.widget = widgets.VBox(
             [self.banner.widget, self.board, *self._body(), self._confirmation, self.message]
         )
@@ -130,6 +130,11 @@ class Panel:
         self._refresh()
         self.board.show(self._state())
         self._show_message()
+
+    @property
+    def is_seen(self) -> bool:
+        """True when a browser shows the panel."""
+        return bool(self.board.rendered)
 
     @property
     def closed(self) -> bool:
@@ -312,7 +317,7 @@ class Panel:
 
     def _ipython_display_(self) -> None:
         self._tick_once()
-        self._static = keeping.show(self)
+        self.static_form = keeping.show(self)
 
     def _tick_once(self) -> None:
         if not self._closed:
@@ -320,8 +325,8 @@ class Panel:
 
     def snapshot(self) -> None:
         """Leaves the present state in the notebook as text and HTML, where the panel was shown."""
-        if self._static is not None:
-            keeping.update(self, self._static)
+        if self.static_form is not None:
+            keeping.update(self, self.static_form)
 
 
 def _short(value: Any, limit: int = 300) -> str:

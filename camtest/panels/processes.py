@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
+from camtest.jupyter.keeping import is_page
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.devices import panel_of_server
-from camtest.panels.keeping import is_page
 from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import COLOURS, Section
 from camtest.panels.telemetry import Telemetry

@@ -2,6 +2,7 @@
 
     POST camtest/verb           {"verb": "abort", "reason": "..."}: passed on to the configuration manager
     GET  camtest/status.json    what is running, what is wrong, the next action
+    GET  camtest/session.json   site, Setup, running observation and mode, for the bar at the top of JupyterLab
     GET  camtest                the index of the panels
     GET  camtest/status         the status page
 
@@ -108,6 +109,15 @@ class StatusHandler(_Handler):
         self.answer(status.as_dict())
 
 
+class SessionHandler(_Handler):
+    """Tells site, Setup, running observation and mode, which every page shows."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answers `camtest.panels.site_status.session` as JSON; looked at anew at most every two seconds."""
+        self.answer(await IOLoop.current().run_in_executor(_looks, site_status.session))
+
+
 class PageHandler(_Handler):
     """The pages that need no kernel."""
 
@@ -135,6 +145,7 @@ def _load_jupyter_server_extension(server: Any) -> None:
         [
             (url_path_join(base, "camtest", "verb"), VerbHandler),
             (url_path_join(base, "camtest", "status.json"), StatusHandler),
+            (url_path_join(base, "camtest", "session.json"), SessionHandler),
             (url_path_join(base, "camtest", "status"), PageHandler, {"which": "status"}),
             (url_path_join(base, "camtest") + "/?", PageHandler, {"which": "index"}),
         ],

@@ -115,7 +115,7 @@ class SetupPanel(Panel):
             options=[], description="compare with", layout=widgets.Layout(width="32em")
         )
         self.tabs = widgets.Tab([])
-        self.editor = widgets.Textarea(rows=18, layout=widgets.Layout(width="98%"))
+        self.editor = widgets.Textarea(rows=18, description="Setup", layout=widgets.Layout(width="98%"))
         self.editor.add_class("camtest-editor")
         self.description = widgets.Text(
             placeholder="what was changed, and why",

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from camtest.jupyter.status import OPERATIONS, SIMULATOR, SessionStatus
 from camtest.panels.errors import one_line
 from camtest.run.queue import Queue
+from egse import mode
 from egse.confman import ConfigurationManagerProxy
 from egse.env import EnvError, get_data_storage_location, get_log_file_location, get_site_id
 from egse.logger.reading import LogFolder, RecordFilter, parse_moment
+from egse.mode import site_mode
 from egse.procman import ProcessManagerProxy
 from egse.procman.interface import CORE, ServerState, ServerStatus
 from egse.settings import SettingsError
@@ -116,6 +119,30 @@ def recent() -> SiteStatus:
             found = look()
             _last = (time.monotonic(), found)
         return _last[1]
+
+
+_session_lock = threading.Lock()
+_session: tuple[float, dict[str, Any]] = (float("-inf"), {})
+
+
+def session() -> dict[str, Any]:
+    """Returns `SessionStatus.as_dict()` of the site, and `observing`; at most `MAX_AGE` old, several pages share it."""
+    global _session
+    with _session_lock:
+        if time.monotonic() - _session[0] > MAX_AGE:
+            found = SiteStatus()
+            _site(found)
+            _observation(found)
+            obsid = str(found.observation.get("obsid", ""))
+            away = "unknown" if any("configuration manager" in w.what for w in found.wrong) else ""
+            status = SessionStatus(
+                site=found.site or "unknown",
+                setup=found.setup or away or "none",
+                obsid=obsid or away or "no observation",
+                mode=SIMULATOR if site_mode() == mode.SIMULATOR else OPERATIONS,
+            )
+            _session = (time.monotonic(), {**status.as_dict(), "observing": bool(obsid)})
+        return _session[1]
 
 
 def _trying(status: SiteStatus, action: Callable[[], None], what: str, advice: str) -> None:

@@ -116,7 +116,9 @@ def main() -> int:
         channel.send("end", status=status, error="" if status == "done" else f"SystemExit: {exc.code}")
         return 0 if status == "done" else 1
     except BaseException as exc:  # whatever the task raises is told
-        print(_own_traceback(exc), file=sys.stderr, end="")  # noqa: T201
+        from camtest.tasks.failures import tell_failure
+
+        print(tell_failure(exc), file=sys.stderr, end="")  # noqa: T201
         channel.send("end", status="failed", error=f"{type(exc).__name__}: {exc}")
         return 1
     finally:
@@ -155,16 +157,6 @@ def _follow_waits(channel: Channel) -> None:
         channel.send("progress", text="" if wait.over else str(wait), part=None if wait.over else part)
 
     waiting.on_progress(show)
-
-
-def _own_traceback(exc: BaseException) -> str:
-    """Returns the traceback without the frames of this module and of `runpy`."""
-    trace = exc.__traceback__
-    while trace is not None and (
-        trace.tb_frame.f_code.co_filename == __file__ or "runpy" in trace.tb_frame.f_code.co_filename
-    ):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(exc), exc, trace))
 
 
 if __name__ == "__main__":

@@ -305,9 +305,12 @@ class _Row:
     def __init__(self, columns: Sequence[tuple[Any, Any]]) -> None:
         self.fields: list[Field] = []
         shown: list[Any] = []
-        for hint, default in columns:
+        for number, (hint, default) in enumerate(columns, 1):
             field = make_field(hint, EMPTY if default is None else default)
             _narrow(field)
+            (
+                getattr(field, "text", None) or field.widget
+            ).tooltip = f"column {number}"  # its name, for readers of the screen
             self.fields.append(field)
             shown += [field.widget, widgets.HTML(f'<span style="opacity:.65">{describe(hint)}</span>')]
         self.widget = widgets.HBox(shown)
@@ -406,4 +409,9 @@ class _DropdownListField(_Rows):
     def __init__(self, hint: DropdownList, default: Any) -> None:
         options = {str(choice): choice for choice in hint.choices()}
         chosen = hint.defaults or (list(default) if isinstance(default, (list, tuple)) else [])
-        super().__init__(lambda choice: _Choice(options, choice), chosen, False)
+        super().__init__(lambda choice: _named(_Choice(options, choice)), chosen, False)
+
+
+def _named(choice: _Choice) -> _Choice:
+    choice.widget.tooltip = "choice"  # its name, for readers of the screen
+    return choice

@@ -21,10 +21,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from camtest.jupyter import keeping
 from camtest.tasks.calls import NotCodeError, TaskCall
 from camtest.tasks.catalogue import Task, read_catalogue
 from camtest.tasks.exec import APP
 from camtest.tasks.form import ArgumentsForm, FormError, immediate_call
+from camtest.tasks.keepsake import Keepsake
 from camtest.tasks.kernels import end_of_thread, kernel_names
 from camtest.tasks.parts import (
     BAD,
@@ -50,7 +52,7 @@ ATTENTION = "GUI_EXECUTOR_ATTENTION_LABEL"
 ATTENTION_COLOUR = "GUI_EXECUTOR_ATTENTION_COLOR"
 
 
-class TasksGUI(widgets.VBox):  # type: ignore[misc]
+class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
     """The Tasks GUI.
 
     Args:
@@ -88,7 +90,8 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
             command_log,
             save_output,
         )
-        self.heading = title or ", ".join(packages)
+        self.title = title or ", ".join(packages)
+        self._keep()
         self._logo = [] if logo is None else [picture(logo)]
         self.errors: list[str] = []
         self._wanted: queue.Queue[tuple[Callable[..., None], tuple[Any, ...]] | None] = queue.Queue()
@@ -125,7 +128,9 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         self.question = QuestionPanel()
         self.output = ConsolePanel(self.session.console)
         self.message = widgets.HTML()
-        self.code = widgets.Textarea(layout=widgets.Layout(display="none", width="100%", height="9em"))
+        self.code = widgets.Textarea(
+            description="code", layout=widgets.Layout(display="none", width="100%", height="9em")
+        )
         self.apps = widgets.VBox()
         self.busy = widgets.HTML()
         self.bar = widgets.FloatProgress(
@@ -184,7 +189,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         head = [] if not (badge := _attention()) else [widgets.HTML(badge)]
         return [
             *head,
-            widgets.HBox([*self._logo, widgets.HTML(f"<h3 style='margin:0'>{escape(self.heading)}</h3>")]),
+            widgets.HBox([*self._logo, widgets.HTML(f"<h3 style='margin:0'>{escape(self.title)}</h3>")]),
             widgets.HBox(tools, layout=widgets.Layout(flex_flow="row wrap")),
             self.buttons.widget,
             self.arguments.widget,
@@ -195,6 +200,7 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
             self.typing,
             self.apps,
             status,
+            self.seen,
         ]
 
     # What is wanted (in the thread of actions) -------------------------------------------------------------------
@@ -240,9 +246,10 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         hide(self.code)
         if task is self._selected:
             return  # what was typed stays
-        self.arguments.open(ArgumentsForm(task))
+        form = ArgumentsForm(task)
         self._selected = task
         self.buttons.select(task)
+        self.arguments.open(form)
 
     def _deselect(self) -> None:
         self._selected = None
@@ -338,6 +345,8 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
 
     def _show(self) -> None:
         self.output.refresh()
+        if self.session.current is None:
+            self.snapshot()
         for app in list(self._apps.values()):
             app.refresh()
         self.question.show(self.session.desk.current)
@@ -357,29 +366,12 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         set_value(self.left, escape(self._recurring.text(permanent=False)))
         set_value(self.right, f"<b>{escape(self._recurring.text(permanent=True))}</b>")
 
-    def __str__(self) -> str:
-        runs = [
-            f"  {run.call.shown}  ({run.mode}, {run.outcome.status if run.outcome else 'running'})"
-            for run in self.session.runs[-10:]
-        ]
-        parts = [
-            f"Tasks GUI {self.heading} (kernel: {self.session.kernel_name})",
-            str(self.session.catalogue),
-        ]
-        return "\n".join([*parts, "runs:", *runs] if runs else parts)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget; and for what cannot show widgets (papermill, nbconvert) the same as text."""
-        bundle = super()._repr_mimebundle_(**options)
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle or {})
-        data["text/plain"] = str(self)
-        data["text/html"] = f"<pre>{escape(str(self))}</pre>{self.session.console.html()}"
-        return data
-
     # The end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        return self._stop.is_set()
 
     def close(self) -> None:
         """Ends threads, kernels, processes and widgets. May be called again."""
@@ -392,6 +384,8 @@ class TasksGUI(widgets.VBox):  # type: ignore[misc]
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(10.0)
+        self.snapshot()
+        keeping.forget(self)
         super().close()
 
 

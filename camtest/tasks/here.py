@@ -10,7 +10,6 @@ import ctypes
 import io
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from camtest.core.prompts import questions_through
 from camtest.core.waiting import on_progress
 from camtest.tasks.calls import TaskCall, resolved, store_result
 from camtest.tasks.console import Console
+from camtest.tasks.failures import tell_failure
 from camtest.tasks.loading import note_task
 from camtest.tasks.running import DONE, FAILED, INTERRUPTED, Outcome, RunContext, show_waits_in, thread_input
 
@@ -65,7 +65,7 @@ class OwnKernelRunner:
             context.console.write("KeyboardInterrupt\n", error=True)
             return Outcome(INTERRUPTED, _named(exc))
         except (Exception, SystemExit) as exc:  # the one place where errors of tasks become data
-            context.console.write(own_traceback(exc), error=True)
+            context.console.write(tell_failure(exc), error=True)
             return Outcome(FAILED, _named(exc))
         return Outcome(DONE, result="" if result is None else repr(result)[:1000])
 
@@ -84,14 +84,6 @@ class OwnKernelRunner:
 
 def _named(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {exc}".rstrip(": ")
-
-
-def own_traceback(exc: BaseException) -> str:
-    """Returns the traceback of an error, without the frames of the GUI."""
-    trace = exc.__traceback__
-    while trace is not None and "/camtest/tasks/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(exc), exc, trace))
 
 
 def print_result(result: Any, console: Console) -> None:

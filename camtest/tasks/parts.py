@@ -121,7 +121,7 @@ class ArgumentsPanel:
         self.rows = widgets.VBox()
         self.hint = widgets.HTML()
         self.modes = widgets.RadioButtons(
-            options=MODE_LABELS, value=KERNEL, layout=widgets.Layout(width="auto")
+            options=MODE_LABELS, value=KERNEL, description="where", layout=widgets.Layout(width="auto")
         )
         self.message = widgets.HTML()
         self.run_button = widgets.Button(

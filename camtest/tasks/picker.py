@@ -36,7 +36,7 @@ class PathField(TextField):
         toggle = widgets.Button(icon="folder-open", tooltip="browse", layout=widgets.Layout(width="3em"))
         toggle.on_click(lambda _: self.browse())
         self._where = widgets.Label()
-        self._entries = widgets.Select(rows=8, layout=widgets.Layout(width="24em"))
+        self._entries = widgets.Select(rows=8, description="in it", layout=widgets.Layout(width="32em"))
         buttons = [("Open", self.enter), ("Choose", self.choose), ("Cancel", self.close)]
         self._panel = widgets.VBox(
             [self._where, self._entries, widgets.HBox([_button(text, act) for text, act in buttons])],

@@ -18,7 +18,8 @@ from camtest.tasks.calls import NotCodeError, TaskCall, store_result
 from camtest.tasks.catalogue import Catalogue
 from camtest.tasks.console import Console
 from camtest.tasks.exec import APP, KERNEL, MODES, SCRIPT
-from camtest.tasks.here import OwnKernelRunner, own_traceback
+from camtest.tasks.failures import tell_failure
+from camtest.tasks.here import OwnKernelRunner
 from camtest.tasks.journal import TaskJournal
 from camtest.tasks.kernels import KernelRunner, end_of_thread
 from camtest.tasks.process import ProcessRunner
@@ -295,7 +296,7 @@ class TaskSession:
             return Outcome(FAILED, str(exc))
         except Exception as exc:  # an error of the GUI itself ends this run, and is told in full
             LOGGER.exception("%s could not be run", run.title)
-            run.console.write(own_traceback(exc), error=True)
+            run.console.write(tell_failure(exc), error=True)
             return Outcome(FAILED, f"{type(exc).__name__}: {exc}")
         if outcome.status == FAILED and run.context.stopped.is_set() and "KeyboardInterrupt" in outcome.error:
             return Outcome(INTERRUPTED, outcome.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from camtest.panels.pages import PAGES
 from egse.confman import ConfigurationManagerProxy
 from egse.site.sandbox import Sandbox
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
@@ -38,6 +40,24 @@ with observation("a cell that is busy"):
         time.sleep(1.0)
     checkpoint()
 """
+ALL_PANELS = """\
+from camtest.panels.pages import PAGES
+from camtest.tasks import tasks_gui
+made = [page.make() for page in PAGES.values()]
+for panel in made:
+    display(panel)
+gui = tasks_gui("camtest.operate")
+gui.add_class("camtest-panel")
+next(b for b in gui.buttons.buttons if b.task.signature.parameters).button.click()
+display(gui)
+"""
+NAMELESS = re.compile(
+    r"\s*- (button|textbox|combobox|checkbox|listbox|radio|spinbutton|tab|slider|searchbox|switch|link)"
+    r"( \[[^]]*\])*(:.*)?$"
+)
+"""A line of an accessibility tree with a control that has no name."""
+UNREACHABLE = """() => [...document.querySelectorAll('.camtest-panel :is(button, input, select, textarea)')]
+  .filter((e) => !e.disabled && e.offsetParent !== null && e.tabIndex < 0).map((e) => e.outerHTML.slice(0, 200))"""
 BUSY_KERNEL = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"""
 
 
@@ -64,6 +84,9 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
     with ConfigurationManagerProxy(timeout=10.0) as manager, LakeShore336Proxy() as controller:
         observation = eventually(manager.get_observation, "the observation")
         run_id, obsid = observation["run_id"], observation["obsid"]
+        bar = page.locator("#camtest-session-bar")
+        bar.locator('[data-part="observation"]', has_text=obsid).wait_for()  # told by a kernel that is busy
+        assert bar.get_attribute("data-mode") == "simulator"
         # what another client does is seen while the cell is busy
         page.locator(f'[data-name="obsid"] td.value:has-text("{obsid}")').wait_for()
         controller.set_temperature_setpoint(output=1, value=279.0)
@@ -81,6 +104,7 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
         page.screenshot(path=shots / "observation.png")
         (root / "go_on").touch()
     page.locator('[data-led="OBSERVATION"][data-state="off"]').wait_for()
+    page.wait_for_function(jupyterlab.KERNEL_IDLE)  # after a cell the static forms are brought up to date
     notebook.save()
     page.close()
     saved = nbformat.read(path, as_version=4)
@@ -88,3 +112,66 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
     static = "".join(text for text in texts if "camtest-static" in text)
     assert "GLAB_LSCI336_TEMP_A" in static
     assert "279" in static
+
+
+def test_the_bar_tells_site_setup_observation_and_mode(
+    lab_in_browser: Any, in_sandbox: Sandbox, shots: Path
+) -> None:
+    """At the top of every page, whatever is scrolled; a dry run has another colour, and stripes."""
+    root = Path(lab_in_browser.root)
+    spec = {"name": "camtest", "display_name": "camtest", "language": "python"}
+    cells = [nbformat.v4.new_code_cell("%dryrun on")]
+    path = root / "dry.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
+    notebook = lab_in_browser.open(path)
+    bar = notebook.page.get_by_role("status", name="State of the session")
+    notebook.page.locator('#camtest-session-bar[data-mode="simulator"]').wait_for()
+    assert "gradient" not in bar.evaluate("e => getComputedStyle(e).backgroundImage")
+    notebook.run_all()
+    notebook.page.locator('#camtest-session-bar[data-mode="dry-run"]').wait_for()
+    assert "DRY RUN: nothing reaches a device" in bar.inner_text()
+    assert in_sandbox.layout.site_id in bar.locator('[data-part="site"]').inner_text()
+    assert bar.bounding_box()["y"] < 5
+    assert "gradient" in bar.evaluate("e => getComputedStyle(e).backgroundImage")
+    with ConfigurationManagerProxy() as manager:
+        run = manager.start_observation(
+            run_id="the-bar", function="", description="", supervised=False, lease=0.0, details={}
+        )
+        elsewhere = bar.locator('[data-part="elsewhere"]', has_text=run["obsid"])
+        elsewhere.wait_for()  # somebody else's, while this session is dry
+        notebook.page.screenshot(path=shots / "session-bar.png")
+        manager.end_observation(run_id="the-bar", status="done")
+    elsewhere.wait_for(state="detached")
+    notebook.page.close()
+
+
+def test_every_button_and_field_has_a_name_and_the_keyboard_reaches_it(
+    lab_in_browser: Any, in_sandbox: Sandbox
+) -> None:
+    """All panels and a Tasks GUI in one page, as a reader of the screen is told them."""
+    root = Path(lab_in_browser.root)
+    path = root / "all.ipynb"
+    spec = {"name": "camtest", "display_name": "camtest", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(ALL_PANELS)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
+    notebook = lab_in_browser.open(path)
+    page = notebook.page
+    notebook.run_all()
+    assert notebook.errors == 0
+    panels = page.locator(".camtest-panel")
+    assert panels.count() == len(PAGES) + 1
+    nameless: list[str] = []
+    for panel in panels.all():
+        for tab in [None, *panel.get_by_role("tab").all()]:
+            if tab is not None:
+                tab.click()
+            said = panel.aria_snapshot().splitlines()
+            nameless += [f"{said[0]}: {line.strip()}" for line in said if NAMELESS.match(line)]
+    assert sorted(set(nameless)) == []
+    unreachable = page.evaluate(UNREACHABLE)
+    assert unreachable == []
+    first = panels.first.locator("button:visible:enabled").first
+    first.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.closest('.camtest-panel') !== null")
+    page.close()

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from camtest.panels import DevicePanel
+from camtest.tasks.catalogue import read_catalogue
+from camtest.tasks.form import immediate_call
+from camtest.tasks.session import TaskSession
+from egse.authority import control
 from egse.dummy import DummyProxy
 from egse.security import KeyFolder, Role
 from egse.security.curve import act_as
@@ -72,3 +76,52 @@ def test_refusals_are_readable(
         assert [name for name, _ in server.commands()] == []
     finally:
         server.kill()
+
+
+TASKS = """\
+from camtest.tasks import exec_ui
+from egse.dummy import DummyProxy
+
+@exec_ui(immediate_run=True)
+def more_voltage():
+    with DummyProxy() as dummy:
+        dummy.set_voltage(voltage=5.0)
+"""
+
+
+@pytest.mark.parametrize("mode", ["kernel", "script"])
+def test_a_task_without_control_is_refused_in_words(
+    guarded_site: SiteLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    package = tmp_path / "packages" / "guarded_tasks"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "tasks.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setenv("CAMTEST_RUNS_LOCATION", str(tmp_path / "runs"))
+    server = DummyServer(tmp_path)
+    server.start()
+    session = TaskSession(read_catalogue(["guarded_tasks"]))
+    try:
+        ((task,),) = [group.tasks for tab in session.catalogue.tabs for group in tab.groups]
+        run = session.start(immediate_call(task), mode)
+        assert run.over.wait(60)
+        assert run.outcome is not None
+        assert run.outcome.status == "failed"
+        said = session.console.text
+        assert "REFUSED: set_voltage" in said, said
+        assert "control" in said
+        assert "Traceback" not in said
+        assert [name for name, _ in server.commands()] == []
+        session.console.clear()
+        with control(reason="a task"):
+            run = session.start(immediate_call(task), "kernel")
+            assert run.over.wait(60)
+        assert run.outcome is not None
+        assert run.outcome.status == "done", session.console.text
+        assert ("set_voltage", {"voltage": 5.0}) in server.commands()
+    finally:
+        session.close()
+        server.kill()
+        sys.modules.pop("guarded_tasks.tasks", None)
+        sys.modules.pop("guarded_tasks", None)

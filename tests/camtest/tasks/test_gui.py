@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 from camtest.tasks.gui import TasksGUI, tasks_gui
 from egse.clock import system_clock
@@ -153,3 +156,36 @@ def test_a_panel_that_nobody_holds_ends(packages: Path) -> None:
     gc.collect()
     assert not [thread for thread in threads if thread.is_alive()]
     assert ref() is None or ref()._stop.is_set()  # type: ignore[union-attr]
+
+
+NOTEBOOK = """\
+from camtest.tasks import tasks_gui
+gui = tasks_gui("oldstyle")
+gui
+"""
+PRESS = """\
+button = next(b.button for b in gui.buttons.buttons if b.task.title == "stop")
+button.click()
+import time
+while not (gui.session.runs and gui.session.runs[-1].over.is_set()):
+    time.sleep(0.01)
+"""
+
+
+def test_a_saved_notebook_tells_what_was_run(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output of the first cell has what a task printed that was run after it, with nbclient as with papermill."""
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    cells = [nbformat.v4.new_code_cell(source) for source in (NOTEBOOK, PRESS)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    texts = [output.data.get("text/html", "") for output in notebook.cells[0].outputs if "data" in output]
+    static = "".join(text for text in texts if "camtest-static" in text)
+    assert "response = stop()  (kernel, done)" in static
+    assert "stopped" in static
+    assert '<details class="camtest-static" open' in static, "no browser shows the widget: it is all there is"
+    plain = [output.data.get("text/plain", "") for output in notebook.cells[0].outputs if "data" in output]
+    assert any("response = stop()  (kernel, done)" in text for text in plain)
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert "response = stop()  (kernel, done)" in page

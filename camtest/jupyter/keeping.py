@@ -1,6 +1,8 @@
-"""Which panels are shown where: they are kept alive, refreshed in the notebook after each cell, and closed at the end.
+"""What a notebook keeps of live widgets: panels and the Tasks GUI leave their last state in it as plain text and HTML.
 
-A panel that is shown by a cell replaces the ones that the same cell has shown when it was run before.
+It is known which of them are shown where: they are kept alive, their static form below them is refreshed after each cell,
+and they are closed at the end of the kernel. One that a cell shows replaces those that the same cell has shown when it was
+run before.
 """
 
 from __future__ import annotations
@@ -9,12 +11,53 @@ import atexit
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from camtest.panels.panel import Panel
+import anywidget
+import traitlets
 
-_shown: dict[Panel, tuple[str, str]] = {}
+
+class Kept(Protocol):
+    """What has a static form.
+
+    Attributes:
+        title: what it is, in a few words.
+        static_form: handle of the output with its static form; None when there is none.
+    """
+
+    title: str
+    static_form: Any
+
+    @property
+    def widget(self) -> Any:
+        """The live widget."""
+
+    @property
+    def closed(self) -> bool:
+        """True when it lives no more."""
+
+    @property
+    def is_seen(self) -> bool:
+        """True when a browser shows it."""
+
+    def to_html(self, *, opened: bool = True) -> str:
+        """Returns its state as HTML that needs no kernel and no script; folded up when not `opened`."""
+
+    def snapshot(self) -> None:
+        """Brings the static form up to date; calls `update`."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+class Seen(anywidget.AnyWidget):  # type: ignore[misc]
+    """Tells whether a browser shows the widget that this one is part of; shows nothing itself."""
+
+    _esm = "export default { render({ model }) { model.set('rendered', true); model.save_changes(); } };"
+    rendered = traitlets.Bool(False).tag(sync=True)
+
+
+_shown: dict[Kept, tuple[str, str]] = {}
 """The panels that are shown, with cell and execution."""
 _lock = threading.RLock()
 _following: Any = None
@@ -40,7 +83,7 @@ def is_page() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
-def show(panel: Panel) -> Any:
+def show(panel: Kept) -> Any:
     """Shows a panel in the cell that is running, its static form below it; returns the handle of that."""
     from IPython.display import display
 
@@ -52,6 +95,7 @@ def show(panel: Panel) -> Any:
     _replace(panel, place)
     _follow(shell)
     bundle = panel.widget._repr_mimebundle_() or {}
+    bundle.pop("text/html", None)  # that is the static form
     display({**bundle, "text/plain": panel.title}, raw=True)  # type: ignore[no-untyped-call]
     if is_page():
         return None
@@ -59,15 +103,13 @@ def show(panel: Panel) -> Any:
     return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
 
-def update(panel: Panel, handle: Any) -> None:
+def update(panel: Kept, handle: Any) -> None:
     """Puts the present state in the place of the static form."""
-    opened = (
-        panel.closed or not panel.board.rendered
-    )  # papermill and nbclient have no browser: it is all there is
+    opened = panel.closed or not panel.is_seen  # papermill and nbclient have no browser: it is all there is
     handle.update({"text/html": panel.to_html(opened=opened), "text/plain": repr(panel)}, raw=True)
 
 
-def _replace(panel: Panel, place: tuple[str, str]) -> None:
+def _replace(panel: Kept, place: tuple[str, str]) -> None:
     cell, execution = place
     with _lock:
         before = [
@@ -75,17 +117,17 @@ def _replace(panel: Panel, place: tuple[str, str]) -> None:
         ]
         _shown[panel] = place
     for other in before:
-        other._static = None  # its output is gone
+        other.static_form = None  # its output is gone
         other.close()
 
 
-def forget(panel: Panel) -> None:
+def forget(panel: Kept) -> None:
     """The panel is closed."""
     with _lock:
         _shown.pop(panel, None)
 
 
-def open_panels() -> list[Panel]:
+def open_panels() -> list[Kept]:
     """Returns the panels that are shown now."""
     with _lock:
         return list(_shown)
@@ -99,7 +141,7 @@ def close_all() -> None:
 
 def _close_at_exit() -> None:
     for panel in open_panels():
-        panel._static = None  # nobody receives it any more
+        panel.static_form = None  # nobody receives it any more
         with contextlib.suppress(Exception):  # the kernel ends in any case; what failed is in the log
             panel.close()
 
