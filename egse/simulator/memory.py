@@ -64,7 +64,7 @@ class MemoryTransport(DeviceTransport):
         with self.lock:
             if self._session is not None:
                 return
-            self._session = Session(self.model, self.faults, self.clock.speed)
+            self._session = Session(self.model, self.faults)
             self._actions.clear()
             self._buffer = b""
             self.tap.connected()

@@ -33,16 +33,14 @@ class LateReply(bytes):
     """A reply that the device takes its time for; what it answers meanwhile is sent together with it.
 
     Attributes:
-        delay: how long [s of the wall, at any speed: clients give up after a time of theirs].
-        due: not before this time [s of the simulation's clock], when what is waited for is simulated as well.
+        due: not before this time [s of the simulation's clock].
     """
 
-    delay: float
     due: float
 
-    def __new__(cls, reply: bytes, delay: float = 0.0, *, due: float = 0.0) -> Self:
+    def __new__(cls, reply: bytes, *, due: float) -> Self:
         made = super().__new__(cls, reply)
-        made.delay, made.due = delay, due
+        made.due = due
         return made
 
 

@@ -43,7 +43,7 @@ class _Client:
         self.server = server
         self.socket = sock
         self.outbox = Outbox(sock)
-        self._session = Session(server.model, server.faults, server.clock.speed)
+        self._session = Session(server.model, server.faults)
         self._finished_reading = False
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from egse.simulator.faults import Action, Close, LineFaults, Send
 from egse.simulator.model import DeviceModel, HangUpError, LateReply
@@ -14,12 +15,10 @@ class Session:
     Args:
         model: the device.
         faults: faults of the line; shared by all connections to the device.
-        speed: of the clock that `now` comes from.
     """
 
-    def __init__(self, model: DeviceModel, faults: LineFaults | None = None, speed: float = 1.0) -> None:
+    def __init__(self, model: DeviceModel, faults: LineFaults | None = None) -> None:
         self._model = model
-        self._speed = speed
         self._faults = faults or LineFaults()
         self._framer = model.framer()
         self._stream = model.stream()
@@ -46,14 +45,9 @@ class Session:
                     yield Send(exc.reply)
                 yield Close()
                 return
-            held_back, due = (
-                (reply.delay * self._speed, reply.due) if isinstance(reply, LateReply) else (0.0, 0.0)
-            )
+            due = reply.due if isinstance(reply, LateReply) else 0.0
             for action in self._faults.apply(reply):
-                if (held_back or due) and isinstance(action, Send):
-                    action = Send(action.data, action.delay + held_back, due)
-                    held_back = 0.0
-                yield action
+                yield replace(action, due=due) if due and isinstance(action, Send) else action
                 if isinstance(action, Close):
                     return
 

@@ -102,7 +102,7 @@ class AlphaPlusModel(HexapodModel):
         word, _, _ = line.partition(" ")
         if word == "gpascii":
             connection.stage = "gpascii"
-            return LateReply(b"STDIN Open for ASCII Input\r\n\x06\r\n", now + START_TIME)
+            return LateReply(b"STDIN Open for ASCII Input\r\n\x06\r\n", due=now + START_TIME)
         if word in ("exit", "logout"):
             raise HangUpError
         if word == "reboot":
