@@ -31,7 +31,7 @@ def _box(
 ) -> Sandbox:
     """Returns the sandbox of the options; `--all` stands for three of them."""
     if everything:
-        options |= {"aeu": True, "equipment": True, "monitor": True}
+        options |= {"aeu": True, "optics": True, "equipment": True, "monitor": True}
     return Sandbox(directory, only_core=only == "core", owned=owned, **options)
 
 
@@ -59,7 +59,9 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--monitor/--no-monitor", default=None, help="With the limit monitor, which raises alarms."
         ),
-        click.option("--all", "everything", is_flag=True, help="Same as --aeu --equipment --monitor."),
+        click.option(
+            "--all", "everything", is_flag=True, help="Same as --aeu --optics --equipment --monitor."
+        ),
         click.option("--only", type=click.Choice(["core"]), help="Start the core services only."),
         click.option("--new-ports", is_flag=True, help="Take other ports, someone else uses those it has."),
         click.option("--timeout", default=60.0, show_default=True, help="How long the start may take [s]."),

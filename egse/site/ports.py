@@ -26,7 +26,7 @@ from egse.process.program import file_lock, read_json
 UNIT = 100
 """Number of ports in the smallest block."""
 
-FIRST_PORTS = (*range(20_000, 30_000, UNIT), *range(30_200, 31_900, UNIT))
+FIRST_PORTS = (*range(20_000, 30_000, UNIT), *range(30_600, 31_900, UNIT))
 """Where blocks may start."""
 
 

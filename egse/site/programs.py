@@ -62,7 +62,8 @@ class Entry:
         """Returns the program as a launcher runs it.
 
         Args:
-            options: values of the options, e.g. `{"speed": "20"}`; what it does not take is left out.
+            options: values of the options, e.g. `{"speed": "20"}`; what it does not take is left out. `NAME:OPTION` is for
+                one program only.
             simulator: start a device server with `--simulator`.
 
         Raises:
@@ -70,8 +71,9 @@ class Entry:
         """
         arguments = ["--simulator"] if simulator else []
         for option in self.options:
-            if options and option in options:
-                arguments += [f"--{option}", options[option]]
+            value = (options or {}).get(f"{self.name}:{option}", (options or {}).get(option))
+            if value is not None:
+                arguments += [f"--{option}", value]
         return Program(
             name=self.name,
             command=(script(self.command), "start", *arguments),
@@ -111,7 +113,8 @@ EQUIPMENT: tuple[tuple[str, str, str], ...] = (
 
 def _instrument(name: str, title: str, settings: str, extra: str = "") -> tuple[Entry, Entry]:
     """Returns the rows of an instrument with a simulator and a control server."""
-    simulator = Entry(f"{name}_sim", Kind.SIMULATOR, f"{title} simulator", options=SIMULATED, extra=extra)
+    options = (*SIMULATED, "admin-port")
+    simulator = Entry(f"{name}_sim", Kind.SIMULATOR, f"{title} simulator", options=options, extra=extra)
     server = Entry(f"{name}_cs", Kind.DEVICE, title, settings, needs=(simulator.name,), extra=extra)
     return simulator, server
 
@@ -125,7 +128,12 @@ TABLE: tuple[Entry, ...] = (
     Entry("wd_cs", Kind.CORE, "watchdog of observations", "Watchdog Control Server", stage=4),  # in camtest
     Entry("mon_cs", Kind.CORE, "limit monitor", "Limit Monitor Control Server", stage=4, extra="monitor"),
     Entry("fdir_cs", Kind.CORE, "automatic reactions", "Reaction Control Server", stage=5, extra="monitor"),
-    Entry("n_fee_sim", Kind.SIMULATOR, "camera simulator", options=(*SIMULATED, "scene", "ogse")),
+    Entry(
+        "n_fee_sim",
+        Kind.SIMULATOR,
+        "camera simulator",
+        options=(*SIMULATED, "scene", "ogse", "stages", "hexapod"),
+    ),
     Entry("ogse_sim", Kind.SIMULATOR, "OGSE simulator", options=(*SIMULATED, "admin-port")),
     Entry("lsci336_sim", Kind.SIMULATOR, "LakeShore 336 simulator", options=SIMULATED),
     Entry("aeu_sim", Kind.SIMULATOR, "AEU simulator", options=SIMULATED, extra="aeu"),

@@ -37,6 +37,10 @@ DEFAULT_SITE = "LAB"
 DEFAULT_CAMERA = "achel"
 
 
+SEEN_BY_THE_CAMERA = {"ogse": "ogse_sim", "stages": "smc9300_sim", "hexapod": "puna_sim"}
+"""Options of the camera's simulator that name the side channel of another one, and which one."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What a sandbox was made with, kept in its `sandbox.json`.
 
@@ -49,7 +53,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         first_port: start of its block of ports.
         ports: size of the block.
         aeu: the camera gets power and sync pulses from an AEU simulator.
-        optics: the camera sees the light of the OGSE simulator, dark while its lamp is off; otherwise stars, always.
+        optics: the camera sees the light of the OGSE simulator, dark while its lamp is off; otherwise stars, always. With
+            `equipment` it sees a spot where the stages point the source, as sharp as the hexapod has it.
         equipment: all other instruments of the test houses too.
         monitor: the limit monitor too.
     """
@@ -67,11 +72,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     monitor: bool = False
 
     def options(self) -> dict[str, str]:
-        """Returns the options that the simulators are started with."""
+        """Returns the options that the simulators are started with; `NAME:OPTION` is for one of them."""
         values: dict[str, object] = {"speed": f"{self.speed:g}", "seed": self.seed, "scene": self.scene}
-        if self.optics and self.first_port is not None:
-            side_channel = self.first_port + self.ports - 1  # blocks are larger than what the settings need
-            values |= {"admin-port": side_channel, "ogse": f"127.0.0.1:{side_channel}"}
+        for number, (option, simulator) in enumerate(SEEN_BY_THE_CAMERA.items(), start=1):
+            is_seen = self.optics and (option == "ogse" or self.equipment)
+            if is_seen and self.first_port is not None:
+                side_channel = self.first_port + self.ports - number  # `_claim_ports` leaves room for them
+                values |= {f"{simulator}:admin-port": side_channel, option: f"127.0.0.1:{side_channel}"}
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
@@ -318,7 +325,7 @@ class Sandbox:
         return self._supervision
 
     def _claim_ports(self, preferred: int | None) -> None:
-        size = -(-number_of_ports() // UNIT) * UNIT
+        size = -(-(number_of_ports() + len(SEEN_BY_THE_CAMERA)) // UNIT) * UNIT
         block = claim_block(self.directory, size=size, preferred=preferred)
         settings: dict[str, Any] = remap_ports(block, read_local_settings(self.layout.settings))
         site = {"ID": self.profile.site_id, "SPEED": self.profile.speed, "MODE": SIMULATOR}
@@ -373,6 +380,8 @@ def _merge(directory: Path, stored: Profile | None, wanted: dict[str, Any]) -> P
 
 def _describe(profile: Profile) -> str:
     options = profile.options() | ({"with": "the AEU"} if profile.aeu else {})
-    options = {name: value for name, value in options.items() if name not in ("admin-port", "ogse")}
+    options = {
+        name: value for name, value in options.items() if ":" not in name and name not in SEEN_BY_THE_CAMERA
+    }
     options |= {"and": "the light of the OGSE"} if profile.optics else {}
     return ", ".join(f"{name} {value}" for name, value in options.items())
