@@ -9,6 +9,7 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ START_TIMEOUT = 240.0
 """Two dozen programs start at once [s]."""
 FOLDER = Path(__file__).resolve().parents[2] / "procedures"
 CAMTEST, CGSE = (str(Path(sysconfig.get_path("scripts")) / name) for name in ("camtest", "cgse"))
-PLAN = """\
-title: All procedures
+CAMERA = """\
+title: The camera from switch-on to switch-off
 on_failure: continue
 steps:
   - {notebook: %(f)s/camera_switch_on.ipynb, parameters: {num_cycles: 1, row_end: 99}}
@@ -42,6 +43,16 @@ steps:
   - {notebook: %(f)s/telemetry_limit_check.ipynb}
   - {notebook: %(f)s/camera_switch_off.ipynb}
 """
+POINTING = """\
+title: Mechanisms and source
+on_failure: continue
+steps:
+  - {notebook: %(f)s/hexapod_check_out.ipynb, parameters: {homing: true}}
+  - {notebook: %(f)s/fov_scan.ipynb, parameters: {dither: 2, positions: [[8.3, 45.0], [8.3, -135.0]]}}
+  - {notebook: %(f)s/best_focus_sweep.ipynb, parameters: {focus: [-0.2, -0.1, 0.0, 0.1, 0.2]}}
+"""
+PLANS = {"camera": (CAMERA, {"aeu": True}), "pointing": (POINTING, {"equipment": True})}
+"""What is run, and what its sandbox is made with: the camera sees either a lamp through the attenuator or the source."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +65,14 @@ class Planned:
     cpu: float
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    folder = tmp_path_factory.mktemp("procedures") / "box"
-    sandbox = Sandbox(folder, speed=SPEED, seed=1, aeu=True, optics=True)
+@contextmanager
+def running(folder: Path, options: dict[str, bool]) -> Iterator[Sandbox]:
+    sandbox = Sandbox(folder, speed=SPEED, seed=1, optics=True, **options)
     try:
         sandbox.start(timeout=START_TIMEOUT)
-        start_tcs = [CGSE, "device", "tcs", "start", "--simulator"]  # no sandbox has it unless asked for all
-        subprocess.run(start_tcs, env=sandbox.environ(), check=True, stdout=subprocess.DEVNULL)
+        if "equipment" not in options:
+            start_tcs = [CGSE, "device", "tcs", "start", "--simulator"]
+            subprocess.run(start_tcs, env=sandbox.environ(), check=True, stdout=subprocess.DEVNULL)
         yield sandbox
     finally:
         sandbox.stop()
@@ -69,16 +80,27 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     shutil.rmtree(folder)
 
 
-def test_all_procedures(bench: Sandbox, tmp_path: Path) -> None:
-    assert sorted(step["notebook"] for step in _steps()) == sorted(map(str, FOLDER.glob("*.ipynb")))
-    (tmp_path / "plan.yaml").write_text(PLAN % {"f": FOLDER})
+def test_every_procedure_is_in_a_plan() -> None:
+    planned = [step["notebook"] for plan, _ in PLANS.values() for step in _steps(plan)]
+    assert sorted(planned) == sorted(map(str, FOLDER.glob("*.ipynb")))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_all_procedures(name: str, tmp_path: Path) -> None:
+    plan, options = PLANS[name]
+    with running(tmp_path / "box", options) as bench:
+        check_procedures(bench, plan, tmp_path)
+
+
+def check_procedures(bench: Sandbox, plan: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(plan % {"f": FOLDER})
     command = [CAMTEST, "batch", "plan.yaml", "--quiet"]
     with (
         (tmp_path / "batch.txt").open("w") as output,
         subprocess.Popen(command, cwd=tmp_path, env=bench.environ(), stdout=output, stderr=output) as batch,
     ):
         try:
-            plans = _dry_runs(bench, tmp_path)
+            plans = _dry_runs(bench, plan, tmp_path)
             batch.wait(2400)
         finally:
             batch.terminate()
@@ -89,23 +111,23 @@ def test_all_procedures(bench: Sandbox, tmp_path: Path) -> None:
     runs = [CommandSequence.of_observation(folder.name, bench.layout.data) for folder in folders]
     print(_table(plans, runs))
     assert batch.returncode == 0, told
-    for plan, run in zip(plans, runs, strict=True):
-        assert plan.sequence.state_changing() == run.state_changing(), str(plan.sequence.diff(run))
-        assert not plan.sequence.diff(run), str(plan.sequence.diff(run))
+    for planned, run in zip(plans, runs, strict=True):
+        assert planned.sequence.state_changing() == run.state_changing(), str(planned.sequence.diff(run))
+        assert not planned.sequence.diff(run), str(planned.sequence.diff(run))
         assert run.details["status"] == "done"
     verified = subprocess.run([CAMTEST, "verify", "--all"], env=bench.environ(), check=False)
     assert verified.returncode == 0
 
 
-def _steps() -> list[dict[str, str]]:
-    return list(yaml.safe_load(PLAN % {"f": FOLDER})["steps"])
+def _steps(plan: str) -> list[dict[str, str]]:
+    return list(yaml.safe_load(plan % {"f": FOLDER})["steps"])
 
 
-def _dry_runs(bench: Sandbox, folder: Path) -> list[Planned]:
+def _dry_runs(bench: Sandbox, plan: str, folder: Path) -> list[Planned]:
     """Dry-runs the day while it happens: each procedure begins where those before it have left the devices."""
     found: list[Planned] = []
     exports: list[Path] = []
-    for step in _steps():
+    for step in _steps(plan):
         notebook = Path(step["notebook"])
         given, export = folder / f"{notebook.stem}.yaml", folder / f"{notebook.stem}.json"
         given.write_text(json.dumps(step.get("parameters", {})))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -91,13 +90,8 @@ def test_faults_of_the_device(bench: Bench) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer(GimbalModel(), clock=RealClock(SPEED), max_clients=4) as running:
-        thread = threading.Thread(target=running.serve)
-        thread.start()
-        yield running
-        running.stop()
-        thread.join()
+def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
+    return over_tcp(GimbalModel(), speed=SPEED)
 
 
 @pytest.fixture(params=["tcp", "memory"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from egse.clock import RealClock, VirtualClock
+from egse.clock import VirtualClock
 from egse.ogse.eq99 import LampEQ99Controller, LampEQ99Error, LampEQ99Model, LampEQ99Simulator
 from egse.ogse.eq99.eq99_cs import APP
 from egse.ogse.eq99.protocol import LampEQ99Protocol
@@ -89,13 +88,8 @@ def test_light(bench: Bench) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer(LampEQ99Model(), clock=RealClock(20.0), max_clients=4) as running:
-        thread = threading.Thread(target=running.serve)
-        thread.start()
-        yield running
-        running.stop()
-        thread.join()
+def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
+    return over_tcp(LampEQ99Model(), speed=20.0)
 
 
 @pytest.fixture(params=["tcp", "serial", "memory"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from egse.clock import RealClock, VirtualClock
+from egse.clock import VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceConnectionError
 from egse.deviceports import open_resource
@@ -50,13 +50,8 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer(ThorlabsPM100Model(), clock=RealClock(SPEED), max_clients=4) as running:
-        thread = threading.Thread(target=running.serve)
-        thread.start()
-        yield running
-        running.stop()
-        thread.join()
+def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
+    return over_tcp(ThorlabsPM100Model(), speed=SPEED)
 
 
 def test_identities(bench: Bench) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -60,13 +59,8 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer(ShutterKSC101Model(), clock=RealClock(SPEED), max_clients=4) as running:
-        thread = threading.Thread(target=running.serve)
-        thread.start()
-        yield running
-        running.stop()
-        thread.join()
+def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
+    return over_tcp(ShutterKSC101Model(), speed=SPEED)
 
 
 def test_hardware_information(bench: Bench) -> None:

@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from egse.clock import RealClock, VirtualClock
+from egse.clock import VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceTimeoutError
 from egse.simulator import FaultError, LateReply, SimulatorServer
@@ -80,13 +80,8 @@ def bench() -> Bench:
 
 
 @pytest.fixture
-def server() -> Iterator[SimulatorServer]:
-    with SimulatorServer(DAQ6510Model(), clock=RealClock(SPEED), max_clients=4) as running:
-        thread = threading.Thread(target=running.serve)
-        thread.start()
-        yield running
-        running.stop()
-        thread.join()
+def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
+    return over_tcp(DAQ6510Model(), speed=SPEED)
 
 
 def test_the_dialogue_of_a_scan_line_by_line(bench: Bench) -> None:
