@@ -29,6 +29,8 @@ from egse.monitor.routes import Webhook
 from egse.monitor.servers import Servers
 from egse.monitor.streams import Streams
 from egse.setup import Setup
+from egse.site.ports import release_block
+from egse.site.sandbox import Sandbox
 from egse.tmdict import Limits, Parameter, TMDictionary
 
 RATE = 5000
@@ -185,3 +187,32 @@ def test_noise_within_the_limits_is_no_alarm(scale: int, tmp_path: Path) -> None
     monitor.receive(BLOCK, "housekeeping", {"P7": 11.0})
     assert [event.name for event in told] == ["P7"], "it was awake"
     monitor.close()
+
+
+@pytest.mark.campaign
+def test_killing_any_core_service_raises_its_alarm_and_no_other(tmp_path: Path) -> None:
+    with Sandbox(tmp_path / "box", only_core=True, monitor=True) as box, box.joined():
+        folder = box.layout.data / "alarms"
+        names = [name for name in box.status() if name != "mon_cs"] + ["mon_cs"]
+        _wait_for_events(folder, 0.0, set(), [])
+        for name in names:
+            alarm = f"{name}/gone"
+            begin = time.time()
+            box.kill(name)
+            _wait_for_events(folder, begin, {alarm}, ["raised", "cleared"])
+    release_block(tmp_path / "box")
+
+
+def _wait_for_events(folder: Path, begin: float, names: set[str], kinds: list[str]) -> None:
+    """Waits until the journal has just these events since some time (and the monitor is up)."""
+    deadline = time.monotonic() + 120.0
+    events: list[AlarmEvent] = []
+    while time.monotonic() < deadline:
+        events = list(read_alarm_events(folder, begin)) if begin else []
+        if [event.event for event in events] == kinds and (folder / "heartbeat.json").exists():
+            break
+        threading.Event().wait(0.2)
+    assert [event.event for event in events] == kinds
+    assert {event.name for event in events} == names
+    threading.Event().wait(6.0)  # what else there may be would be told by now
+    assert {event.name for event in read_alarm_events(folder, begin or time.time())} == names
