@@ -75,16 +75,21 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
 
     Args:
         decode: turns 144 bytes of housekeeping into a row.
+        publish: publishes a row on the monitoring port of the server, for those who watch its limits.
 
     Attributes:
         rows: rows since the start.
         late: rows that were asked for, as they had not been heard of when they were published.
         missed: rows that the DPU Processor had forgotten when they were asked for.
         broken: housekeeping that could not be decoded.
-        on_row: called with each row as it comes.
     """
 
-    def __init__(self, decode: Callable[[bytes], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes], Mapping[str, Any]],
+        publish: Callable[[str, Any], object] = lambda topic, row: None,
+    ) -> None:
+        self._publish = publish
         self.rows = self.late = self.missed = 0
         self.broken = 0
         self._number: int | None = None
@@ -92,7 +97,6 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         self._behind = True
         self._next_try = float("-inf")
         self._decode = decode
-        self.on_row: Callable[[dict[str, Any]], object] = lambda row: None
         self._last: dict[str, Any] = {}
         self._store = HousekeepingStore(HK_MNEMONIC)
         self._synoptics = SynopticsForwarder(NAME)
@@ -198,9 +202,9 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         row = {"timestamp": timestamp, **values}
         self.rows += 1
         self._last = dict(row)
+        self._publish("housekeeping", row)
         self._synoptics.store_common_synoptics(row)
         self._store.save(row)
-        self.on_row(row)
 
 
 class NFEEHKProtocol(Protocol):
@@ -211,7 +215,6 @@ class NFEEHKProtocol(Protocol):
     def start(self) -> None:
         """Begins to listen to the DPU Processor and to the configuration manager; they may still be away."""
         self.control_server.follow_setup()
-        self.controller.on_row = lambda row: self.control_server.publish("housekeeping", row)
         self.controller.start()
 
     def get_status(self) -> dict[str, Any]:
@@ -244,7 +247,8 @@ def last_timestamp(root: Path) -> str:
 def make_controller(context: ServerContext) -> NFEEHKController:
     """Makes the controller; its rows follow the Setup that the server hears of."""
     server = context.control_server
-    return NFEEHKController(HousekeepingRows(lambda: None if server is None else server.setup_watch.loaded))
+    rows = HousekeepingRows(lambda: None if server is None else server.setup_watch.loaded)
+    return NFEEHKController(rows) if server is None else NFEEHKController(rows, server.publish)
 
 
 APP = ControlServerApp(
