@@ -82,7 +82,6 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         late: rows that were asked for, as they had not been heard of when they were published.
         missed: rows that the DPU Processor had forgotten when they were asked for.
         broken: housekeeping that could not be decoded.
-        on_row: called with each row as it comes.
     """
 
     def __init__(
@@ -98,7 +97,6 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         self._behind = True
         self._next_try = float("-inf")
         self._decode = decode
-        self.on_row: Callable[[dict[str, Any]], object] = lambda row: None
         self._last: dict[str, Any] = {}
         self._store = HousekeepingStore(HK_MNEMONIC)
         self._synoptics = SynopticsForwarder(NAME)
@@ -207,7 +205,6 @@ class NFEEHKController(NFEEHKInterface, DynamicCommandMixin):
         self._publish("housekeeping", row)
         self._synoptics.store_common_synoptics(row)
         self._store.save(row)
-        self.on_row(row)
 
 
 class NFEEHKProtocol(Protocol):
@@ -218,7 +215,6 @@ class NFEEHKProtocol(Protocol):
     def start(self) -> None:
         """Begins to listen to the DPU Processor and to the configuration manager; they may still be away."""
         self.control_server.follow_setup()
-        self.controller.on_row = lambda row: self.control_server.publish("housekeeping", row)
         self.controller.start()
 
     def get_status(self) -> dict[str, Any]:
