@@ -7,6 +7,7 @@ import os
 from egse.authority import ControlError
 from egse.command import CommandError
 from egse.device import DeviceError
+from egse.monitor import AlarmError
 from egse.proxy import OutcomeUnknownError
 from egse.settings import SettingsError
 
@@ -14,7 +15,7 @@ RAISE = "CAMTEST_PANELS_RAISE"
 """Environment variable; when it is set, errors of a panel's own code are raised by `Panel.close()`. For tests."""
 
 EXPECTED: tuple[type[Exception], ...] = (
-    *(CommandError, ControlError, DeviceError, OutcomeUnknownError, SettingsError),
+    *(AlarmError, CommandError, ControlError, DeviceError, OutcomeUnknownError, SettingsError),
     *(ConnectionError, TimeoutError, PermissionError, FileNotFoundError),
 )
 """What a server, the authority or the laboratory may answer at any time: shown as it is, no fault of the panel."""

@@ -55,6 +55,7 @@ PAGES = {
         Page("ogse_ui", "OGSE: source, attenuator, power meters", "camtest.panels.devices:make_ogse"),
         Page("queue_ui", "Queue and runs", "camtest.panels.queue:make"),
         Page("log_ui", "Log", "camtest.panels.log:make"),
+        Page("alarm_ui", "Alarms: what is wrong, acknowledge, shelve", "camtest.panels.alarms:make"),
         Page("hk_ui", "Housekeeping of any server as strip charts", "camtest.panels.housekeeping:make"),
         Page("device_ui", "Any device, from its interface", "camtest.panels.devices:make_any"),
     )
@@ -71,7 +72,7 @@ def page_named(name: str) -> Page:
 def device_servers() -> list[str]:
     """Returns the names of the device servers of all packages that are installed."""
     names = (entry.name for entry in entry_points(group="egse.control_server"))
-    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "fdir_cs", "n_fee_hk", "fitsgen"}
+    core = {"log_cs", "cm_cs", "sm_cs", "pm_cs", "syn_cs", "wd_cs", "mon_cs", "fdir_cs", "n_fee_hk", "fitsgen"}
     return sorted(set(names) - core)
 
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import ipywidgets as widgets
 
 from camtest.panels import keeping
+from camtest.panels.banner import Banner
 from camtest.panels.board import Board, BoardState
 from camtest.panels.errors import PanelError, is_expected, one_line, raises_in_tests
 from camtest.panels.static_form import Section, as_html, as_text
@@ -48,7 +49,7 @@ def fresh(proxy: P, timeout: float = 10.0) -> P:
 class Panel:
     """A live view with buttons; a context manager, closed at the latest when the kernel ends.
 
-    A sub-class says what it listens to (`_subscriptions`), what it shows (`_state`, `_extra_sections`) and which widgets it
+    Above it stand the alarms of the site, when there are any. A sub-class says what it listens to (`_subscriptions`), what it shows (`_state`, `_extra_sections`) and which widgets it
     has (`_body`). All that is called from buttons goes through `command`, which returns at once.
 
     Args:
@@ -66,6 +67,7 @@ class Panel:
         self.title = title
         self.history: deque[tuple[str, str, str]] = deque(maxlen=HISTORY)
         self.errors: list[Exception] = []
+        self.banner = Banner()
         self.board = Board(on_pick=weak(self._pick) if self._has_charts() else None)
         self.message = widgets.HTML()
         self._confirmation = widgets.HBox([])
@@ -74,7 +76,9 @@ class Panel:
         self._beaten = 0.0
         self._closed = False
         self._static: Any = None
-        self.widget = widgets.VBox([self.board, *self._body(), self._confirmation, self.message])
+        self.widget = widgets.VBox(
+            [self.banner.widget, self.board, *self._body(), self._confirmation, self.message]
+        )
         self.widget.add_class("camtest-panel")
         self._end_threads: Callable[[], Any] = lambda: None
         self._start()
@@ -110,7 +114,8 @@ class Panel:
 
     def _start(self) -> None:
         self._commanding = Commanding(self.name, weak(self._begun), weak(self.report))
-        self._listening = Listening(self.name, self._subscriptions(), weak(self._tick), weak(self.report))
+        subscriptions = [self.banner.subscription(), *self._subscriptions()]
+        self._listening = Listening(self.name, subscriptions, weak(self._tick), weak(self.report))
         threads = (self._commanding, self._listening)
         self._end_threads = weakref.finalize(self, _end, threads, self.widget, self.board)
         for thread in threads:
@@ -121,6 +126,7 @@ class Panel:
         if now - self._beaten >= BEAT:
             self._beaten = now
             self.board.beat += 1
+        self.banner.show()
         self._refresh()
         self.board.show(self._state())
         self._show_message()
@@ -291,7 +297,7 @@ class Panel:
         rows = [(lamp.name, lamp.text or lamp.state, "", lamp.state) for lamp in state.lamps]
         rows += [(v.name, v.text, v.unit, v.state) for v in state.values]
         heading = f"{state.title}" + (f" ({state.note})" if state.note else "")
-        return [Section(heading, tuple(rows)), *self._extra_sections()]
+        return [*self.banner.sections(), Section(heading, tuple(rows)), *self._extra_sections()]
 
     def __repr__(self) -> str:
         return as_text(self.sections())

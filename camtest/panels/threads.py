@@ -30,6 +30,8 @@ RETRY = 1.0
 """How long to wait before a stream is looked for again whose address is not known yet [s]."""
 FAREWELL = 2.0
 """How long the end of a panel waits for a thread; one in the middle of a command ends with that [s]."""
+SELDOM = 4000
+"""How often a server that may well not be there is looked for at least [ms]."""
 HIGH_WATER = 5000
 """So many messages wait for a slow panel before the newest are dropped."""
 
@@ -45,11 +47,13 @@ class Subscription:
         endpoint: returns `tcp://host:port`; may raise while it is not known, it is asked again then.
         topics: first bytes of the first frame.
         receive: gets the frames of a message, in the listening thread.
+        often: False: who is not there need not be looked for often.
     """
 
     endpoint: Callable[[], str]
     topics: tuple[bytes, ...]
     receive: Callable[[list[bytes]], None]
+    often: bool = True
 
 
 def weak(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,6 +156,8 @@ class Listening(threading.Thread):
         sock = context.socket(zmq.SUB)
         sock.linger = 0
         sock.rcvhwm = HIGH_WATER
+        if not subscription.often:
+            sock.reconnect_ivl, sock.reconnect_ivl_max = SELDOM // 8, SELDOM
         try:
             secure_client(sock, endpoint)
         except HandshakeError as exc:

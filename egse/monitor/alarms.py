@@ -9,7 +9,7 @@ The rules:
 - It is in the book until it is both cleared and acknowledged.
 - One that gets worse is *escalated*, and has to be acknowledged again; its priority is the worst since it was raised.
 - A latching one is not cleared before it is acknowledged.
-- One that comes back soon after it was cleared flaps: it is kept raised for longer each time, and so is one alarm.
+- One that comes back again and again soon after it was cleared flaps: it is kept raised for longer each time.
 - A shelved one goes on as always, but nobody is called; shelves expire by themselves.
 """
 
@@ -29,9 +29,11 @@ EVENTS = ("raised", "acknowledged", "cleared", "shelved", "unshelved", "escalate
 CLEAR_AFTER = 5.0
 """So long the condition must not have held before an alarm is cleared [s]."""
 FLAP_WINDOW = 60.0
-"""An alarm that comes back within this time after it was cleared flaps [s]."""
+"""An alarm that comes back within this time after it was cleared may flap [s]."""
+FLAP_COUNT = 3
+"""It does when that happens for so many times in a row, unless somebody acknowledges it meanwhile."""
 FLAP_HOLD = (60.0, 300.0, 900.0)
-"""So long a flapping alarm stays raised without its condition, the first time, the second, ... [s]."""
+"""So long a flapping alarm stays raised without its condition, the first time, the next, ... [s]."""
 LONG_STORY = 30
 """So many events of an alarm are kept for the next start, besides the first."""
 LONGEST_SHELF = 7 * 86_400.0
@@ -289,7 +291,9 @@ class AlarmBook:
     def _hold(self, name: str, clear_after: float) -> float:
         """Returns how long all must have been well before an alarm is cleared [s]; longer for one that flaps."""
         flaps = self._flaps.get(name, (0.0, 0))[1]
-        return clear_after if flaps == 0 else max(clear_after, FLAP_HOLD[min(flaps, len(FLAP_HOLD)) - 1])
+        if flaps < FLAP_COUNT:
+            return clear_after
+        return max(clear_after, FLAP_HOLD[min(flaps - FLAP_COUNT, len(FLAP_HOLD) - 1)])
 
     # -- what people do --------------------------------------------------------------------------------------------
 
@@ -455,5 +459,7 @@ class AlarmBook:
             alarm.shelved_until, alarm.shelved_by, alarm.shelved_reason = told.until, told.by, told.reason
             if not alarm.active and alarm.acknowledged:
                 self._alarms.pop(name, None)
+                if alarm.acknowledged >= alarm.cleared:
+                    self._flaps.pop(name, None)
         if shelf is None and name not in self._alarms:
             self._made_of.pop(name, None)

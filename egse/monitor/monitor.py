@@ -106,7 +106,7 @@ class LimitMonitor:
         """
         with self.lock:
             now = self._clock.monotonic()
-            name = self._names.get(block, block)
+            name = self._names.get(block) or _guess(block)
             if topic == "housekeeping":
                 self.rows += 1
                 self.servers.hear_row(name, now)
@@ -115,7 +115,7 @@ class LimitMonitor:
                 self._take_status(block, value, now)
 
     def _take_status(self, block: str, status: dict[str, Any], now: float) -> None:
-        name = str(status.get("name") or self._names.get(block, block))
+        name = str(status.get("name") or self._names.get(block) or _guess(block))
         self._names[block], self.block_of[name] = name, block
         before = self.servers.by_name.get(name)
         if before is not None and before.status.get("incarnation") not in (None, status.get("incarnation")):
@@ -283,3 +283,8 @@ class LimitMonitor:
             self.journal.save_open(self.book)
             self._beat(self._clock.now(), ended=True)
             self.journal.close()
+
+
+def _guess(block: str) -> str:
+    """Returns what a server is called by the name of its block, until it tells by itself within a second."""
+    return block.removesuffix(" Control Server").lower().replace(" ", "_").replace("-", "_") + "_cs"

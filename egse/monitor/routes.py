@@ -38,7 +38,7 @@ from egse.system import format_datetime, from_unix_time
 
 LOGGER = logging.getLogger(__name__)
 
-GATHER = 0.2
+GATHER = 0.1
 """So long it is waited for more events before a message goes out [s]."""
 TIMEOUT = 10.0
 """So long a delivery may take [s]."""

@@ -92,7 +92,7 @@ class Servers:
             self._get(name).program = ProgramStatus(state=State.RUNNING, restarts=count)
         self._needs = needs
         self._started = now
-        self._had_supervisor = False
+        self._had_supervisor = self._has_supervisor = False
 
     def is_there(self, name: str) -> bool:
         """Says whether a server sends housekeeping, as far as is known."""
@@ -164,6 +164,7 @@ class Servers:
             has_supervisor: there is one.
             now: the time [s].
         """
+        self._has_supervisor = has_supervisor
         found = self._judge_supervisor(has_supervisor)
         for name, program in programs.items():
             server = self._get(name)
@@ -222,6 +223,8 @@ class Servers:
 
     def _is_silent(self, server: Server, now: float) -> bool:
         if not server.has_stream:
+            if self._has_supervisor and server.program is None:
+                return False  # nobody wants it to run here
             return now - self._started > COMING_UP
         period = server.status.get("monitoring_period", 1.0)
         allowed = max(SILENCE, PERIODS * period) if isinstance(period, int | float) else SILENCE
