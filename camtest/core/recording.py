@@ -25,8 +25,8 @@ from camtest.core.holding import await_decision
 from camtest.core.interlocks import Interlocks
 from camtest.core.safes import SafeError, run_safes, safe_state
 from camtest.core.spool import EventSpool
-from camtest.core.standing import stand_still
-from camtest.core.suspenders import Suspender, Suspenders
+from camtest.core.standing import stay_suspended
+from camtest.core.suspenders import Suspenders
 from camtest.core.writing import EventWriter
 from camtest.state import setup_at_hand
 from egse.confman import ObservationError
@@ -97,7 +97,7 @@ class ObservationContext(EventWriter):
         elif self.run_id:
             self._follower = DeskFollower(self.run_id, self.control.deliver, self._on_over)
             self._follower.start()
-        self._look()
+        self.look()
 
     def close(self) -> None:
         """Ends looking at what operators want."""
@@ -155,7 +155,8 @@ class ObservationContext(EventWriter):
 
     # -- looking around ------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Finds out whether there is anything to look at before a building block starts."""
         self.attention = (
             self.control.wants_attention
             or bool(self.control.taken_over)
@@ -183,29 +184,12 @@ class ObservationContext(EventWriter):
         self.refuse_when_lost()
         self.control.pass_by(place)
         if self.suspenders and place is not Place.COMMAND:
-            self._stay_suspended(place)
+            stay_suspended(self, place)
 
     def refuse_when_lost(self) -> None:
         """Raises ObservationError when the observation is over."""
         if self.lost is not None:
             raise ObservationError(f"observation {self._obsid} is over: {self.lost}")
-
-    def _stay_suspended(self, place: Place, blocks: tuple[str, ...] = ()) -> None:
-        """Returns when no suspender holds for the active building blocks."""
-        names = (*blocks, *(call.block.qualified_name for call in ACTIVE.get()))
-        while (stay := self.suspenders.find(names)) is not None:
-            stand_still(self, stay, place)
-
-    def suspend_with(self, suspender: Suspender) -> None:
-        """Adds a suspender of a script."""
-        self.suspenders.items.append(suspender)
-        self.suspenders.next = float("-inf")
-        self.attention = True
-
-    def suspend_no_more_with(self, suspender: Suspender) -> None:
-        """Takes a suspender of a script away."""
-        self.suspenders.items.remove(suspender)
-        self._look()
 
     def attend(self, block: BlockDefinition, stack: tuple[Call, ...]) -> None:
         if self._safing == threading.get_ident():
@@ -220,10 +204,10 @@ class ObservationContext(EventWriter):
                 raise
         super().attend(block, stack)
         if self.suspenders:
-            self._stay_suspended(Place.CHECKPOINT, (block.qualified_name,))
+            stay_suspended(self, Place.CHECKPOINT, block.qualified_name)
         if self.interlocks:
             self.interlocks.check([*(call.block.qualified_name for call in stack), block.qualified_name])
-        self._look()
+        self.look()
 
     def watch_interlocks(self) -> None:
         """Checks the interlocks while a building block waits, not more often than they allow."""
@@ -295,7 +279,7 @@ class ObservationContext(EventWriter):
         self.tell("running", f"{decision} after {failure.block.name} by {by}")
         self.failure = replace(failure, retry=True) if decision == "retry" else None
         self._pending.clear()
-        self._look()
+        self.look()
         self.control.wake()
         ending = self.control.ending
         if decision == "continue" and ending is not None and not (self.managed or self.joined):
@@ -305,7 +289,7 @@ class ObservationContext(EventWriter):
         """The failure was decided about elsewhere; its safes are not run any more."""
         self.failure = None
         self._pending.clear()
-        self._look()
+        self.look()
 
     def true_end(self, status: str, reason: str) -> tuple[str, str]:
         """Returns status and reason of an end: not `done` when nobody has decided about a failure."""
@@ -323,7 +307,7 @@ class ObservationContext(EventWriter):
             if request.number > self.decided_up_to:
                 self.decide(request.verb, request.reason, request.by)
             return
-        self._look()
+        self.look()
         ending = self.control.ending
         if ending is None or self.joined:
             return
@@ -331,7 +315,7 @@ class ObservationContext(EventWriter):
             self.end_by_operator(ending, only_if_idle=True)
 
     def _on_paused(self, request: VerbRequest | None) -> None:
-        self._look()
+        self.look()
         self.tell("running" if request is None else "paused", "" if request is None else request.by)
 
     def end_by_operator(self, ending: VerbRequest, *, only_if_idle: bool = False) -> None:

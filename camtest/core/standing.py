@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from camtest.core.context import ACTIVE
 from camtest.core.control import Place
 from camtest.core.suspenders import PERIOD, Stay
 from egse.clock import system_clock
@@ -16,6 +17,17 @@ LOGGER = logging.getLogger(__name__)
 
 SUSPENDED, RESUMED = "suspended", "resumed"
 """Events of an observation."""
+
+
+def stay_suspended(context: ObservationContext, place: Place, *blocks: str) -> None:
+    """Returns when no suspender holds for the active building blocks and those named.
+
+    Raises:
+        SuspendAbort, OperatorAbort, HaltAbort, OperatorStop, ObservationError: as `stand_still`.
+    """
+    names = (*blocks, *(call.block.qualified_name for call in ACTIVE.get()))
+    while (stay := context.suspenders.find(names)) is not None:
+        stand_still(context, stay, place)
 
 
 def stand_still(context: ObservationContext, stay: Stay, place: Place) -> None:

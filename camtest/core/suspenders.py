@@ -232,6 +232,11 @@ class Suspenders:
     def __bool__(self) -> bool:
         return bool(self.items)
 
+    def add(self, suspender: Suspender) -> None:
+        """Adds one of a script; it is asked at the next occasion."""
+        self.items.append(suspender)
+        self.next = float("-inf")
+
     def find(self, blocks: Iterable[str]) -> Stay | None:
         """Returns why these building blocks must stand still, None when they may go on; asks not more often than `PERIOD`."""
         now = system_clock().monotonic()
@@ -279,8 +284,10 @@ def suspended_while(
         yield  # in a dry run there is nothing to wait for
         return
     suspender = Suspender(called, ask, resume_after, timeout)
-    context.suspend_with(suspender)
+    context.suspenders.add(suspender)
+    context.look()
     try:
         yield
     finally:
-        context.suspend_no_more_with(suspender)
+        context.suspenders.items.remove(suspender)
+        context.look()
