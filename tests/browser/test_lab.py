@@ -64,5 +64,5 @@ def test_a_card_of_the_launcher_opens_a_live_panel(lab: Lab, shots: Path) -> Non
     card.filter(has_text="short test").locator("visible=true").click()
     page.get_by_role("tab", name="short_test.ipynb").wait_for()
     page.context.close()
-    assert lab.status_of("camtest/launcher.json") == 403
-    assert lab.status_of("camtest/session.json") == 403
+    assert lab.status_of("camtest/launcher.json") in (302, 403)
+    assert lab.status_of("camtest/session.json") in (302, 403)

@@ -6,7 +6,7 @@
 (() => {
   const TARGET = "camtest.session";
   const PERIOD = 5000;   // how often the server is asked [ms]
-  const STALE = 15000;   // what it has said is old after this time [ms]
+  const STALE = 30000;   // what it has said is old after this time [ms]
   const GREY = "#5f6368";
   const OURS = /^camtest/;  // kernels that answer; others are not asked
 
@@ -43,12 +43,15 @@
       this.follow();
     }
     async ask() {
+      if (this.asking) return;   // a server that is slow is not asked twice
+      this.asking = true;
       const { baseUrl, token } = config();
       try {
         const headers = token ? { Authorization: "token " + token } : {};
         const answer = await fetch((baseUrl || "/") + "camtest/session.json", { headers, credentials: "same-origin", cache: "no-store" });
         if (answer.ok) { this.site = await answer.json(); this.heard = Date.now(); }
       } catch { /* the server is away: what it has said gets old */ }
+      this.asking = false;
       this.paint();
     }
     follow() {
