@@ -50,7 +50,7 @@ class Kept(Protocol):
         """Ends it."""
 
 
-class Seen(anywidget.AnyWidget):  # type: ignore[misc]
+class Seen(anywidget.AnyWidget):
     """Tells whether a browser shows the widget that this one is part of; shows nothing itself."""
 
     _esm = "export default { render({ model }) { model.set('rendered', true); model.save_changes(); } };"

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 import warnings
@@ -35,6 +36,8 @@ UNUSED = 240.0
 """A kernel that no page has ever been connected to is ended after this time [s]; a slow machine takes its time."""
 CULL_INTERVAL = 5.0
 """How often it is looked for such kernels [s]."""
+FAREWELL = 4.0
+"""How long a server that has ended its kernels waits for its threads [s]."""
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; frame-ancestors 'self'"
 """What a page may load: nothing from elsewhere, where a laboratory without internet would wait for it in vain."""
 NOT_NEEDED = (
@@ -153,7 +156,7 @@ class PageServer:
         self.running = Running(os.getpid(), self._app.port, token, self._app.base_url)
 
     def serve(self) -> None:
-        """Serves until SIGTERM, SIGHUP or Ctrl-C; ends its kernels then."""
+        """Serves until SIGTERM, SIGHUP or Ctrl-C; ends its kernels then. The process has to end soon after."""
         before = signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         try:
             self._culler.start()
@@ -161,6 +164,10 @@ class PageServer:
         finally:
             self._culler.stop()
             signal.signal(signal.SIGHUP, before)
+            # a page that was just being rendered leaves threads of Voila behind that wait for ever for its kernel
+            end = threading.Timer(FAREWELL, os._exit, (0,))
+            end.daemon = True
+            end.start()
 
 
 def show_in_browser(address: str, wanted: bool | None = None) -> None:

@@ -138,6 +138,34 @@ def write_notebooks(folder: Path) -> None:
         write_atomically(folder / f"{name}.ipynb", json.dumps(notebook, indent=1).encode())
 
 
+def launcher_entries(root: Path) -> list[dict[str, str]]:
+    """Returns what JupyterLab has cards for in its launcher: panels, and the notebooks and procedures that there are.
+
+    Args:
+        root: folder of the notebooks.
+
+    Returns:
+        For each `label`, `caption`, `category`, and `code` (of the cell of a new notebook) or `path` (below the root).
+    """
+    code = 'from camtest.panels.pages import PAGES\n\nPAGES["{}"].make()'
+    panels = [
+        {
+            "label": page.title.partition(":")[0],
+            "caption": page.title,
+            "category": "camtest: panels",
+            "code": code.format(name),
+        }
+        for name, page in PAGES.items()
+    ]
+    files = [
+        {"label": path.stem.replace("_", " "), "caption": str(path.relative_to(root)), "category": f"camtest: {folder}",
+         "path": path.relative_to(root).as_posix()}
+        for folder in ("notebooks", "procedures")
+        for path in sorted((root / folder).glob("*.ipynb"))
+    ]  # fmt: skip
+    return [*panels, *files]
+
+
 def _page(base: str, theme: str, title: str, body: str, script: str = "") -> str:
     config = json.dumps({"baseUrl": base}).replace("<", "\\u003c")
     return (

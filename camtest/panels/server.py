@@ -3,6 +3,7 @@
     POST camtest/verb           {"verb": "abort", "reason": "..."}: passed on to the configuration manager
     GET  camtest/status.json    what is running, what is wrong, the next action
     GET  camtest/session.json   site, Setup, running observation and mode, for the bar at the top of JupyterLab
+    GET  camtest/launcher.json  panels, notebooks and procedures, for the launcher of JupyterLab
     GET  camtest                the index of the panels
     GET  camtest/status         the status page
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.base.handlers import JupyterHandler
@@ -118,6 +120,16 @@ class SessionHandler(_Handler):
         self.answer(await IOLoop.current().run_in_executor(_looks, site_status.session))
 
 
+class LauncherHandler(_Handler):
+    """Lists what JupyterLab has cards for in its launcher."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Answers `entries`, see `camtest.panels.pages.launcher_entries`."""
+        root = Path(self.settings.get("server_root_dir", ".")).expanduser()
+        self.answer({"entries": pages.launcher_entries(root)})
+
+
 class PageHandler(_Handler):
     """The pages that need no kernel."""
 
@@ -137,8 +149,17 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "camtest.panels.server"}]
 
 
+def _hide_kernels(server: Any) -> None:
+    """Has kernels encrypt what goes over their ports, where nothing else was chosen: any user of this machine could read it."""
+    manager = server.kernel_manager
+    over_ports = server.config.KernelManager.get("transport", "tcp") == "tcp"
+    if over_ports and getattr(manager, "transport_encryption", "") == "disabled":
+        manager.transport_encryption = "auto"
+
+
 def _load_jupyter_server_extension(server: Any) -> None:
     """Adds the routes to a Jupyter server."""
+    _hide_kernels(server)
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(
         ".*$",
@@ -146,6 +167,7 @@ def _load_jupyter_server_extension(server: Any) -> None:
             (url_path_join(base, "camtest", "verb"), VerbHandler),
             (url_path_join(base, "camtest", "status.json"), StatusHandler),
             (url_path_join(base, "camtest", "session.json"), SessionHandler),
+            (url_path_join(base, "camtest", "launcher.json"), LauncherHandler),
             (url_path_join(base, "camtest", "status"), PageHandler, {"which": "status"}),
             (url_path_join(base, "camtest") + "/?", PageHandler, {"which": "index"}),
         ],

@@ -26,6 +26,33 @@ class FormError(ValueError):
         self.errors = errors
 
 
+def entry_of(field: Field) -> Any:
+    """Returns the widget of a field into which its value is entered."""
+    return getattr(field, "text", None) or field.widget
+
+
+def labelled_row(name: str, about: str, field: Field) -> Any:
+    """Returns a row of a form: a label that belongs to its field, also for screen readers, the field, and what it is.
+
+    Args:
+        name: of the argument.
+        about: stands in grey behind the field.
+        field: the field.
+    """
+    note = widgets.HTML(f'<span style="opacity:.65">{escape(about)}</span>')
+    labelled = entry_of(field)
+    if isinstance(labelled, (widgets.Text, widgets.Dropdown)):
+        labelled.description = name
+        labelled.style.description_width = LABEL
+        labelled.layout = widgets.Layout(width="36em")
+        return widgets.HBox([field.widget, note])
+    label = widgets.Label(name, layout=widgets.Layout(width=LABEL))
+    if isinstance(labelled, widgets.Checkbox):
+        labelled.description = name
+        label.value = ""
+    return widgets.HBox([label, field.widget, note])
+
+
 class ArgumentsForm:
     """A form for the arguments of a task.
 
@@ -47,23 +74,9 @@ class ArgumentsForm:
                 hint, default = (list, []) if parameter.kind is VAR_POSITIONAL else (dict, {})
             field = make_field(hint, default, name, task.file_filters.get(name, ()))
             self.fields[name] = field
-            rows.append(self._row(name, hint, default, field))
+            shown = type(default) if hint is EMPTY and default not in (EMPTY, None) else hint
+            rows.append(labelled_row(name, describe(shown), field))
         self.widget: Any = widgets.VBox(rows)
-
-    def _row(self, name: str, hint: Any, default: Any, field: Field) -> Any:
-        shown = type(default) if hint is EMPTY and default not in (EMPTY, None) else hint
-        note = widgets.HTML(f'<span style="opacity:.65">{escape(describe(shown))}</span>')
-        labelled = getattr(field, "text", None) or field.widget
-        if isinstance(labelled, (widgets.Text, widgets.Dropdown)):
-            labelled.description = name  # a label that belongs to its field, also for screen readers
-            labelled.style.description_width = LABEL
-            labelled.layout = widgets.Layout(width="36em")
-            return widgets.HBox([field.widget, note])
-        label = widgets.Label(name, layout=widgets.Layout(width=LABEL))
-        if isinstance(labelled, widgets.Checkbox):
-            labelled.description = name
-            label.value = ""
-        return widgets.HBox([label, field.widget, note])
 
     def fill(self, **texts: Any) -> None:
         """Puts values into fields, as an operator would type them or tick them.
@@ -75,9 +88,7 @@ class ArgumentsForm:
             LookupError: when there is no such argument.
         """
         for name, text in texts.items():
-            field = self.fields[name]
-            widget = getattr(field, "text", None) or field.widget
-            widget.value = text
+            entry_of(self.fields[name]).value = text
 
     def call(self) -> TaskCall:
         """Returns the task with what is in the form.

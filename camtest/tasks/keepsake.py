@@ -86,6 +86,10 @@ class Keepsake:
         """True when a browser shows the GUI."""
         return bool(self.seen.rendered)
 
+    def close(self) -> None:
+        """Ends it; the GUI says how."""
+        super().close()  # type: ignore[misc]
+
     @property
     def closed(self) -> bool:
         """True after `close()`; the GUI says so."""

@@ -58,10 +58,16 @@ class Pages:
         self._log = folder / "ui.log"
         names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
         own = {name: str(folder / name.lower()) for name in names}
+        self.process = self._start(port, {**environment, **own, "JUPYTER_TOKEN": self.token}, folder)
+
+    def _start(self, port: int, environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+        return self._run(["ui", "--no-browser", "--port", str(port)], environment, folder)
+
+    def _run(self, words: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [str(SCRIPTS / "camtest"), "ui", "--no-browser", "--port", str(port)],
-                env={**environment, **own, "JUPYTER_TOKEN": self.token},
+            return subprocess.Popen(
+                [str(SCRIPTS / "camtest"), *words],
+                env=environment,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,11 +1,12 @@
-// The bar at the top of JupyterLab: site, Setup, running observation, and whether commands reach hardware, in the colour of
+// What camtest adds to JupyterLab. First, the bar at its top: site, Setup, running observation, and whether commands reach hardware, in the colour of
 // the mode. A kernel of camtest tells how it is itself (a comm); of the site the Jupyter server tells (camtest/session.json).
+// Second, cards in the launcher for panels, notebooks and procedures, which the Jupyter server lists (camtest/launcher.json).
 // Written as the browser executes it: there is no build step. The few lines at the end make it a container as JupyterLab
-// loads them; the one class that it needs comes from JupyterLab.
+// loads them; the classes that it needs come from JupyterLab.
 (() => {
   const TARGET = "camtest.session";
   const PERIOD = 5000;   // how often the server is asked [ms]
-  const STALE = 15000;   // what it has said is old after this time [ms]
+  const STALE = 30000;   // what it has said is old after this time [ms]
   const GREY = "#5f6368";
   const OURS = /^camtest/;  // kernels that answer; others are not asked
 
@@ -42,12 +43,15 @@
       this.follow();
     }
     async ask() {
+      if (this.asking) return;   // a server that is slow is not asked twice
+      this.asking = true;
       const { baseUrl, token } = config();
       try {
         const headers = token ? { Authorization: "token " + token } : {};
         const answer = await fetch((baseUrl || "/") + "camtest/session.json", { headers, credentials: "same-origin", cache: "no-store" });
         if (answer.ok) { this.site = await answer.json(); this.heard = Date.now(); }
       } catch { /* the server is away: what it has said gets old */ }
+      this.asking = false;
       this.paint();
     }
     follow() {
@@ -100,7 +104,37 @@
     }
   }
 
-  function plugin(Widget) {
+  const OPEN = "camtest:open";
+
+  async function open(app, { path, code }) {
+    if (path) return app.commands.execute("docmanager:open", path.endsWith(".md") ? { path, factory: "Markdown Preview" } : { path });
+    const notebook = await app.commands.execute("notebook:create-new", { kernelName: "camtest", activate: true });
+    await notebook.context.ready;
+    notebook.content.widgets[0].model.sharedModel.setSource(code);
+    await notebook.sessionContext.ready;
+    return app.commands.execute("notebook:run-all-cells");
+  }
+  function cards(ILauncher, icons) {
+    return {
+      id: "camtest-session:launcher",
+      description: "Panels, notebooks and procedures in the launcher",
+      autoStart: true,
+      optional: [ILauncher],
+      activate: async (app, launcher) => {
+        app.commands.addCommand(OPEN, {
+          label: (args) => args.label || "camtest", caption: (args) => args.caption || "",
+          icon: (args) => (args.path ? icons.notebookIcon : icons.launcherIcon), execute: (args) => open(app, args),
+        });
+        if (!launcher) return;
+        const { baseUrl, token } = config();
+        const headers = token ? { Authorization: "token " + token } : {};
+        const answer = await fetch((baseUrl || "/") + "camtest/launcher.json", { headers, credentials: "same-origin", cache: "no-store" });
+        if (!answer.ok) return;
+        (await answer.json()).entries.forEach(({ category, ...args }, rank) => launcher.add({ command: OPEN, args, category, rank }));
+      },
+    };
+  }
+  function bar(Widget) {
     return {
       id: "camtest-session:bar",
       description: "Site, Setup, running observation and mode at the top of the page",
@@ -115,15 +149,20 @@
   }
 
   let shared = {};
+  async function module(name) {
+    const versions = Object.values(shared[name] || {});
+    const chosen = versions.find((version) => version.loaded) || versions[versions.length - 1];
+    return chosen ? (await chosen.get())() : {};
+  }
   window._JUPYTERLAB = window._JUPYTERLAB || {};
   window._JUPYTERLAB["camtest-session"] = {
     init: (scope) => { shared = scope; },
     get: async (name) => {
       if (name !== "./extension") throw new Error(`camtest-session has no module ${name}`);
-      const versions = Object.values(shared["@lumino/widgets"] || {});
-      const loaded = versions.find((version) => version.loaded) || versions[versions.length - 1];
-      const { Widget } = (await loaded.get())();
-      return () => ({ __esModule: true, default: plugin(Widget) });
+      const plugins = [bar((await module("@lumino/widgets")).Widget)];
+      const [launcher, icons] = [await module("@jupyterlab/launcher"), await module("@jupyterlab/ui-components")];
+      if (launcher.ILauncher) plugins.push(cards(launcher.ILauncher, icons));
+      return () => ({ __esModule: true, default: plugins });
     },
   };
 })();

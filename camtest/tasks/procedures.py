@@ -7,14 +7,17 @@ runs outside of this browser. The form itself commands nothing.
 
 from __future__ import annotations
 
-import typing
+from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ipywidgets as widgets
 
 from camtest.run.notebooks import read_notebook
 from camtest.run.parameters import NotebookParameter, ParameterError, check_parameters, notebook_parameters
+from camtest.tasks.fields import Field, FieldError, TextField, make_field
+from camtest.tasks.form import entry_of, labelled_row
+from camtest.tasks.values import EMPTY, parse
 
 
 class ProcedureForm(widgets.VBox):  # type: ignore[misc]
@@ -30,7 +33,11 @@ class ProcedureForm(widgets.VBox):  # type: ignore[misc]
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).resolve()
         self._notebook = read_notebook(self.path)
-        self.fields = {name: _Field(p) for name, p in notebook_parameters(self._notebook).items()}
+        self.parameters = notebook_parameters(self._notebook)
+        self.fields = {
+            name: make_field(p.definition.hint, _default_of(p), name) for name, p in self.parameters.items()
+        }
+        self._at_start = {name: _entered(field) for name, field in self.fields.items()}
         self.message = widgets.HTML()
         self.output = widgets.Output()
         buttons = []
@@ -42,20 +49,43 @@ class ProcedureForm(widgets.VBox):  # type: ignore[misc]
             button = widgets.Button(description=text)
             button.on_click(lambda _, action=action: action())
             buttons.append(button)
-        title = widgets.HTML(f"<b>{self.path.stem}</b>")
-        rows = [field.row for field in self.fields.values()]
+        title = widgets.HTML(f"<b>{escape(self.path.stem)}</b>")
+        rows = [
+            labelled_row(name, _about(self.parameters[name]), field) for name, field in self.fields.items()
+        ]
         super().__init__([title, *rows, widgets.HBox(buttons), self.message, self.output])
+
+    def fill(self, **entries: Any) -> None:
+        """Puts values into fields, as an operator would type them or tick them.
+
+        Args:
+            entries: by name of the parameter.
+        """
+        for name, entry in entries.items():
+            entry_of(self.fields[name]).value = entry
 
     def values(self) -> dict[str, Any]:
         """Returns the values that differ from the defaults, in the types that the notebook declares."""
-        return {name: field.value() for name, field in self.fields.items() if field.changed()}
+        return {name: self._value(name) for name in self.fields if self._is_given(name)}
+
+    def _is_given(self, name: str) -> bool:
+        field = self.fields[name]
+        required = self.parameters[name].required and not isinstance(field, TextField)
+        return required or _entered(field) != self._at_start[name]
+
+    def _value(self, name: str) -> Any:
+        field = self.fields[name]
+        try:
+            return field.value()
+        except FieldError:  # `check` tells what is wrong with it
+            return self.parameters[name].convert(str(_entered(field)).strip())
 
     def check(self) -> bool:
         """Shows everything that is wrong; returns True when nothing is."""
         try:
             check_parameters(self._notebook, self.values(), self.path.name)
         except ParameterError as exc:
-            items = "".join(f"<li>{_escaped(error)}</li>" for error in exc.errors)
+            items = "".join(f"<li>{escape(error)}</li>" for error in exc.errors)
             self.message.value = f'<ul style="color:#b00020">{items}</ul>'
             return False
         self.message.value = '<span style="color:#1a6e3c">All parameters are good.</span>'
@@ -71,7 +101,7 @@ class ProcedureForm(widgets.VBox):  # type: ignore[misc]
         try:
             sequence = dry_run_notebook(self.path, self.values())
         except DryRunFailedError as exc:
-            self.message.value = f'<span style="color:#b00020">{_escaped(exc.message)}</span>'
+            self.message.value = f'<span style="color:#b00020">{escape(exc.message)}</span>'
             sequence = exc.sequence
         self.output.append_stdout(str(sequence))
 
@@ -91,54 +121,17 @@ class ProcedureForm(widgets.VBox):  # type: ignore[misc]
         self.message.value = f"{number} in the queue{waits}. Follow it with <code>camtest attach</code>."
 
 
-class _Field:
-    """One parameter: its widget, and the value in it."""
-
-    def __init__(self, parameter: NotebookParameter) -> None:
-        self.parameter = parameter
-        hint = parameter.definition.hint
-        default = "" if parameter.required else parameter.default
-        if typing.get_origin(hint) is Literal:
-            choices = [repr(choice) for choice in typing.get_args(hint)]
-            self.widget: Any = widgets.Dropdown(
-                options=choices, value=default if default in choices else choices[0]
-            )
-        elif hint is bool:
-            self.widget = widgets.Checkbox(value=default == "True", indent=False)
-        else:
-            self.widget = widgets.Text(
-                value=default, placeholder="must be given" if parameter.required else ""
-            )
-        self._default = self.widget.value
-        limits = parameter.definition.limits
-        about = [parameter.definition.unit, "" if limits is None else str(limits), parameter.help]
-        label = widgets.Label(parameter.name, layout=widgets.Layout(width="12em"))
-        note = widgets.HTML(f'<span style="opacity:.7">{_escaped("  ".join(filter(None, about)))}</span>')
-        self.row = widgets.HBox([label, self.widget, note])
-
-    def changed(self) -> bool:
-        """True when the operator has given another value than the default."""
-        if self.parameter.required:
-            return self.widget.value != "" or isinstance(self.widget, (widgets.Dropdown, widgets.Checkbox))
-        return bool(self.widget.value != self._default)
-
-    def value(self) -> Any:
-        """Returns the value in the type of the parameter; the text itself when it fits none."""
-        value = self.widget.value
-        if isinstance(value, bool):
-            return value
-        hint = self.parameter.definition.hint
-        if isinstance(self.widget, widgets.Dropdown):
-            return next(choice for choice in typing.get_args(hint) if repr(choice) == value)
-        text = str(value).strip()
-        quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
-        return self.parameter.convert(text[1:-1] if quoted else text)
+def _entered(field: Field) -> Any:
+    return entry_of(field).value
 
 
-def _escaped(text: str) -> str:
-    import html
+def _default_of(parameter: NotebookParameter) -> Any:
+    return EMPTY if parameter.required else parse(parameter.definition.hint, parameter.default)
 
-    return html.escape(text)
+
+def _about(parameter: NotebookParameter) -> str:
+    limits = parameter.definition.limits
+    return "  ".join(filter(None, (parameter.definition.unit, str(limits or ""), parameter.help)))
 
 
 def procedure_form(path: str | Path) -> ProcedureForm:

@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from camtest.jupyter.form import ProcedureForm, procedure_form
 from camtest.run.queue import Queue
+from camtest.tasks.procedures import ProcedureForm, procedure_form
 
 PARAMETERS = """\
 from typing import Annotated, Literal
@@ -33,13 +33,13 @@ def test_values_have_the_types_of_the_notebook(form: ProcedureForm) -> None:
     assert form.values() == {}
     for name, value in {
         "temperature": "-70",
-        "side": "'E'",
+        "side": "E",
         "order": "[3, 4]",
         "gain": "1e1",
         "name": "'y'",
     }.items():
-        form.fields[name].widget.value = value
-    form.fields["quick"].widget.value = True
+        form.fill(**{name: value})
+    form.fill(quick=True)
     assert form.values() == {
         "temperature": -70.0,
         "side": "E",
@@ -52,19 +52,19 @@ def test_values_have_the_types_of_the_notebook(form: ProcedureForm) -> None:
 
 
 def test_all_errors_are_told_and_nothing_is_queued(form: ProcedureForm) -> None:
-    form.fields["order"].widget.value = "[1, 'a']"
-    form.fields["gain"].widget.value = "much"
+    form.fill(order="[1, 'a']")
+    form.fill(gain="much")
     form.enqueue()
     for text in ("`temperature` [degC]", "is missing", "`order`", "`gain`"):
         assert text in form.message.value
     assert Queue().state().items == {}
-    form.fields["temperature"].widget.value = "500"
+    form.fill(temperature="500")
     assert not form.check()
     assert "must be in [-80, 40] degC" in form.message.value
 
 
 def test_good_values_go_to_the_queue(form: ProcedureForm) -> None:
-    form.fields["temperature"].widget.value = "20"
+    form.fill(temperature="20")
     Queue().set_status("paused", "lunch")
     form.enqueue()
     assert "the queue is paused" in form.message.value
