@@ -93,6 +93,7 @@ def wait_until(
     *args: Any,
     timeout: float = 1.0,
     interval: float = 0.1,
+    slack: float = 0.0,
     clock: Clock | None = None,
     **kwargs: Any,
 ) -> bool:
@@ -106,6 +107,7 @@ def wait_until(
             more when the time is over.
         timeout: longest time to wait [s of the clock].
         interval: time between two calls [s of the clock].
+        slack: a pause may be longer: this part of the time waited so far.
         clock: what is waited with; the host's clock by default.
 
     Returns:
@@ -117,10 +119,11 @@ def wait_until(
     if not interval > 0:
         raise ValueError(f"the interval must be larger than 0, got {interval!r}")
     clock = clock or system_clock()
-    deadline = clock.monotonic() + timeout
+    started = clock.monotonic()
+    deadline = started + timeout
     while not condition(*args, **kwargs):
-        left = deadline - clock.monotonic()
-        if left <= 0:
+        now = clock.monotonic()
+        if now >= deadline:
             return True
-        clock.sleep(min(interval, left))
+        clock.sleep(min(max(interval, slack * (now - started)), deadline - now))
     return False

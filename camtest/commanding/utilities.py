@@ -53,6 +53,10 @@ class _Question:
         return answer
 
 
+DRY_SLACK = 0.04
+"""In a dry run a pause between two questions may be this part of the time waited so far: nobody is waiting for an answer."""
+
+
 def wait_until(
     condition: Callable[[], bool],
     *,
@@ -93,7 +97,8 @@ def wait_until(
 
     seen = None if progress is None else progress()
     try:
-        while timing.wait_until(ask, timeout=timeout, interval=interval, clock=clock):
+        slack = DRY_SLACK if GlobalState.dry_run else 0.0
+        while timing.wait_until(ask, timeout=timeout, interval=interval, slack=slack, clock=clock):
             now = None if progress is None else progress()
             if now == seen:
                 raise TimeoutError(f"waited {timeout:g} s for {what}, in vain")
