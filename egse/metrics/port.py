@@ -11,6 +11,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,8 @@ PATIENCE = 5.0
 PAUSE = 1.0
 """How long to wait before clients are taken again when the system has no means left [s]."""
 
-TURN, LET_GO = 8, 0.0002
-"""After so many metrics the interpreter is let go for so long [s]: the longest that a command waits for a page."""
+TURN, LET_GO = 0.002, 0.0002
+"""After so much work [s] on a page the interpreter is let go for so long [s]: a command waits hardly longer than that."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -176,6 +177,7 @@ class MetricsPort:
         if self._descriptions is None:
             return
         told: set[str] = set()
+        since = time.monotonic()
         for figure in self._all_figures(self._descriptions):
             if figure.name in told:
                 continue  # names that differ in what Prometheus does not take: the first one counts
@@ -187,8 +189,9 @@ class MetricsPort:
             for labels, value in figure.samples:
                 metric.add_sample(figure.name, dict(labels), value)
             yield metric
-            if len(told) % TURN == 0:
+            if time.monotonic() - since > TURN:
                 self._ending.wait(LET_GO)  # a command that has come meanwhile gets the interpreter
+                since = time.monotonic()
 
     def _all_figures(self, descriptions: Descriptions) -> Iterator[Figure]:
         yield from self.book.figures(descriptions)

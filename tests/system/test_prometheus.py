@@ -102,7 +102,7 @@ class Monitoring:
         self.processes: list[subprocess.Popen[bytes]] = []
         settings = parse_yaml(sandbox.layout.settings.read_text())
         settings["Metrics"] = {
-            "SCRAPE_INTERVAL": "1s",
+            "SCRAPE_INTERVAL": "2s",
             "PROMETHEUS": f"127.0.0.1:{self.prometheus}",
             "ALERTMANAGER": f"127.0.0.1:{self.alertmanager}",
         }
@@ -298,7 +298,7 @@ def test_every_expression_of_every_dashboard_returns_data(stand_in: Monitoring) 
 
 
 def _concrete(expr: str) -> str:
-    return expr.replace("$__rate_interval", "10s").replace("$site", "LAB")
+    return expr.replace("$__rate_interval", "20s").replace("$site", "LAB")
 
 
 def test_every_recording_rule_records(monitoring: Monitoring) -> None:
@@ -346,8 +346,8 @@ def test_no_series_goes_on_after_its_server_has_died(monitoring: Monitoring, in_
 def test_alarms_and_heartbeat_go_through_alertmanager(monitoring: Monitoring) -> None:
     monitoring.alarms = [("TRP1_HIGH", "critical", False)]
     try:
-        eventually(lambda: "Heartbeat" in monitoring.hook.names("/heartbeat"), what="the heartbeat")
-        eventually(lambda: "LimitAlarm" in monitoring.hook.names("/all"), what="the alarm")
+        eventually(lambda: "Heartbeat" in monitoring.hook.names("/heartbeat"), 120.0, "the heartbeat")
+        eventually(lambda: "LimitAlarm" in monitoring.hook.names("/all"), 120.0, "the alarm")
     finally:
         monitoring.alarms = []
     (alert, *_) = [alert for path, alert in monitoring.hook.alerts if path == "/all"]
