@@ -78,7 +78,7 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         names = {entry.settings: entry.name for entry in TABLE if entry.settings}
         needs = {entry.name: _simulators(entry.needs) for entry in TABLE}
         known = beat or Heartbeat(0.0, 0, "")
-        servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts)
+        servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts, names.values())
         self.monitor = LimitMonitor(AlarmJournal(folder), servers, clock, names, incarnation)
         self.routes = self._make_routes(settings, site)
         self.store = HousekeepingStore(MNEMONIC)

@@ -26,6 +26,8 @@ REFUSED = "mon_cs/limits"
 """Name of the alarm that tells of definitions that were refused."""
 TOLD = 5
 """So many refused definitions stand in the text of that alarm."""
+LAG, CATCH_UP = 2.0, 3.0
+"""A monitor that was held up for so long takes so long for what has come in meanwhile before it calls anything silent [s]."""
 SAVE_EVERY = 600.0
 """How often the shortcut for the next start is written [s]."""
 CM, DPU, SYN = (
@@ -80,7 +82,8 @@ class LimitMonitor:
         self._incarnation = incarnation
         self._listeners: list[Callable[[Sequence[AlarmEvent]], None]] = []
         self._mode: tuple[str, bool] = ("", False)
-        self._beaten = self._saved = clock.monotonic()
+        self._beaten = self._saved = self._ticked = clock.monotonic()
+        self._patient_until = float("-inf")
 
     def tell(self, listener: Callable[[Sequence[AlarmEvent]], None]) -> None:
         """Has somebody told of all events, once they are in the journal; must return at once."""
@@ -154,9 +157,13 @@ class LimitMonitor:
         """Looks what the mere passing of time means."""
         with self.lock:
             now, wall = self._clock.monotonic(), self._clock.now()
-            found = self.servers.look(now)
-            found += self.evaluator.set_context(self._context(), now)
-            found += self.evaluator.look(now, self.servers.is_there)
+            found = self.evaluator.set_context(self._context(), now)
+            if now - self._ticked > LAG:
+                self._patient_until = now + CATCH_UP
+            self._ticked = now
+            if now >= self._patient_until:
+                found += self.servers.look(now)
+                found += self.evaluator.look(now, self.servers.is_there)
             self.note(found)
             self.emit(self.book.tick(wall))
             if now - self._beaten >= PERIOD:

@@ -75,6 +75,7 @@ class Servers:
         now: time of the start [s]; all times are those of a clock that never steps back.
         remembered: names of those that were there when the monitor ended the last time.
         restarts: how often each program had been restarted by then.
+        streaming: names of the programs that have a monitoring stream, as far as is known beforehand.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Servers:
         now: float,
         remembered: Iterable[str] = (),
         restarts: Mapping[str, int] | None = None,
+        streaming: Iterable[str] = (),
     ) -> None:
         self._core = frozenset(core)
+        self._streaming = frozenset(streaming)
         names = (*self._core, *remembered)
         self.by_name: dict[str, Server] = {name: Server(name, expected=True) for name in names}
         for name, count in (restarts or {}).items():
@@ -169,6 +172,8 @@ class Servers:
         for name, program in programs.items():
             server = self._get(name)
             before, server.program = server.program, program
+            if program.state is State.RUNNING and name in self._streaming:
+                server.expected = True
             crashed = before is not None and program.restarts > before.restarts
             down = program.state in _DOWN and (before is None or before.state not in _DOWN)
             if (crashed or down) and not server.gone:

@@ -110,6 +110,8 @@ class Watched:
 
         def nothing_left() -> bool:
             with self.monitor() as monitor:
+                if monitor.get_limits(VOLTAGE)[0]["source"] != "dummy_cs":
+                    return False  # it has not been heard yet
                 alarms = monitor.get_alarms()
                 if not any(alarm["active"] for alarm in alarms):
                     for alarm in alarms:

@@ -133,6 +133,22 @@ def test_a_server_that_hangs_is_an_alarm_until_it_goes_on(watched: Watched) -> N
     assert {event.name for event in watched.events(begin)} == {"dummy_cs/gone"}
 
 
+def test_a_monitor_that_hangs_is_told_by_the_watchdog_and_invents_nothing_afterwards(
+    watched: Watched,
+) -> None:
+    begin = time.time()
+    watched.box.kill("mon_cs", signal.SIGSTOP)
+    try:
+        _, event = wait_until(watched.call, "the call")
+        assert (event["name"], event["priority"], event["by"]) == ("mon_cs/gone", "critical", "wd_cs")
+    finally:
+        watched.box.kill("mon_cs", signal.SIGCONT)
+    _, event = wait_until(lambda: watched.call("cleared"), "the call that it is there again")
+    assert event["name"] == "mon_cs/gone"
+    wait_until(lambda: _alarms_or_none(watched) == {}, "the monitor")
+    assert watched.events(begin) == []
+
+
 def test_the_death_of_the_monitor_is_told_and_nothing_is_lost_over_it(watched: Watched) -> None:
     watched.use_limits(LIMITS)
     watched.set_voltage(9.0)
