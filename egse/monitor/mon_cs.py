@@ -10,6 +10,8 @@ from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_data_storage_location, get_site_id
 from egse.event import EVENT_ID
+from egse.metrics.alarms import alarm_figures
+from egse.metrics.figures import Figure
 from egse.monitor.controller import LimitMonitorController
 from egse.monitor.dry import DryRunMonitor
 from egse.monitor.interface import SETTINGS, LimitMonitorInterface, LimitMonitorProxy
@@ -77,6 +79,16 @@ class LimitMonitorProtocol(Protocol):
             "servers": servers,
             "routes": [route.describe() for route in controller.routes],
         }
+
+    def get_figures(self) -> list[Figure]:
+        """Returns the alarms that are raised and not shelved, for Prometheus."""
+        monitor = self.controller.monitor
+        with monitor.lock:
+            return alarm_figures(
+                (alarm.name, alarm.priority, bool(alarm.acknowledged))
+                for alarm in monitor.book.alarms()
+                if alarm.active and not alarm.shelved_until
+            )
 
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from egse.cli import main as cgse
 from egse.confman import ConfigurationManagerProxy
 from egse.monitor import AlarmError
+from egse.settings import Settings
 
 from .conftest import VOLTAGE, Watched, wait_until
 
@@ -57,6 +59,11 @@ def test_a_value_that_crosses_a_limit_calls_people_and_is_in_the_journal(watched
     assert event["time"] <= arrived
     assert of(watched.events(begin), VOLTAGE) == ["raised"]
     assert watched.alarms()[VOLTAGE]["active"]
+    port = Settings.load("Limit Monitor Control Server")["METRICS_PORT"]
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as page:
+        metrics = page.read().decode().splitlines()
+    (active,) = [line for line in metrics if line.startswith("egse_alarm_active{")]
+    assert f'alarm="{VOLTAGE}"' in active
     watched.set_voltage(1.0)
     wait_until(lambda: not watched.alarms()[VOLTAGE]["active"], "the end of the alarm")
     wait_until(
