@@ -64,14 +64,15 @@ class AlarmJournal:
         self._complained = False
 
     def write(self, events: Sequence[AlarmEvent]) -> bool:
-        """Appends events and brings them to the disk; returns False, and keeps them, when that is not possible."""
+        """Appends events; returns False, and keeps them, when that is not possible.
+
+        They are in the hands of the operating system then; `sync` brings them to the disk.
+        """
         self.waiting += events
         try:
             while self.waiting:
                 self._append(self.waiting[0])
                 self.waiting.pop(0)
-            if self._fd >= 0 and events:
-                os.fdatasync(self._fd)
         except OSError as exc:
             if not self._complained:
                 LOGGER.critical("the journal of alarms cannot be written, events wait in memory: %s", exc)
@@ -79,6 +80,15 @@ class AlarmJournal:
             return False
         self._complained = False
         return True
+
+    def sync(self) -> None:
+        """Brings what was written to the disk, which may take a moment."""
+        if self._fd < 0:
+            return
+        try:
+            os.fdatasync(self._fd)
+        except OSError as exc:
+            LOGGER.error("the journal of alarms is not on disk yet: %s", exc)
 
     def close(self) -> None:
         """Closes the file; more events open it again."""

@@ -234,7 +234,7 @@ class LimitMonitor:
             self.emit(events)
 
     def emit(self, events: Sequence[AlarmEvent]) -> None:
-        """Writes events down, then tells everybody."""
+        """Writes events down, then tells everybody; the disk, which may be slow, comes last."""
         if not events:
             return
         self.events += len(events)
@@ -252,6 +252,7 @@ class LimitMonitor:
             )
         for listener in self._listeners:
             listener(events)
+        self.journal.sync()
 
     def do(self, action: Callable[[AlarmBook, float], list[AlarmEvent]]) -> list[AlarmEvent]:
         """Does something with the book on behalf of somebody; returns the events, which everybody is told of."""

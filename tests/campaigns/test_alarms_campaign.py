@@ -124,8 +124,8 @@ def test_every_crossing_is_told_in_time(bench: Site, scale: int, record_property
     values = [noise.uniform(1.0, 9.0) for _ in range(RATE)]
     crossed: dict[str, float] = {}
     targets = noise.sample(range(10, RATE), scale)
-    while bench.streams.messages == 0:  # until the subscription is there
-        bench.publish({"P0": 5.0})
+    while bench.streams.messages < 3:  # until the subscription is there, and the site is in its rhythm
+        bench.publish({f"P{n}": v for n, v in enumerate(values)})
         threading.Event().wait(0.05)
     per_row = max(1, scale // 40)
     for chosen in _batches(targets, per_row):
