@@ -4,7 +4,7 @@
 | --- | --- |
 | `puna` `punaplus` `zonda` `joran` | Controller, Simulator and Proxy of one hexapod |
 | `interface` `alphaplus` `big` | the commands, common ones first |
-| `pmac` `shell` | the wires of the two kinds of controller |
+| `pmac` `shell` `answers` | the wires of the two kinds of controller |
 | `platform` `mechanisms` `kinematics` | the machine, what distinguishes the hexapods, geometry |
 | `model` `alpha_model` `alphaplus_model` | the simulated hexapods, byte for byte |
 """

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from egse.command import Range, dynamic_interface
 from egse.deferral import deferred
+from egse.hexapod.symetrie.answers import N
 from egse.hexapod.symetrie.controller import HexapodController, HexapodProxy, values_of
 from egse.hexapod.symetrie.interface import Degree, Done, HexapodInterface, Millimetre, State, Validation
 from egse.hexapod.symetrie.kinematics import Mode, Six
-from egse.hexapod.symetrie.shell import N, ask, ask_numbers, command
+from egse.hexapod.symetrie.shell import ask, ask_numbers, command
 from egse.hexapod.symetrie.states import (
     PLUS_ACTUATOR,
     PLUS_GENERAL,

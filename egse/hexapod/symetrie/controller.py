@@ -122,6 +122,11 @@ class HexapodController(InstrumentController):
         if self._cancelled is not None:
             self._cancelled.set()
 
+    def disconnect(self) -> None:
+        """Disconnects from the controller; what waits for a homing is given up."""
+        self._give_up_waiting()
+        super().disconnect()
+
     def _answers(self) -> bool:
         """Returns True when the controller answers a question."""
         try:

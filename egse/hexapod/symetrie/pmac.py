@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from egse.clock import Clock
 from egse.device import DeviceTransport
 from egse.hexapod import HexapodError
+from egse.hexapod.symetrie.answers import N, to_numbers, wait_for_register
 from egse.hexapod.symetrie.states import PMAC_ERRORS, VALIDATION, set_bits
 from egse.instrument import NetworkInterface, Wire
-
-N = TypeVar("N", int, float)
 
 HEADER: Final = struct.Struct(">BBHHH")
 DOWNLOAD, UPLOAD = 0x40, 0xC0
@@ -21,6 +20,7 @@ FLUSH, GETRESPONSE, CTRL_RESPONSE, GETBUFFER = 0xB3, 0xBF, 0xC4, 0xC5
 ACK, BELL = b"\x06", b"\x07"
 LONGEST_REPLY: Final = 1400
 """A longer answer is cut; the rest is fetched with GETBUFFER [bytes]."""
+SETTINGS = "PUNA Control Server"
 PORT = 1025
 POLL_INTERVAL, POLL_LIMIT = 0.1, 5.0
 """The command register is read so often, and so long [s]."""
@@ -43,7 +43,7 @@ def reply_length(data: bytes) -> int | None:
 class PmacEthernetInterface(NetworkInterface):
     """The network port of the controller."""
 
-    wire = Wire("PUNA Control Server", PORT, command_end=b"", reply_length=reply_length, timeout=3.0)
+    wire = Wire(SETTINGS, PORT, command_end=b"", reply_length=reply_length, timeout=3.0)
 
 
 def frame(request_type: int, request: int, data: bytes = b"", length: int | None = None) -> bytes:
@@ -99,17 +99,7 @@ def ask_numbers(transport: DeviceTransport, line: str, kind: Callable[[str], N],
     Raises:
         HexapodError: when the controller refuses the line or answers something else.
     """
-    return _convert(ask(transport, line), kind, count)
-
-
-def _convert(texts: list[str], kind: Callable[[str], N], count: int) -> list[N]:
-    try:
-        found = [kind(text) for text in texts]
-    except ValueError as exc:
-        raise HexapodError(f"the controller answered {texts}, which are no numbers") from exc
-    if len(found) != count:
-        raise HexapodError(f"the controller answered {len(found)} values, expected {count}: {texts}")
-    return found
+    return to_numbers(ask(transport, line), kind, count)
 
 
 def command(
@@ -130,21 +120,18 @@ def command(
     Raises:
         HexapodError: when the command was ignored or has failed, or the controller does not take it.
     """
-    deadline = clock.monotonic() + POLL_LIMIT
+    found: list[str] = []
+
+    def look() -> int:
+        register, *found[:] = ask(transport, f"&2 Q20 {results}".strip())
+        return to_numbers([register], int, 1)[0]
+
     with transport.lock:
         ask_numbers(transport, line, int, 0)
-        while True:
-            register, *found = ask(transport, f"&2 Q20 {results}".strip())
-            (code,) = _convert([register], int, 1)
-            if code == 0:
-                return _convert(found, float, count)
-            if code < 0:
-                raise HexapodError(refusal(transport, code))
-            if clock.monotonic() >= deadline:
-                raise HexapodError(
-                    f"the controller did not take command {code} within {POLL_LIMIT:g} s; restart it if that stays so"
-                )
-            clock.sleep(POLL_INTERVAL)
+        code = wait_for_register(look, clock, POLL_INTERVAL, POLL_LIMIT, line)
+        if code < 0:
+            raise HexapodError(refusal(transport, code))
+        return to_numbers(found, float, count)
 
 
 def refusal(transport: DeviceTransport, code: int) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from egse.hexapod.symetrie.alpha_model import PunaModel
+from egse.hexapod.symetrie.answers import N
 from egse.hexapod.symetrie.controller import HexapodController, HexapodProxy, hexapod_maker, values_of
 from egse.hexapod.symetrie.interface import Done, HexapodInterface, State, Validation
 from egse.hexapod.symetrie.kinematics import Mode, Six
 from egse.hexapod.symetrie.pmac import (
     GETBUFFER,
     LONGEST_REPLY,
+    SETTINGS,
     UPLOAD,
-    N,
     PmacEthernetInterface,
     ask,
     ask_numbers,
@@ -31,7 +32,6 @@ __all__ = [
     "PunaSimulator",
 ]
 
-SETTINGS = "PUNA Control Server"
 CARDS = {"602413": "Turbo PMAC2-VME", "602404": "Turbo PMAC2 Clipper", "603382": "Geo Brick (3U Turbo PMAC2)"}
 """Models by card id."""
 DETAILS = ("VERSION", "CPU", "TYPE", "VID", "DATE", "TIME", "TODAY")

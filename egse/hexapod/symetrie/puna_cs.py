@@ -1,8 +1,9 @@
 """The control server of a PUNA with an Alpha controller: `puna_cs start [--simulator] | stop | status`."""
 
 from egse.control import ControlServerApp
+from egse.hexapod.symetrie.pmac import SETTINGS
 from egse.hexapod.symetrie.protocol import HexapodProtocol
-from egse.hexapod.symetrie.puna import SETTINGS, PunaInterface, make_controller
+from egse.hexapod.symetrie.puna import PunaInterface, make_controller
 
 APP = ControlServerApp(
     name="puna_cs",

@@ -1,8 +1,7 @@
 """The simulator of a PUNA with an Alpha controller as a process: `puna_sim start`; SIGUSR1 is the emergency stop."""
 
 from egse.hexapod.symetrie.alpha_model import PunaModel
-from egse.hexapod.symetrie.pmac import PORT
-from egse.hexapod.symetrie.puna import SETTINGS
+from egse.hexapod.symetrie.pmac import PORT, SETTINGS
 from egse.simulator import SimulatorApp
 
 SIM = SimulatorApp(

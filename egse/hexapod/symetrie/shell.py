@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from egse.clock import Clock
 from egse.device import DeviceConnectionError, DeviceError, DeviceTransport, ReplyLength
 from egse.hexapod import HexapodError
+from egse.hexapod.symetrie.answers import N, to_numbers, wait_for_register
 from egse.hexapod.symetrie.states import RETURN_CODES
 from egse.instrument import NetworkInterface, Wire
 from egse.settings import Settings, SettingsError
 from egse.simulator import DeviceModel, MemoryTransport
-
-N = TypeVar("N", int, float)
 
 PORT = 23
 LOGIN, PASSWORD, PROMPT = b"login: ", b"Password: ", b"ppmac# "
@@ -150,16 +149,7 @@ def ask_numbers(transport: DeviceTransport, line: str, kind: Callable[[str], N],
     Raises:
         HexapodError: when the controller refuses the line or answers something else.
     """
-    texts = ask(transport, line)
-    try:
-        found = [kind(text) for text in texts]
-    except ValueError as exc:
-        raise HexapodError(f"the controller answered {texts} to {line!r}, which are no numbers") from exc
-    if len(found) != count:
-        raise HexapodError(
-            f"the controller answered {len(found)} values to {line!r}, expected {count}: {texts}"
-        )
-    return found
+    return to_numbers(ask(transport, line), kind, count)
 
 
 def parameters(count: int) -> str:
@@ -182,18 +172,12 @@ def command(transport: DeviceTransport, line: str, clock: Clock, count: int = 0)
     Raises:
         HexapodError: when the controller refuses the command, with its reason, or does not take it.
     """
-    deadline = clock.monotonic() + POLL_LIMIT
     with transport.lock:
         ask(transport, line)
-        while True:
-            (code,) = ask_numbers(transport, "c_cmd", int, 1)
-            if code == 0:
-                return ask_numbers(transport, parameters(count), float, count) if count else []
-            if code < 0:
-                reason = RETURN_CODES.get(code, "unknown return code")
-                raise HexapodError(f"the controller refused {line!r}: {reason} (c_cmd = {code})")
-            if clock.monotonic() >= deadline:
-                raise HexapodError(
-                    f"the controller did not take {line!r} within {POLL_LIMIT:g} s; restart it if that stays so"
-                )
-            clock.sleep(POLL_INTERVAL)
+        code = wait_for_register(
+            lambda: ask_numbers(transport, "c_cmd", int, 1)[0], clock, POLL_INTERVAL, POLL_LIMIT, line
+        )
+        if code < 0:
+            reason = RETURN_CODES.get(code, "unknown return code")
+            raise HexapodError(f"the controller refused {line!r}: {reason} (c_cmd = {code})")
+        return ask_numbers(transport, parameters(count), float, count) if count else []
