@@ -196,10 +196,10 @@ class SMC9300Model(DeviceModel):
         if name == "s":
             return str(int(one.state(self._all_idle)))
         if name == "p":
-            return f"{one.position(now):.4f}"
+            return _figure(one.position(now))
         encoder = one.encoder(now)
         if name == "e":
-            return f"{encoder:.4f}"
+            return _figure(encoder)
         scale = float(one.parameters["gnum"]) / float(one.parameters["gden"])
         return str(round(encoder * scale) * (-1 if one.parameters["edir"] else 1))
 
@@ -209,8 +209,8 @@ class SMC9300Model(DeviceModel):
         fields = (
             one.number,
             *one.error,
-            f"{one.position(now):.4f}",
-            f"{one.encoder(now):.4f}",
+            _figure(one.position(now)),
+            _figure(one.encoder(now)),
             limit,
             int(bool(state & AxisState.HOMED)),
             int(bool(state & AxisState.ENCODER_REFERENCE)),
@@ -268,6 +268,11 @@ class SMC9300Model(DeviceModel):
         """Leaves an error with the axes that were meant, with all when nobody knows which."""
         for one in axes or self.axes.values():
             one.error = error
+
+
+def _figure(value: float) -> str:
+    """Writes a position; there is no -0.0000."""
+    return f"{round(value, 4) + 0.0:.4f}"
 
 
 def _error_text(one: Axis) -> str:
