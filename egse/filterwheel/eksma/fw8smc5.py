@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 from egse.clock import Clock, system_clock
@@ -12,7 +11,7 @@ from egse.filterwheel.eksma.axis import Axis, FilterWheelError, axis_of
 from egse.filterwheel.eksma.axis_model import SERIAL_NUMBER, XimcAxisModel
 from egse.filterwheel.eksma.controller import MotionPlan, WheelController, load_tables
 from egse.filterwheel.eksma.fw8smc5_interface import FilterWheel8SMC5Interface
-from egse.filterwheel.eksma.wheels import POSITIONS
+from egse.filterwheel.eksma.wheels import POSITIONS, Wheels
 from egse.filterwheel.eksma.ximc import AxisStatus, reply_length
 from egse.instrument import NetworkInterface, Simulated, Wire, maker
 from egse.proxy import DynamicProxy
@@ -204,7 +203,27 @@ class FilterWheel8SMC5Simulator(Simulated, FilterWheel8SMC5Controller):
             second=self.network.wire.to_model(second, clock),
             unit=unit,
         )
-        self.model = SimpleNamespace(first=first, second=second)
+        self.model = WheelPair(first, second)
+
+
+class WheelPair:
+    """Models of both wheels.
+
+    Args:
+        first, second: the wheels, without offsets.
+    """
+
+    def __init__(self, first: XimcAxisModel, second: XimcAxisModel) -> None:
+        self.first = first
+        self.second = second
+        self._wheels = Wheels()
+
+    def transmission(self, now: float) -> float:
+        """Returns what passes, with the default filters; nothing between two positions."""
+        steps = [round(wheel.angle(now), 6) for wheel in (self.first, self.second)]
+        if any(step % STEPS_PER_POSITION for step in steps):
+            return 0.0
+        return self._wheels.factor([int(step // STEPS_PER_POSITION) % POSITIONS for step in steps])
 
 
 def wheel_model(seed: int = 0) -> XimcAxisModel:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from egse.filterwheel.eksma.axis_model import XimcAxisModel
-from egse.filterwheel.eksma.wheels import POSITIONS
+from egse.filterwheel.eksma.wheels import POSITIONS, Wheels
 
 STEPS_PER_TURN: Final = 200
 STEPS_PER_POSITION: Final = 25
+_WHEELS: Final = Wheels()
 
 
 def moves_to(wheel1: int, wheel2: int) -> list[int]:
@@ -43,6 +44,11 @@ class TwoWheelModel(XimcAxisModel):
         """Returns where the two wheels stand, -1 between two positions, for other models."""
         self.step(now)
         return _position(self.angle(now)), _position(self._dragged)
+
+    def transmission(self, now: float) -> float:
+        """Returns what passes, with the default filters; nothing between two positions."""
+        positions = self.positions(now)
+        return 0.0 if -1 in positions else _WHEELS.factor(positions)
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "wheels": list(self.positions(self._now))}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from egse.powermeter.thorlabs.light import light
 from egse.powermeter.thorlabs.photodiode import (
     LONGEST,
     SHORTEST,
@@ -91,6 +92,9 @@ class ThorlabsPM100Model(DeviceModel):
 
     Args:
         seed: of the noise.
+
+    Attributes:
+        others: devices before the sensor, see `light`.
     """
 
     faults: ClassVar[Mapping[str, str]] = {
@@ -101,9 +105,9 @@ class ThorlabsPM100Model(DeviceModel):
 
     def __init__(self, seed: int = 0) -> None:
         self.diode = Photodiode(seed)
+        self.others: Mapping[str, Any] = {}
         self.settings = Settings(KINDS, STANDARD_CODES)
         self._due = 0.0
-        self._now = 0.0
         self._zeroed_at = math.inf
         self._table = CommandTable(
             {**self.settings.commands(), **self._commands(), **self._measurements()}, STANDARD_CODES
@@ -120,7 +124,9 @@ class ThorlabsPM100Model(DeviceModel):
     # -- DeviceModel
 
     def step(self, now: float) -> None:
-        self._now = now
+        power = light(self.others, now)
+        if power is not None:
+            self.diode.power = power
         if now >= self._zeroed_at:
             self.dark = self.diode.current(100)
             self._zeroed_at = math.inf

@@ -11,6 +11,8 @@ import random
 from bisect import bisect_left
 from typing import Final
 
+from egse.powermeter.thorlabs.light import FULL_POWER
+
 SHORTEST, LONGEST = 400.0, 1100.0
 """Limits of the wavelength [nm]."""
 STRONGEST: Final = 50e-3
@@ -48,7 +50,7 @@ class Photodiode:
 
     def __init__(self, seed: int = 0) -> None:
         self._rng = random.Random(f"{seed}/photodiode")
-        self.power = 100e-6
+        self.power = FULL_POWER
         self.wavelength = 633.0
         self.temperature = 22.0
         self.present = True

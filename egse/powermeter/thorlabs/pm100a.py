@@ -6,8 +6,9 @@ simulator is on TCP.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+from egse.declaration import ServerContext
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.powermeter.thorlabs.interface import ThorlabsPM100Interface
 from egse.powermeter.thorlabs.messages import PM
@@ -69,4 +70,12 @@ class ThorlabsPM100Proxy(DynamicProxy, ThorlabsPM100Interface):
     server_name = "pm100a_cs"
 
 
-make_controller = maker(ThorlabsPM100Controller, ThorlabsPM100Simulator)
+_make = maker(ThorlabsPM100Controller, ThorlabsPM100Simulator)
+
+
+def make_controller(context: ServerContext) -> Any:
+    """Returns the Controller; a simulated meter sees the other simulated devices of a dry run."""
+    controller = _make(context)
+    if context.simulator:
+        controller.model.others = context.shared
+    return controller

@@ -86,6 +86,17 @@ def test_filter_wheels_with_a_motor_each(site: SiteLayout) -> None:
     assert commands(dry)[:2] == ["home", "set_position_wheels"]
 
 
+def test_the_power_meter_sees_what_stands_before_it(site: SiteLayout) -> None:
+    """In a dry run the models know each other: shutter and filter wheels are before the meter."""
+    start(site)
+    shutter.shutter_close()
+    assert power_meter.get_power() < 1e-8
+    shutter.shutter_open()
+    assert power_meter.get_power() == pytest.approx(1e-4, rel=0.01)
+    filter_wheel.set_fw_factor(factor=0.01)
+    assert power_meter.get_power() == pytest.approx(1e-6, rel=0.01)
+
+
 def test_power_meter(site: SiteLayout) -> None:
     start(site)
     power_meter.set_up_power_meter(wavelength=633.0, average=10)
