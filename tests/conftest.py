@@ -132,3 +132,9 @@ def _context_of_commands() -> Iterator[None]:
     yield
     follow_setup(None)
     set_command_context(obsid="", setup="")
+
+
+@pytest.fixture(autouse=True)
+def _no_server_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control server in the process of a test makes it one where Controllers are in their place: only for that test."""
+    monkeypatch.setattr("egse.direct._serving", False)

@@ -45,6 +45,8 @@ def day(date: str, output: Path | None, location: Path | None) -> None:
     """Report of a UTC day: observations, alarms, limits, availability, disk, commands, logbook.
 
     DATE is today (up to now), yesterday, or as in 2026-11-25.
+
+    Example: cgse report day yesterday
     """
     from egse.archive.query import parse_moment
     from egse.report.day import day_report, save_report

@@ -149,7 +149,7 @@ def test_images_appear_while_another_client_reads_out(ui: Pages, in_sandbox: San
         page.locator('[data-ccd="3"] button.clear').click()
         page.locator('.ccd[data-ccd="3"] .when', has_text="no image").wait_for()
         page.get_by_role("tab", name="Register map").click()
-        page.get_by_label("Filter").fill("v_end")
+        page.get_by_placeholder("text or regular expression").fill("v_end")
         eventually(lambda: page.locator("[data-register]").count() in (1, 2), "one register")
         eventually(lambda: camera.get_num_cycles() == 0, "the end of the cycles")
     page.context.close()

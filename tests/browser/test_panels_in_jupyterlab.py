@@ -159,7 +159,7 @@ def test_every_button_and_field_has_a_name_and_the_keyboard_reaches_it(
     notebook.run_all()
     assert notebook.errors == 0
     panels = page.locator(".camtest-panel")
-    assert panels.count() == len(PAGES) + 1
+    eventually(lambda: panels.count() == len(PAGES) + 1, "all panels")
     nameless: list[str] = []
     for panel in panels.all():
         for tab in [None, *panel.get_by_role("tab").all()]:

@@ -206,8 +206,10 @@ def test_with_core_services_only(
     ]
 
     # The process manager looks after the device servers all the time; without it nobody but a dry run could call them.
-    stopped = shell.start("pm_cs", "stop")
-    assert stopped.wait(30) == 0, stopped.communicate()
+    # The limit monitor listens for all of them.
+    for looking in ("pm_cs", "mon_cs"):
+        stopped = shell.start(looking, "stop")
+        assert stopped.wait(30) == 0, stopped.communicate()
     ears = listen([port for block in ports if block.split()[0] not in core for port in ports[block]])
     dry_run = shell.start("camtest", "dry-run", PROCEDURE, *OPTIONS)
     output = dry_run.communicate(timeout=60)[0]

@@ -17,7 +17,7 @@ from egse.hexapod.symetrie.shell_lines import ShellFramer, ShellLine
 from egse.hexapod.symetrie.states import bits, number_text
 from egse.simulator import HangUpError, LateReply
 
-START_TIME = 0.08
+START_TIME = 0.5
 """How long the command interpreter takes to start [s]."""
 VERSION = (2, 1, 0, 0, 0, 1, 2, 0, 0, 0, 0, 101)
 """Software, API, configuration: what `C_VERSION` answers (numbers 1..4, 5..8, 11) [own proposal]."""

@@ -63,7 +63,8 @@ def test_any_pyvisa_instrument_as_a_device(server: SimulatorServer) -> None:
     host, port = server.address
     with ThermometerController(f"TCPIP0::{host}::{port}::SOCKET") as thermometer:
         assert thermometer.get_temperature() == 21.5
-        assert thermometer.transport.tap.chunks()[0].data == b"TEMP?\n"
+        sent = [chunk.data for chunk in thermometer.transport.tap.chunks() if chunk.direction == ">"]
+        assert sent == [b"TEMP?\n"]
 
 
 # -- transports ----------------------------------------------------------------------------------------------------------

@@ -87,10 +87,10 @@ def test_login_dialogue() -> None:
 
 
 def test_a_client_that_sends_two_lines_at_once_gets_one_write(
-    serve: Callable[[ZondaModel], SimulatorServer],
+    serve: Callable[..., SimulatorServer],
 ) -> None:
     """Drivers of the ZONDA take everything up to the first ACK, and what has come by then, as the whole greeting."""
-    with socket.create_connection(serve(ZondaModel()).address, timeout=5) as client:
+    with socket.create_connection(serve(ZondaModel(), speed=2.0).address, timeout=5) as client:
 
         def until(end: bytes) -> bytes:
             data = b""
