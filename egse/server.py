@@ -94,6 +94,7 @@ class ControlServer(EventParticipant):
         context = ServerContext(
             app.name, self.settings, self.clock, simulator, False, self, device_args=app.device_args
         )
+        self.metrics = self._make_metrics_port()  # a Controller may publish from its very first moment
         self.controller = app.controller(context)
         self.protocol = app.protocol(self, self.controller)
         inline = {"ping": lambda: "pong", "get_service_endpoint": lambda: self.endpoints["service"]}
@@ -118,7 +119,6 @@ class ControlServer(EventParticipant):
             services, None, self.incarnation, inline, self._gate.admit_service
         )
         self._make_lanes()
-        self.metrics = self._make_metrics_port()
 
     # -- set-up --------------------------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class ControlServer(EventParticipant):
             period=lambda: max(self.hk_lane.period, self.monitoring_lane.period),
             interface=self.app.interface,
             title=self.app.title,
-            figures=self.protocol.get_figures,
+            figures=lambda: self.protocol.get_figures(),
         )
 
     # -- life ----------------------------------------------------------------------------------------------------

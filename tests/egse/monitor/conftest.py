@@ -71,9 +71,10 @@ class Watched:
     def folder(self) -> Path:
         return self.box.layout.data / "alarms"
 
-    def call(self, kind: str = "raised") -> tuple[float, dict[str, Any]] | None:
-        """Returns the first call for an event of this kind."""
-        return next((call for call in self.calls if call[1]["event"] == kind), None)
+    def call(self, kind: str = "raised", name: str = "") -> tuple[float, dict[str, Any]] | None:
+        """Returns the first call for an event of this kind, of one alarm or of any."""
+        wanted = (call for call in self.calls if call[1]["event"] == kind and name in ("", call[1]["name"]))
+        return next(wanted, None)
 
     def monitor(self) -> LimitMonitorProxy:
         return LimitMonitorProxy(timeout=PATIENCE)
