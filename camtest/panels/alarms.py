@@ -145,8 +145,12 @@ class AlarmPanel(Panel):
     def _body(self) -> list[widgets.Widget]:
         self.table, self.events = widgets.HTML(), widgets.HTML()
         self.choice = widgets.Dropdown(options=(), description="Alarm")
-        self.comment = widgets.Text(placeholder="comment, or why it is shelved", continuous_update=False)
-        self.span = widgets.Dropdown(options=list(SPANS), value="1 hour", layout=widgets.Layout(width="8em"))
+        self.comment = widgets.Text(
+            description="Comment", placeholder="or why it is shelved", continuous_update=False
+        )
+        self.span = widgets.Dropdown(
+            options=list(SPANS), value="1 hour", description="for", layout=widgets.Layout(width="14em")
+        )
         buttons = [
             self.button(
                 "Acknowledge", self.acknowledge, style="success", hint="You have taken notice of this alarm"
