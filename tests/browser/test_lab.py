@@ -18,6 +18,7 @@ from .conftest import Pages
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.campaign,  # a minute for one card
     pytest.mark.skipif(
         jupyterlab.CHROMIUM is None, reason="chromium is not installed (apt install chromium)"
     ),
