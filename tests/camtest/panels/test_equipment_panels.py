@@ -36,7 +36,7 @@ def test_tcs_panel(run_server: Run) -> None:
         )
         eventually(lambda: "ambient_rtd" in panel.item_table.value, "the table")
         assert "Configuration: nothing yet" in panel.parameter_table.value
-        assert lamp_of(panel, "TASK") == ("off", "not running")
+        eventually(lambda: lamp_of(panel, "TASK") == ("off", "not running"), "the lamp of the task")
         panel.take_control()
         eventually(lambda: lamp_of(panel, "REMOTE")[0] == "ok", "remote mode")
         eventually(lambda: "ch1_tset" in panel.parameter_table.value, "the configuration")

@@ -48,6 +48,11 @@ def test_golden_values(homed: Bench, golden: Callable[[Any, Any], None]) -> None
     golden(puna, wait)
 
 
+def arrive(puna: Any, wait: Callable[[float], None]) -> None:
+    while not puna.is_in_position():
+        wait(0.5)
+
+
 def test_every_command(homed: Bench) -> None:
     puna, _, wait = homed
     assert "603382" in puna.info()
@@ -67,11 +72,11 @@ def test_every_command(homed: Bench) -> None:
     assert puna.goto_retracted_position() == 0
     assert puna.stop() == 0
     assert puna.goto_zero_position() == 0
-    wait(2)
+    arrive(puna, wait)  # from wherever it was stopped
     assert puna.jog(2, 0.5) == 0
-    wait(3)
+    arrive(puna, wait)
     assert puna.perform_maintenance(10) == 0
-    wait(3)
+    arrive(puna, wait)
     assert len(puna.get_actuator_length()) == 6
     assert puna.deactivate_control_loop() == 0
     assert puna.activate_control_loop() == 0
