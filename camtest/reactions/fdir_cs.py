@@ -10,11 +10,10 @@ from typing import Any
 from camtest.reactions.interface import SETTINGS, ReactionInterface, ReactionProxy
 from camtest.reactions.service import ReactionService
 from egse.command import CommandError
-from egse.confman import ConfigurationManagerProxy
+from egse.confman.following import SetupProtocol
 from egse.control import ControlServer, ControlServerApp, ServerContext
 from egse.env import get_data_storage_location
 from egse.event import EVENT_ID
-from egse.protocol import Protocol
 from egse.storage.loaded_setup import LoadedSetup, SetupFollower
 
 LISTENER = {"name": "Reactions CS", "proxy": ReactionProxy, "event_id": EVENT_ID.SETUP}
@@ -49,22 +48,16 @@ class ReactionController(SetupFollower, ReactionInterface):
         return {"name": name, "stage": event.stage, "by": event.by, "reason": event.text}
 
 
-class ReactionProtocol(Protocol):
+class ReactionProtocol(SetupProtocol):
     """Starts and stops the work with its server, and follows the Setup."""
 
     controller: ReactionController
+    listener = LISTENER
 
     def start(self) -> None:
         """Begins to watch."""
-        self.control_server.register_as_listener(
-            proxy=ConfigurationManagerProxy, listener=LISTENER, on_registered=self._load_setup
-        )
         if self.controller.service is not None:
             self.controller.service.start()
-
-    def _load_setup(self) -> None:
-        """Has the Setup fetched that was loaded before the configuration manager knew this listener."""
-        self.control_server.schedule_task(self.controller.load_setup)
 
     def get_status(self) -> dict[str, Any]:
         """Returns what `fdir_cs status` shows."""
@@ -80,7 +73,7 @@ class ReactionProtocol(Protocol):
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""
         self.controller.loaded_setup.close()
-        self.control_server.unregister_as_listener(proxy=ConfigurationManagerProxy, listener=LISTENER)
+        super().after_serve()
 
     def quit(self) -> None:
         """Ends watching."""

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from camtest.core import services
@@ -29,8 +30,29 @@ ATTEMPT = 2.0
 """How long one attempt to tell somebody may take [s]."""
 
 
+class _Errand(threading.Thread):
+    """Tells one addressee of events, in order, so that one who is away keeps nobody else waiting.
+
+    Args:
+        name: of the thread.
+        tell: does it.
+    """
+
+    def __init__(self, name: str, tell: Callable[[ReactionEvent], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self.events: queue.SimpleQueue[ReactionEvent | None] = queue.SimpleQueue()
+        self._tell = tell
+
+    def run(self) -> None:
+        while (event := self.events.get()) is not None:
+            try:
+                self._tell(event)
+            except Exception:  # the next one must be told all the same
+                LOGGER.exception("%s of %s was not told", event.stage, event.reaction)
+
+
 class Teller:
-    """Tells of events, in a thread of its own: no reaction waits for somebody who is away.
+    """Tells of events, in threads of its own: no reaction waits for somebody who is away.
 
     Args:
         by: who tells.
@@ -39,45 +61,45 @@ class Teller:
     def __init__(self, by: str) -> None:
         self._by = by
         self._asked: dict[str, tuple[str, str]] = {}  # reaction: run id, key of the question
-        self._events: queue.SimpleQueue[ReactionEvent | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="reaction-teller", daemon=True)
+        self._errands = (
+            _Errand("reaction-teller-desk", self._tell_desk),
+            _Errand("reaction-teller-monitor", self._tell_monitor),
+        )
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        for errand in self._errands:
+            errand.start()
 
     def stop(self) -> None:
-        """Ends the thread when everything is told, or after a moment."""
-        self._events.put(None)
-        if self._thread.is_alive():
-            self._thread.join(0.5)
+        """Ends the threads when everything is told, or after a moment."""
+        for errand in self._errands:
+            errand.events.put(None)
+        for errand in self._errands:
+            if errand.is_alive():
+                errand.join(0.5)
 
     def tell(self, event: ReactionEvent) -> None:
-        """Has an event told."""
-        self._events.put(event)
-
-    def _run(self) -> None:
-        while (event := self._events.get()) is not None:
-            try:
-                self._tell(event)
-            except Exception:  # the next one must be told all the same
-                LOGGER.exception("%s of %s was not told", event.stage, event.reaction)
-
-    def _tell(self, event: ReactionEvent) -> None:
-        about = f"reaction {event.reaction} to {', '.join(event.alarms)}: {event.stage}"
-        who = f" by {event.by}" if event.by else ""
+        """Logs an event, and has it told."""
+        about, who = _about(event), _who(event)
         LOGGER.log(LEVELS.get(event.stage, logging.INFO), "%s%s; %s", about, who, event.text)
+        for errand in self._errands:
+            errand.events.put(event)
+
+    def _tell_monitor(self, event: ReactionEvent) -> None:
+        text = f"{event.reaction} {event.stage}{_who(event)}: {event.text}"
         try:
             with LimitMonitorProxy(timeout=ATTEMPT) as monitor:
                 for alarm in event.alarms:
-                    text = f"{event.reaction} {event.stage}{who}: {event.text}"
                     monitor.report_reaction(name=alarm, text=text, by=self._by)
         except (OSError, LookupError, AuthorityError, AlarmError) as exc:
-            LOGGER.error("the limit monitor was not told of %s: %s", about, exc)
-        if event.stage == ANNOUNCED:
-            self._ask(event)
-        else:
+            LOGGER.error("the limit monitor was not told of %s: %s", _about(event), exc)
+
+    def _tell_desk(self, event: ReactionEvent) -> None:
+        if event.stage != ANNOUNCED:
             self._asked.pop(event.reaction, None)
+        elif event.due > time.time():  # else it has begun, and there is nothing to cancel
+            self._ask(event)
 
     def _ask(self, event: ReactionEvent) -> None:
         """Puts the announcement on the desk of the running observation, where panels and notebooks show it."""
@@ -117,3 +139,11 @@ class Teller:
         except (OSError, LookupError, AuthorityError, ObservationError):
             return None  # it has ended meanwhile
         return next((q for q in desk["questions"] if q["key"] == key and q["answer"] is not None), None)
+
+
+def _about(event: ReactionEvent) -> str:
+    return f"reaction {event.reaction} to {', '.join(event.alarms)}: {event.stage}"
+
+
+def _who(event: ReactionEvent) -> str:
+    return f" by {event.by}" if event.by else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from egse.clock import system_clock
-from egse.confman import ConfigurationManagerProxy
-from egse.control import ControlServer, ControlServerApp, ServerContext
+from egse.confman.following import SetupProtocol
+from egse.control import ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_data_storage_location, get_site_id
 from egse.event import EVENT_ID
@@ -16,27 +16,17 @@ from egse.monitor.controller import LimitMonitorController
 from egse.monitor.dry import DryRunMonitor
 from egse.monitor.interface import SETTINGS, LimitMonitorInterface, LimitMonitorProxy
 from egse.monitor.journal import FOLDER
-from egse.protocol import Protocol
 
 SHOWN = 100
 """So many alarms stand in the status."""
 LISTENER = {"name": "Limit Monitor CS", "proxy": LimitMonitorProxy, "event_id": EVENT_ID.SETUP}
 
 
-class LimitMonitorProtocol(Protocol):
+class LimitMonitorProtocol(SetupProtocol):
     """Life, housekeeping and status of the limit monitor, and its registration for new Setups."""
 
     controller: LimitMonitorController
-
-    def __init__(self, control_server: ControlServer, controller: LimitMonitorController) -> None:
-        super().__init__(control_server, controller)
-        control_server.register_as_listener(
-            proxy=ConfigurationManagerProxy, listener=LISTENER, on_registered=self._load_setup
-        )
-
-    def _load_setup(self) -> None:
-        """Has the Setup fetched that was loaded before the configuration manager knew this listener."""
-        self.control_server.schedule_task(self.controller.load_setup)
+    listener = LISTENER
 
     def start(self) -> None:
         """Begins to watch."""
@@ -93,7 +83,7 @@ class LimitMonitorProtocol(Protocol):
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""
         self.controller.loaded_setup.close()
-        self.control_server.unregister_as_listener(proxy=ConfigurationManagerProxy, listener=LISTENER)
+        super().after_serve()
 
     def quit(self) -> None:
         """Ends watching."""

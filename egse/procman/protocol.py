@@ -9,13 +9,12 @@ from typing import Any
 
 import msgspec
 
-from egse.confman import ConfigurationManagerProxy
+from egse.confman.following import SetupProtocol
 from egse.event import EVENT_ID
 from egse.metrics.figures import Figure
 from egse.metrics.node import node_figures
 from egse.procman.interface import CORE, DEVICE, ProcessManagerProxy, ServerState, ServerStatus
 from egse.procman.manager import ProcessManagerController
-from egse.protocol import Protocol
 
 logger = logging.getLogger(__name__)
 
@@ -24,23 +23,17 @@ PERIOD = 1.0
 """How often all servers are asked how they are [s]."""
 
 
-class ProcessManagerProtocol(Protocol):
+class ProcessManagerProtocol(SetupProtocol):
     """Keeps an eye on all servers, and listens to new Setups."""
 
     controller: ProcessManagerController
+    listener = LISTENER
 
     def start(self) -> None:
-        """Starts the background work; a configuration manager that is not there yet is waited for in a thread."""
+        """Starts the background work."""
         self._ending = threading.Event()
         self._patrol = threading.Thread(target=self._look_around, name="patrol", daemon=True)
         self._patrol.start()
-        self.control_server.register_as_listener(
-            proxy=ConfigurationManagerProxy, listener=LISTENER, on_registered=self._load_setup
-        )
-
-    def _load_setup(self) -> None:
-        """Catches up with what happened before the configuration manager knew this listener."""
-        self.control_server.schedule_task(self.controller.load_setup)
 
     def _look_around(self) -> None:
         while not self._ending.wait(PERIOD):
@@ -90,7 +83,7 @@ class ProcessManagerProtocol(Protocol):
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""
         self._ending.set()
-        self.control_server.unregister_as_listener(proxy=ConfigurationManagerProxy, listener=LISTENER)
+        super().after_serve()
 
     def quit(self) -> None:
         """Ends the background work."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from egse.confman import ConfigurationManagerProxy
-from egse.control import ControlServer, ControlServerApp, ServerContext
+from egse.confman.following import SetupProtocol
+from egse.control import ControlServerApp, ServerContext
 from egse.control_cli import port_lines
 from egse.env import get_site_id
 from egse.event import EVENT_ID
-from egse.protocol import Protocol
 from egse.synoptics.controller import ROWS_KEPT, STALE_AFTER, SynopticsManagerController
 from egse.synoptics.interface import SynopticsManagerInterface, SynopticsManagerProxy
 from egse.telemetry import HousekeepingStore
@@ -18,20 +17,11 @@ from egse.tmdict.dictionary import SYNOPTICS_MNEMONIC
 LISTENER = {"name": "Synoptics Manager CS", "proxy": SynopticsManagerProxy, "event_id": EVENT_ID.SETUP}
 
 
-class SynopticsManagerProtocol(Protocol):
+class SynopticsManagerProtocol(SetupProtocol):
     """Housekeeping and status of the synoptics manager, and its registration for new Setups (manual, section 7.10)."""
 
     controller: SynopticsManagerController
-
-    def __init__(self, control_server: ControlServer, controller: SynopticsManagerController) -> None:
-        super().__init__(control_server, controller)
-        control_server.register_as_listener(
-            proxy=ConfigurationManagerProxy, listener=LISTENER, on_registered=self._load_setup
-        )
-
-    def _load_setup(self) -> None:
-        """Has the Setup fetched that was loaded before the configuration manager knew this listener."""
-        self.control_server.schedule_task(self.controller.load_setup)
+    listener = LISTENER
 
     def get_housekeeping(self) -> dict[str, Any]:
         """Returns the loaded Setup and the counters."""
@@ -62,7 +52,7 @@ class SynopticsManagerProtocol(Protocol):
     def after_serve(self) -> None:
         """Takes leave of the configuration manager."""
         self.controller.loaded_setup.close()
-        self.control_server.unregister_as_listener(proxy=ConfigurationManagerProxy, listener=LISTENER)
+        super().after_serve()
 
     def quit(self) -> None:
         """Stores what is waiting."""

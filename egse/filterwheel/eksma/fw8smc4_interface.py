@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from egse.command import Range, Unit, dynamic_interface, urgent
-from egse.device import DeviceInterface
-from egse.security.roles import always_allowed, observe
-
-WheelPosition = Annotated[int, Range(0, 7)]
-Factor = Annotated[float, Range(0, 1)]
-Steps = Annotated[int, Range(-1_000_000, 1_000_000), Unit("step")]
+from egse.command import Unit, dynamic_interface
+from egse.filterwheel.eksma.interface import Factor, FilterWheelsInterface, LevelIndex, Steps, WheelPosition
+from egse.security.roles import observe
 
 
-class FilterWheel8SMC4Interface(DeviceInterface):
+class FilterWheel8SMC4Interface(FilterWheelsInterface):
     """All commands of the filter wheels; motions take up to ten seconds, commands return on acceptance."""
 
     @observe
@@ -28,11 +24,6 @@ class FilterWheel8SMC4Interface(DeviceInterface):
         Returns:
             Keys wheel1, wheel2: eight optical densities each, or texts of colour filters.
         """
-
-    @observe
-    @dynamic_interface
-    def wheel_factors(self) -> list[Any]:
-        """Returns the attenuation levels: transmissions, ascending, then the texts of colour filters."""
 
     @dynamic_interface
     def set_position(self, wheel1: WheelPosition, wheel2: WheelPosition) -> None:
@@ -50,21 +41,6 @@ class FilterWheel8SMC4Interface(DeviceInterface):
     @dynamic_interface
     def homing(self) -> None:
         """Looks for the reference and makes it position 0 of the motor; where wheel 2 stands is not known then."""
-
-    @observe
-    @dynamic_interface
-    def is_moving(self) -> bool:
-        """Returns True until both wheels have arrived.
-
-        Raises:
-            FilterWheelError: when the last motion has failed.
-        """
-
-    @urgent
-    @always_allowed
-    @dynamic_interface
-    def stop(self) -> None:
-        """Stops the motor; the positions are not known then."""
 
     @observe
     @dynamic_interface
@@ -112,7 +88,7 @@ class FilterWheel8SMC4Interface(DeviceInterface):
         """
 
     @dynamic_interface
-    def att_set_level_index(self, index: Annotated[int, Range(0, 63)]) -> None:
+    def att_set_level_index(self, index: LevelIndex) -> None:
         """Selects a level.
 
         Args:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from egse.command import Range, Unit, dynamic_interface, urgent
-from egse.device import DeviceInterface
-from egse.security.roles import always_allowed, observe
+from egse.command import Range, Unit, dynamic_interface
+from egse.filterwheel.eksma.interface import Factor, FilterWheelsInterface, LevelIndex, Steps, WheelPosition
+from egse.security.roles import observe
 
 WheelNumber = Annotated[int, Range(1, 2)]
-WheelPosition = Annotated[int, Range(0, 7)]
-Steps = Annotated[int, Range(-1_000_000, 1_000_000), Unit("step")]
 
 
-class FilterWheel8SMC5Interface(DeviceInterface):
+class FilterWheel8SMC5Interface(FilterWheelsInterface):
     """All commands of the filter wheels; commands return on acceptance."""
 
     @observe
@@ -29,21 +27,6 @@ class FilterWheel8SMC5Interface(DeviceInterface):
     @dynamic_interface
     def home(self) -> None:
         """Looks for the references of both wheels; needed before positions can be set."""
-
-    @observe
-    @dynamic_interface
-    def is_moving(self) -> bool:
-        """Returns True until both wheels have arrived.
-
-        Raises:
-            FilterWheelError: when the last motion has failed.
-        """
-
-    @urgent
-    @always_allowed
-    @dynamic_interface
-    def stop(self) -> None:
-        """Stops both wheels."""
 
     @observe
     @dynamic_interface
@@ -87,16 +70,11 @@ class FilterWheel8SMC5Interface(DeviceInterface):
 
     @observe
     @dynamic_interface
-    def wheel_factors(self) -> list[Any]:
-        """Returns the attenuation levels: transmissions, ascending, then the texts of colour filters."""
-
-    @observe
-    @dynamic_interface
     def get_position_index(self) -> int:
         """Returns the attenuation level, -1 when not known."""
 
     @dynamic_interface
-    def set_position_index(self, index: Annotated[int, Range(0, 63)]) -> None:
+    def set_position_index(self, index: LevelIndex) -> None:
         """Selects an attenuation level.
 
         Args:
@@ -109,7 +87,7 @@ class FilterWheel8SMC5Interface(DeviceInterface):
         """Returns the transmission 0..1, a colour filter counts as clear; nan when not known."""
 
     @dynamic_interface
-    def set_relative_intensity(self, factor: Annotated[float, Range(0, 1)]) -> None:
+    def set_relative_intensity(self, factor: Factor) -> None:
         """Selects the level closest to a transmission.
 
         Args:
