@@ -71,49 +71,48 @@ RECORDINGS: dict[str, str] = {
 """Recording rules, by the name of what they record."""
 
 
-def server_alerts() -> Iterator[AlertRule]:
-    """Yields the alerts about control servers."""
-    yield AlertRule(
+SERVER_ALERTS: tuple[AlertRule, ...] = (
+    AlertRule(
         "CoreServiceDown",
         f'up{{job="{JOB}", kind="core"}} == 0',
         "15s",
         "critical",
         "{{ $labels.server }} tells no metrics",
         "`cgse core status` tells whether it runs; its supervisor starts it again. Housekeeping and commands wait meanwhile.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "NoMetricsAtAll",
         f'absent(up{{job="{JOB}"}})',
         "30s",
         "critical",
         "Prometheus knows no control server",
         "Write the targets again: `cgse metrics config`.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "ServerCrashed",
         'egse_program_state{state="crashed"} == 1',
         "0s",
         "alarm",
         "{{ $labels.program }} has crashed",
         "`pm_cs status` tells how it ended; `cgse log --process {{ $labels.program }}` what it said last.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "ServerNotResponding",
         'egse_program_state{state="not responding"} == 1',
         "15s",
         "alarm",
         "{{ $labels.program }} runs but does not answer",
         "A command may be taking long: look at its log. Stop and start it when it does not come back.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "DeviceNotConnected",
         "egse_server_device_connected == 0",
         "30s",
         "warning",
         "{{ $labels.server }} has no connection to its device",
         "Is the device switched on, its cable plugged in, DEVICE_HOSTNAME right? The server tries again by itself.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "HousekeepingMissing",
         'egse_server_housekeeping_rows_total{server!="n_fee_hk"} > 0 '
         "unless on (instance) egse_server_housekeeping_timestamp_seconds",
@@ -121,23 +120,25 @@ def server_alerts() -> Iterator[AlertRule]:
         "warning",
         "{{ $labels.server }} has given no housekeeping for a while",
         "Its log tells why; nothing is recorded of this device until it is back.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "CommandsFail",
         "server:egse_failures:ratio5m > 0.5 and on (site, server) server:egse_requests:rate1m > 0.1",
         "2m",
         "warning",
         "More than half of the commands to {{ $labels.server }} fail",
         "Look at the errors: `cgse log --process {{ $labels.server }}`.",
-    )
-    yield AlertRule(
+    ),
+    AlertRule(
         "ClockOff",
         "abs(timestamp(egse_server_status_timestamp_seconds) - egse_server_status_timestamp_seconds) > 15",
         "1m",
         "warning",
         "The clock of the machine of {{ $labels.server }} differs from that of Prometheus by {{ $value }} s",
         "Check the time synchronisation of both machines (chrony, ntp): times in records cannot be trusted.",
-    )
+    ),
+)
+"""The alerts about control servers."""
 
 
 def record_alerts() -> Iterator[AlertRule]:
@@ -267,7 +268,7 @@ def rule_file(
 ) -> dict[str, Any]:
     """Returns the content of the rule file; see `node_alerts` and `chain_alerts` for the arguments."""
     groups = {
-        "egse-servers": server_alerts(),
+        "egse-servers": SERVER_ALERTS,
         "egse-records": record_alerts(),
         "egse-node": node_alerts(disk_low, disk_critical),
         "egse-chain": chain_alerts(escalate_after),

@@ -47,8 +47,30 @@ class AlarmError(LookupError):
     """There is no such alarm, or this cannot be done with it."""
 
 
-class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to an alarm.
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found about a parameter or a rule.
+
+    Attributes:
+        value: of the parameter.
+        unit: of the value.
+        limit: what is violated, for people: `above 30 (alarm)`.
+        cause: what may be the cause.
+        action: what to do next.
+        source: the control server that the value comes from.
+        latch: its alarm is not cleared before it is acknowledged.
+    """
+
+    value: Any = None
+    unit: str = ""
+    limit: str = ""
+    cause: str = ""
+    action: str = ""
+    source: str = ""
+    latch: bool = False
+
+
+class AlarmEvent(Finding, frozen=True, kw_only=True):
+    """Something that happened to an alarm, with what was found then.
 
     Attributes:
         number: grows by one with each event of a site, for ever.
@@ -56,18 +78,11 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
         name: parameter or rule; `SERVER/gone` for a server that is not there.
         event: raised, acknowledged, cleared, shelved, unshelved, escalated, reaction.
         priority: warning, alarm, critical.
-        value: of the parameter, as it was then.
-        unit: of the value.
-        limit: what is violated, for people: `above 30 (alarm)`.
-        cause: what may be the cause.
-        action: what to do next.
         by: who did it; empty for the monitor itself.
         comment: of whoever did it; for a reaction what was done.
         obsid: full obsid of the running observation, empty outside.
         context: system state, phase, mode and setup at that time.
-        source: the control server that the value comes from.
         until: when the shelf expires, Unix time [s].
-        latch: it is not cleared before it is acknowledged.
         shelved: nobody is to be called.
     """
 
@@ -76,40 +91,25 @@ class AlarmEvent(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     event: str
     priority: str = "warning"
-    value: Any = None
-    unit: str = ""
-    limit: str = ""
-    cause: str = ""
-    action: str = ""
     by: str = ""
     comment: str = ""
     obsid: str = ""
     context: dict[str, str] = {}
-    source: str = ""
     until: float = 0.0
-    latch: bool = False
     shelved: bool = False
 
 
-class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found about a parameter or a rule: how bad it is now.
+class Condition(Finding, frozen=True, kw_only=True):
+    """How bad it is now.
 
     Attributes:
         name: of the alarm.
         priority: warning, alarm, critical; empty when all is well.
-        value, unit, limit, cause, action, source, latch: as in `AlarmEvent`.
         clear_after: so long all must be well before the alarm is cleared [s].
     """
 
     name: str
     priority: str = ""
-    value: Any = None
-    unit: str = ""
-    limit: str = ""
-    cause: str = ""
-    action: str = ""
-    source: str = ""
-    latch: bool = False
     clear_after: float = CLEAR_AFTER
 
 
@@ -123,6 +123,7 @@ class Alarm(msgspec.Struct, kw_only=True):
         priority: the worst since it was raised.
         active: its condition holds, or held a moment ago.
         level: how bad it is now; empty when all is well again.
+        value, unit, limit, cause, action, source, latch: as in `Finding`, newest.
         acknowledged: when somebody did, 0 when nobody has.
         cleared: when it was cleared last, 0 while it is active.
         count: how often it was raised.
