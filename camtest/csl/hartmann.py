@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from camtest.commanding import fov_scans
+from camtest.csl import circle
 from camtest.tasks import exec_ui
 from camtest.tasks.blocks import block_task
 from camtest.tasks.exec import Directory
@@ -35,21 +35,8 @@ focus_sweep = block_task(
 )
 
 
-@exec_ui(display_name="Reduce")
-def reduce(obsid: str, reduced_dir: Directory, data_dir: Directory | None = None) -> Path:
-    """Measures the spots of an observation and writes them as CSV.
-
-    Args:
-        obsid: test id or obsid in any form.
-        reduced_dir: where to write.
-        data_dir: data folder of the site; that of this site when left empty.
-
-    Returns:
-        The file.
-    """
-    from camtest.analysis.scans import reduce_spots
-
-    return reduce_spots(obsid, reduced_dir, data_dir)
+reduce = circle.reduce
+"""Spots are measured as those of a circle."""
 
 
 @exec_ui(display_name="Analyse")

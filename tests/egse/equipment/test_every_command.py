@@ -6,12 +6,10 @@ What is called follows from the interfaces, so a device that is added is tested 
 from __future__ import annotations
 
 import enum
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from pathlib import Path
 from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -20,13 +18,14 @@ import msgspec
 import pytest
 
 from egse.command import CommandDefinition, CommandError, commands_of
-from egse.control import ControlServer, ControlServerApp
+from egse.control import ControlServerApp
 from egse.device import DeviceError, DeviceInterface
 from egse.parameter import ParameterDefinition, Range, split_annotation
 from egse.proxy import Proxy
-from egse.settings import Settings
 from egse.simulator import LINE_FAULTS, MemoryTransport
 from egse.site.programs import TABLE, Kind
+
+from .conftest import Served
 
 OWN_CONNECTION = frozenset(commands_of(DeviceInterface)) | {"quit", "exit"}
 """Commands about the connection to the device, not about the device."""
@@ -70,44 +69,14 @@ class Bench(NamedTuple):
 
 
 @pytest.fixture(params=NAMES)
-def bench(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free_ports: Callable[[int], list[int]],
-) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, served: Served) -> Iterator[Bench]:
     app = find_app(request.param)
-    command, monitoring, service, metrics, log = free_ports(5)
-    (tmp_path / "local.yaml").write_text(
-        f"SITE:\n  SPEED: {SPEED}\n"
-        f"{app.settings}:\n  COMMANDING_PORT: {command}\n  MONITORING_PORT: {monitoring}\n  SERVICE_PORT: {service}\n"
-        f"  METRICS_PORT: {metrics}\n  STORAGE_MNEMONIC:\n"
-        f"Logging Control Server:\n  RECEIVER_PORT: {log}\n"
-    )
-    for name, value in {
-        "SITE_ID": "LAB",
-        "PLATO_LOCAL_SETTINGS": str(tmp_path / "local.yaml"),
-        "PLATO_DATA_STORAGE_LOCATION": str(tmp_path / "data"),
-        "PLATO_LOG_FILE_LOCATION": str(tmp_path / "log"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    Settings.load(force=True)
-    server = ControlServer(app, simulator=True)
-    transport = getattr(server.controller, "transport", None)
-    ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(30)
-    try:
+    with served(app, simulator=True, settings="  STORAGE_MNEMONIC:\n", speed=SPEED) as server:
+        transport = server.controller.transport
         assert isinstance(transport, MemoryTransport)
         proxy: Proxy = resolve_name(app.proxy)(*app.device_args)
         with proxy:
             yield Bench(app, proxy, transport)
-    finally:
-        server.stop()
-        thread.join(10)
-        monkeypatch.undo()
-        Settings.load(force=True)
 
 
 def samples(parameter: ParameterDefinition) -> list[Any]:

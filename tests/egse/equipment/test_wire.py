@@ -6,73 +6,33 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from egse.clock import RealClock, VirtualClock
-from egse.control import ControlServer
+from egse.clock import VirtualClock
 from egse.device import TCPTransport
 from egse.journal import last_records
 from egse.maintenance import DeviceReservedError, Maintenance
 from egse.ogse import OGSEController, OGSEModel, OGSEProxy, OGSESimulator
 from egse.ogse.ogse_cs import APP
-from egse.settings import Settings
 from egse.simulator import MemoryTransport, SimulatorServer
 from egse.simulator.replay import RecordedFramer, ReplayModel
 from egse.wiretap import Chunk, WireTap, load_tap, save_tap
+
+from .conftest import Served
 
 MAIN = "from egse.cli import main; main()"
 
 
 @pytest.fixture
-def simulator() -> Iterator[SimulatorServer]:
-    server = SimulatorServer(OGSEModel(), port=0, clock=RealClock(20.0))
-    server.open()
-    thread = threading.Thread(target=server.serve, daemon=True)
-    thread.start()
-    yield server
-    server.stop()
-    thread.join(5)
-    server.close()
-
-
-@pytest.fixture
-def proxy(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    free_ports: Callable[[int], list[int]],
-    simulator: SimulatorServer,
-) -> Iterator[OGSEProxy]:
+def proxy(served: Served, over_tcp: Callable[..., SimulatorServer]) -> Iterator[OGSEProxy]:
     """A client of an OGSE control server that talks to a simulator over TCP."""
-    command, monitoring, service, metrics, log = free_ports(5)
-    (tmp_path / "local.yaml").write_text(
-        f"OGSE Control Server:\n  COMMANDING_PORT: {command}\n  MONITORING_PORT: {monitoring}\n"
-        f"  SERVICE_PORT: {service}\n  METRICS_PORT: {metrics}\n  STORAGE_MNEMONIC: OGSE\n  HK_DELAY: 0.05\n"
-        f"  HK_MARGIN: 0\n  DEVICE_HOSTNAME: 127.0.0.1\n  DEVICE_PORT: {simulator.address[1]}\n"
-        f"Logging Control Server:\n  RECEIVER_PORT: {log}\n"
-    )
-    for name, value in {
-        "SITE_ID": "LAB",
-        "PLATO_LOCAL_SETTINGS": str(tmp_path / "local.yaml"),
-        "PLATO_DATA_STORAGE_LOCATION": str(tmp_path / "data"),
-        "PLATO_LOG_FILE_LOCATION": str(tmp_path / "log"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    Settings.load(force=True)
-    server = ControlServer(APP)
-    ready = threading.Event()
-    thread = threading.Thread(target=server.run, args=(lambda _: ready.set(),), daemon=True)
-    thread.start()
-    assert ready.wait(30)
-    with OGSEProxy() as client:
+    host, port = over_tcp(OGSEModel(), max_clients=1).address
+    settings = f"  HK_DELAY: 0.05\n  HK_MARGIN: 0\n  DEVICE_HOSTNAME: {host}\n  DEVICE_PORT: {port}\n"
+    with served(APP, settings=settings), OGSEProxy() as client:
         yield client
-    server.stop()
-    thread.join(10)
-    monkeypatch.undo()
-    Settings.load(force=True)
 
 
 def cgse(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
