@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from egse.clock import RealClock
-from egse.simulator import DeviceModel, SimulatorServer
+from egse.simulator import DeviceModel, LateReply, SimulatorServer
 
 OverTCP = Callable[..., SimulatorServer]
 
@@ -30,3 +31,35 @@ def over_tcp() -> Iterator[OverTCP]:
             return server
 
         yield serve
+
+
+class LineBench:
+    """A model of an instrument that speaks in lines, with a time of its own.
+
+    Args:
+        model: the instrument.
+        end: of a reply.
+
+    Attributes:
+        now: time of the model [s].
+        late: how long the last reply is held back [s].
+    """
+
+    def __init__(self, model: Any, end: bytes = b"\n") -> None:
+        self.model = model
+        self.now = 100.0
+        self.late = 0.0
+        self._end = end
+
+    def ask(self, line: str) -> str:
+        """Returns the reply to a line, without its end; empty when there is none."""
+        self.model.step(self.now)
+        reply = self.model.handle(line.encode(), self.now)
+        self.late = reply.due - self.now if isinstance(reply, LateReply) else 0.0
+        assert reply.count(self._end) == bool(reply)
+        return reply.removesuffix(self._end).decode()
+
+    def wait(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.now += seconds
+        self.model.step(self.now)

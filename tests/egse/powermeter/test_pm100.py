@@ -20,33 +20,16 @@ from egse.powermeter.thorlabs import (
 )
 from egse.powermeter.thorlabs.pm100a_cs import APP
 from egse.powermeter.thorlabs.protocol import ThorlabsPM100Protocol
-from egse.simulator import DeviceModel, FaultError, LateReply, SimulatorServer
+from egse.simulator import DeviceModel, FaultError, SimulatorServer
+
+from ..conftest import LineBench
 
 SPEED = 20.0
 
 
-class Bench:
-    """A model with a time of its own."""
-
-    def __init__(self) -> None:
-        self.model = ThorlabsPM100Model()
-        self.now = 100.0
-        self.late = 0.0
-
-    def ask(self, line: str) -> str:
-        self.model.step(self.now)
-        reply = self.model.handle(line.encode(), self.now)
-        self.late = reply.due - self.now if isinstance(reply, LateReply) else 0.0
-        return reply.decode().rstrip("\n")
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.model.step(self.now)
-
-
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> LineBench:
+    return LineBench(ThorlabsPM100Model())
 
 
 @pytest.fixture
@@ -54,7 +37,7 @@ def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
     return over_tcp(ThorlabsPM100Model(), speed=SPEED)
 
 
-def test_identities(bench: Bench) -> None:
+def test_identities(bench: LineBench) -> None:
     assert bench.ask("*IDN?") == "Thorlabs,PM100A,SIM00001,1.6.0"
     for line in ("SYST:SENS:IDN?", "SYST:SENSOR:IDN?", "System:Sensor:IDN?"):
         name, _, _, kind, _, flags = bench.ask(line).split(",")
@@ -79,13 +62,13 @@ def test_identities(bench: Bench) -> None:
         ("SENS:POW:UNIT DBM", "SENS:POW:UNIT?", "DBM"),
     ],
 )
-def test_settings_in_all_spellings(bench: Bench, line: str, query: str, answer: str) -> None:
+def test_settings_in_all_spellings(bench: LineBench, line: str, query: str, answer: str) -> None:
     assert bench.ask(line) == ""
     assert bench.ask(query) == answer
     assert bench.ask("SYST:ERR?") == '+0,"No error"'
 
 
-def test_limits_of_the_sensor(bench: Bench) -> None:
+def test_limits_of_the_sensor(bench: LineBench) -> None:
     assert bench.ask("SENS:CORR:WAV? MIN;WAV? MAX") == "4.000000E+02;1.100000E+03"
     for line, code in {
         "SENS:CORR:WAV 300": -222,
@@ -97,7 +80,7 @@ def test_limits_of_the_sensor(bench: Bench) -> None:
         assert bench.ask("SYSTEM:ERROR?").startswith(f"{code},")
 
 
-def test_a_reading_takes_its_time_and_can_be_fetched_once(bench: Bench) -> None:
+def test_a_reading_takes_its_time_and_can_be_fetched_once(bench: LineBench) -> None:
     bench.ask("SENS:AVER:COUN 100")
     power = float(bench.ask("MEAS:POW?"))
     assert power == pytest.approx(1e-4, rel=1e-3)
@@ -113,13 +96,13 @@ def test_a_reading_takes_its_time_and_can_be_fetched_once(bench: Bench) -> None:
     assert float(bench.ask("MEAS:SCAL:POW?")) == pytest.approx(-10.0, abs=0.05)
 
 
-def test_a_wrong_wavelength_gives_a_wrong_power(bench: Bench) -> None:
+def test_a_wrong_wavelength_gives_a_wrong_power(bench: LineBench) -> None:
     right = float(bench.ask("MEAS:POW?"))
     bench.ask("SENS:CORR:WAV 800")
     assert float(bench.ask("MEAS:POW?")) < 0.8 * right
 
 
-def test_over_range_and_zero(bench: Bench) -> None:
+def test_over_range_and_zero(bench: LineBench) -> None:
     bench.ask("SENS:POW:RANG:UPP 1E-5")
     assert float(bench.ask("MEAS:POW?")) == 9.9e37
     bench.model.inject("light", {"power": 0.0}, bench.now)

@@ -22,31 +22,17 @@ from egse.powersupply.aimtti.aimtti import AimTTiEthernetInterface
 from egse.powersupply.aimtti.aimtti_cs import UNIT2
 from egse.powersupply.aimtti.protocol import AimTTiProtocol
 from egse.settings import Settings
-from egse.simulator import FaultError, LateReply, SimulatorServer
+from egse.simulator import FaultError, SimulatorServer
 
-
-class Bench:
-    """A model with a time of its own."""
-
-    def __init__(self) -> None:
-        self.model = AimTTiModel()
-        self.now = 100.0
-        self.late = 0.0
-
-    def ask(self, line: str) -> str:
-        self.model.step(self.now)
-        reply = self.model.handle(line.encode(), self.now)
-        self.late = reply.due - self.now if isinstance(reply, LateReply) else 0.0
-        assert not reply or reply.endswith(b"\r\n")
-        return reply.decode().rstrip("\r\n")
+from ..conftest import LineBench
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> LineBench:
+    return LineBench(AimTTiModel(), b"\r\n")
 
 
-def test_replies(bench: Bench) -> None:
+def test_replies(bench: LineBench) -> None:
     assert bench.ask("*IDN?").split(", ")[:2] == ["THURLBY THANDAR", "PL303QMD-P"]
     assert bench.ask("*ESR?") == "128"
     for line, query, answer in (
@@ -74,7 +60,7 @@ def test_replies(bench: Bench) -> None:
     assert bench.ask("*ESR?") == "0"
 
 
-def test_measured_values_have_their_unit(bench: Bench) -> None:
+def test_measured_values_have_their_unit(bench: LineBench) -> None:
     bench.ask("V1 3.3")
     assert (bench.ask("V1O?"), bench.ask("I1O?")) == ("0.000V", "0.0000A")
     bench.ask("OP1 1")
@@ -83,7 +69,7 @@ def test_measured_values_have_their_unit(bench: Bench) -> None:
     assert float(bench.ask("I1O?").removesuffix("A")) == pytest.approx(0.165, abs=0.002)
 
 
-def test_what_is_refused(bench: Bench) -> None:
+def test_what_is_refused(bench: LineBench) -> None:
     bench.ask("*CLS")
     for line, events, error in (
         ("V1 31", "16", "100"), ("NONSENSE", "32", "0"), ("V3 1", "32", "0"), ("V1", "32", "0"), ("RCL2 7", "16", "103"),
@@ -96,7 +82,7 @@ def test_what_is_refused(bench: Bench) -> None:
     assert bench.ask("EER?") == "103"
 
 
-def test_constant_current_and_protection(bench: Bench) -> None:
+def test_constant_current_and_protection(bench: LineBench) -> None:
     for line in ("V1 10", "I1 1", "OP1 1"):
         bench.ask(line)
     bench.now += 0.1
@@ -119,7 +105,7 @@ def test_constant_current_and_protection(bench: Bench) -> None:
         bench.model.inject("load", {"output": 4}, bench.now)
 
 
-def test_set_and_verify_waits(bench: Bench) -> None:
+def test_set_and_verify_waits(bench: LineBench) -> None:
     bench.ask("*CLS")
     bench.ask("OP1 1")
     bench.now += 0.1

@@ -15,7 +15,7 @@ import pytest
 from egse.clock import VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceTimeoutError
-from egse.simulator import FaultError, LateReply, SimulatorServer
+from egse.simulator import FaultError, SimulatorServer
 from egse.site.layout import SiteLayout
 from egse.tempcontrol.keithley import (
     DAQ6510,
@@ -30,6 +30,8 @@ from egse.tempcontrol.keithley import (
 from egse.tempcontrol.keithley.daq6510_cs import APP
 from egse.tempcontrol.keithley.das import DAQ6510_SCAN, FacilityScan
 from egse.tempcontrol.keithley.protocol import DAQ6510Protocol
+
+from ..conftest import LineBench
 
 SPEED = 20.0
 TWO = "(@101:102)"
@@ -54,29 +56,9 @@ TRACE:DATA? 2, 2, "test1", CHANNEL, TSTAMP, READING, UNIT
 """
 
 
-class Bench:
-    """A model with a time of its own."""
-
-    def __init__(self) -> None:
-        self.model = DAQ6510Model()
-        self.now = 100.0
-        self.late = 0.0
-
-    def ask(self, line: str) -> str:
-        self.model.step(self.now)
-        reply = self.model.handle(line.encode(), self.now)
-        self.late = reply.due - self.now if isinstance(reply, LateReply) else 0.0
-        assert reply.count(b"\n") == bool(reply)
-        return reply.decode().rstrip("\n")
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.model.step(self.now)
-
-
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> LineBench:
+    return LineBench(DAQ6510Model())
 
 
 @pytest.fixture
@@ -84,7 +66,7 @@ def server(over_tcp: Callable[..., SimulatorServer]) -> SimulatorServer:
     return over_tcp(DAQ6510Model(), speed=SPEED)
 
 
-def test_the_dialogue_of_a_scan_line_by_line(bench: Bench) -> None:
+def test_the_dialogue_of_a_scan_line_by_line(bench: LineBench) -> None:
     replies = {line: bench.ask(line) for line in SCAN.splitlines()}
     assert replies.pop("ROUTE:CHANNEL:STATE? (@101:102)") == "0,0"
     assert replies.pop('TRAC:ACTUAL? "defbuffer1"') == "0"
@@ -112,11 +94,11 @@ def test_the_dialogue_of_a_scan_in_one_packet_and_byte_by_byte(server: Simulator
 
 
 @pytest.mark.parametrize("line", ["*idn?", "*IDN?", "*Idn?"])
-def test_identification(bench: Bench, line: str) -> None:
+def test_identification(bench: LineBench, line: str) -> None:
     assert bench.ask(line).startswith("KEITHLEY INSTRUMENTS,MODEL DAQ6510,")
 
 
-def test_keywords_in_short_and_long_form_and_nothing_between(bench: Bench) -> None:
+def test_keywords_in_short_and_long_form_and_nothing_between(bench: LineBench) -> None:
     for line in (
         "SENS:FUNC 'TEMP', (@101)",
         ':sense:function:on "temperature" , (@101)',
@@ -133,7 +115,7 @@ def test_keywords_in_short_and_long_form_and_nothing_between(bench: Bench) -> No
     assert bench.ask("SENS:VOLT:DC:NPLC 0.5;NPLC?;NPLC? MAX") == "5.000000E-01;1.500000E+01"
 
 
-def test_errors_are_silent_and_the_next_command_works(bench: Bench) -> None:
+def test_errors_are_silent_and_the_next_command_works(bench: LineBench) -> None:
     for line, code in {
         'TRAC:ACT? "nobody"': 1115,
         'TRAC:MAKE "defbuffer1", 100': 1115,
@@ -151,14 +133,14 @@ def test_errors_are_silent_and_the_next_command_works(bench: Bench) -> None:
     assert bench.ask("*OPC?") == "1"
 
 
-def test_clock(bench: Bench) -> None:
+def test_clock(bench: LineBench) -> None:
     bench.ask("SYST:TIME 2024, 2, 1, 12, 10, 0")
     assert bench.ask("SYST:TIME? 1") == "Thu Feb  1 12:10:00 2024"
     bench.wait(65)
     assert bench.ask("SYSTEM:TIME? 1") == "Thu Feb  1 12:11:05 2024"
 
 
-def test_a_scan_goes_on_in_the_background(bench: Bench) -> None:
+def test_a_scan_goes_on_in_the_background(bench: LineBench) -> None:
     for line in ("ROUT:SCAN:CRE (@101:103,201)", "ROUT:SCAN:COUN:SCAN 3", "ROUT:SCAN:INT 10", "INIT"):
         bench.ask(line)
     assert bench.ask("TRIG:STAT?") == "RUNNING;RUNNING;0"
@@ -178,7 +160,7 @@ def test_a_scan_goes_on_in_the_background(bench: Bench) -> None:
     assert bench.ask("TRIG:STAT?").startswith("IDLE")
 
 
-def test_full_buffers_keep_the_newest(bench: Bench) -> None:
+def test_full_buffers_keep_the_newest(bench: LineBench) -> None:
     for line in (
         'TRAC:MAKE "ten", 10',
         'ROUT:SCAN:BUFF "ten"',
@@ -194,7 +176,7 @@ def test_full_buffers_keep_the_newest(bench: Bench) -> None:
     assert both[0] == both[1]
 
 
-def test_a_broken_sensor_overflows(bench: Bench) -> None:
+def test_a_broken_sensor_overflows(bench: LineBench) -> None:
     bench.model.inject("sensor_open", {"channel": 101}, bench.now)
     bench.model.inject("temperature", {"channel": 102, "temperature": -50}, bench.now)
     for line in ("FUNC 'TEMP',(@101:103,111)", "ROUT:SCAN:CRE (@101:103,111)", "INIT", "*WAI"):
