@@ -65,8 +65,8 @@ class SimulatorApp:
     model: Callable[[int], DeviceModel]
     settings: str
     port: int
-    max_clients: int = 1
-    busy: Busy = Busy.QUEUE
+    max_clients: int = 4
+    busy: Busy = Busy.REFUSE
     further: tuple[FurtherPort, ...] = ()
 
     def device_port(self) -> int:

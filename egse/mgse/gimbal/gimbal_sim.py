@@ -2,7 +2,7 @@
 
 from egse.mgse.gimbal.driver import SETTINGS
 from egse.mgse.gimbal.model import PORT, GimbalModel
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 
 SIM = SimulatorApp(
     name="gimbal_sim",
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=GimbalModel,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from egse.ogse.eq99.eq99 import SETTINGS
 from egse.ogse.eq99.model import PORT, LampEQ99Model
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 
 SIM = SimulatorApp(
     name="eq99_sim",
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=LampEQ99Model,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":

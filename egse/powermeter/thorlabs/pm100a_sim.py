@@ -2,7 +2,7 @@
 
 from egse.powermeter.thorlabs.model import PORT, ThorlabsPM100Model
 from egse.powermeter.thorlabs.pm100a import SETTINGS
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 
 SIM = SimulatorApp(
     name="pm100a_sim",
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=ThorlabsPM100Model,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from egse.shutter.thorlabs.ksc101 import SETTINGS
 from egse.shutter.thorlabs.model import PORT, ShutterKSC101Model
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 
 SIM = SimulatorApp(
     name="ksc101_sim",
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=ShutterKSC101Model,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The DAQ6510 simulator as a process: `daq6510_sim start`."""
 
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 from egse.tempcontrol.keithley.daq6510 import SETTINGS
 from egse.tempcontrol.keithley.model import PORT, DAQ6510Model
 
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=DAQ6510Model,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The SMC9300 simulator as a process: `smc9300_sim start`."""
 
-from egse.simulator import Busy, SimulatorApp
+from egse.simulator import SimulatorApp
 from egse.stages.huber.smc9300.driver import SETTINGS
 from egse.stages.huber.smc9300.model import PORT, SMC9300Model
 
@@ -10,8 +10,6 @@ SIM = SimulatorApp(
     model=SMC9300Model,
     settings=SETTINGS,
     port=PORT,
-    max_clients=4,
-    busy=Busy.REFUSE,
 )
 
 if __name__ == "__main__":
