@@ -17,8 +17,9 @@ from typing import Any
 
 import zmq
 
-from egse.security.curve import HandshakeError, secure_client
+from egse.security.curve import HandshakeError
 from egse.settings import SettingsError
+from egse.zmq import subscribed
 
 LOGGER = logging.getLogger(__name__)
 
@@ -157,20 +158,12 @@ class Listening(threading.Thread):
         except (OSError, LookupError, SettingsError) as exc:
             LOGGER.debug("%s: a stream is not known yet: %s", self.name, exc)
             return False
-        sock = context.socket(zmq.SUB)
-        sock.linger = 0
-        sock.rcvhwm = HIGH_WATER
-        if not subscription.often:
-            sock.reconnect_ivl, sock.reconnect_ivl_max = SELDOM // 8, SELDOM
+        reconnect = None if subscription.often else (SELDOM // 8, SELDOM)
         try:
-            secure_client(sock, endpoint)
-        except HandshakeError as exc:
-            sock.close(0)
+            sock = subscribed(context, endpoint, subscription.topics, HIGH_WATER, reconnect)
+        except (HandshakeError, zmq.ZMQError) as exc:
             self._failed(exc, f"listening at {endpoint}")
             return False
-        for topic in subscription.topics:
-            sock.subscribe(topic)
-        sock.connect(endpoint)
         poller.register(sock, zmq.POLLIN)
         receivers[sock] = subscription.receive
         return True

@@ -17,9 +17,8 @@ import zmq
 from egse.dpu.messages import MONITORING_STREAM, decode_message
 from egse.fee.hk import decode_hk
 from egse.proxy import endpoint_from_settings
-from egse.security.curve import HandshakeError, secure_client
 from egse.spw import HousekeepingPacket
-from egse.zmq import MessageIdentifier
+from egse.zmq import MessageIdentifier, subscribed
 
 SETTINGS = "DPU Control Server"
 PORT = "DPU_PROCESSOR_MONITORING_PORT"
@@ -47,16 +46,12 @@ class DPUMonitoring:
         """Subscribes; messages count from now on."""
         if self._socket is None:
             self._context = zmq.Context()
-            self._socket = self._context.socket(zmq.SUB)
-            self._socket.linger = 0
-            for identifier in self._identifiers:
-                self._socket.subscribe(identifier.frame)
+            topics = [identifier.frame for identifier in self._identifiers]
             try:
-                secure_client(self._socket, self._endpoint)
-            except HandshakeError:
+                self._socket = subscribed(self._context, self._endpoint, topics)
+            except BaseException:
                 self.disconnect()
                 raise
-            self._socket.connect(self._endpoint)
 
     def disconnect(self) -> None:
         """Ends the subscription."""

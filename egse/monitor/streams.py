@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import zmq
 
-from egse.security.curve import HandshakeError, secure_client
+from egse.security.curve import HandshakeError
 from egse.settings import Settings
+from egse.zmq import subscribed
 
 LOGGER = logging.getLogger(__name__)
 
@@ -131,21 +132,11 @@ class Streams(threading.Thread):
                     poller.register(made, zmq.POLLIN)
 
     def _subscribe(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes] | None:
-        sock = context.socket(zmq.SUB)
-        sock.linger = 0
-        sock.rcvhwm = HIGH_WATER
-        sock.reconnect_ivl = RECONNECT
-        sock.reconnect_ivl_max = RECONNECT_MAX
-        for topic in TOPICS:
-            sock.subscribe(topic)
         try:
-            secure_client(sock, endpoint)
-            sock.connect(endpoint)
+            return subscribed(context, endpoint, TOPICS, HIGH_WATER, (RECONNECT, RECONNECT_MAX))
         except (HandshakeError, zmq.ZMQError) as exc:
-            sock.close(0)
             LOGGER.error("%s is not monitored: %s", endpoint, exc)
             return None
-        return sock
 
     def _drain(self, block: str, sock: zmq.Socket[bytes]) -> None:
         for _ in range(AT_ONCE):

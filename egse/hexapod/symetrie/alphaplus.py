@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from egse.command import Range, dynamic_interface
 from egse.deferral import deferred
-from egse.hexapod.symetrie.answers import N
+from egse.hexapod.symetrie.answers import N, to_numbers
 from egse.hexapod.symetrie.controller import HexapodController, HexapodProxy, values_of
 from egse.hexapod.symetrie.interface import Degree, Done, HexapodInterface, Millimetre, State, Validation
 from egse.hexapod.symetrie.kinematics import Mode, Six
-from egse.hexapod.symetrie.shell import ask, ask_numbers, command
+from egse.hexapod.symetrie.shell import ask, command
 from egse.hexapod.symetrie.states import (
     PLUS_ACTUATOR,
     PLUS_GENERAL,
@@ -374,7 +374,7 @@ class AlphaPlusController(HexapodController, AlphaPlusInterface):
         return bool(self._ask("s_hexa", int, 1)[0] >> bit & 1)
 
     def _ask(self, line: str, kind: type[N], count: int) -> list[N]:
-        return ask_numbers(self.transport, line, kind, count)
+        return to_numbers(ask(self.transport, line), kind, count)
 
     def _order(self, name: str, *values: float, cfg: int | None = None, ax: int | None = None) -> Done:
         self._results(name, 0, *values, cfg=cfg, ax=ax)

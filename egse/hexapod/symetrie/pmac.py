@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
 from typing import Final
 
 from egse.clock import Clock
 from egse.device import DeviceTransport
 from egse.hexapod import HexapodError
-from egse.hexapod.symetrie.answers import N, to_numbers, wait_for_register
+from egse.hexapod.symetrie.answers import to_numbers, wait_for_register
 from egse.hexapod.symetrie.states import PMAC_ERRORS, VALIDATION, set_bits
 from egse.instrument import NetworkInterface, Wire
 
@@ -87,21 +86,6 @@ def ask(transport: DeviceTransport, line: str) -> list[str]:
         return values(response)
 
 
-def ask_numbers(transport: DeviceTransport, line: str, kind: Callable[[str], N], count: int) -> list[N]:
-    """Sends one line and returns the values of its answer as numbers.
-
-    Args:
-        transport: the way to the controller.
-        line: queries.
-        kind: `int` or `float`.
-        count: how many values there must be.
-
-    Raises:
-        HexapodError: when the controller refuses the line or answers something else.
-    """
-    return to_numbers(ask(transport, line), kind, count)
-
-
 def command(
     transport: DeviceTransport, line: str, clock: Clock, results: str = "", count: int = 0
 ) -> list[float]:
@@ -127,7 +111,7 @@ def command(
         return to_numbers([register], int, 1)[0]
 
     with transport.lock:
-        ask_numbers(transport, line, int, 0)
+        to_numbers(ask(transport, line), int, 0)
         code = wait_for_register(look, clock, POLL_INTERVAL, POLL_LIMIT, line)
         if code < 0:
             raise HexapodError(refusal(transport, code))
@@ -136,7 +120,7 @@ def command(
 
 def refusal(transport: DeviceTransport, code: int) -> str:
     """Returns why the controller did not do a command, as far as it tells."""
-    state, invalid, homing = ask_numbers(transport, "&2 Q36 Q29 Q26", int, 3)
+    state, invalid, homing = to_numbers(ask(transport, "&2 Q36 Q29 Q26"), int, 3)
     reasons = list(set_bits(invalid, VALIDATION).values())
     if homing == 1:
         reasons.append("homing is running")

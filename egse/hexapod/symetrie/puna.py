@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from egse.hexapod.symetrie.alpha_model import PunaModel
-from egse.hexapod.symetrie.answers import N
+from egse.hexapod.symetrie.answers import N, to_numbers
 from egse.hexapod.symetrie.controller import HexapodController, HexapodProxy, hexapod_maker, values_of
 from egse.hexapod.symetrie.interface import Done, HexapodInterface, State, Validation
 from egse.hexapod.symetrie.kinematics import Mode, Six
@@ -16,7 +16,6 @@ from egse.hexapod.symetrie.pmac import (
     UPLOAD,
     PmacEthernetInterface,
     ask,
-    ask_numbers,
     command,
     frame,
     request,
@@ -172,7 +171,7 @@ class PunaController(HexapodController, PunaInterface):
         return int(found), set_bits(int(found), VALIDATION)
 
     def _ask(self, queries: str, kind: type[N], count: int) -> list[N]:
-        return ask_numbers(self.transport, f"&2 {queries}", kind, count)
+        return to_numbers(ask(self.transport, f"&2 {queries}"), kind, count)
 
     def _order(self, code: int, **parameters: float) -> int:
         self._results(code, "", 0, **parameters)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from egse.clock import Clock
 from egse.device import DeviceConnectionError, DeviceError, DeviceTransport, ReplyLength
 from egse.hexapod import HexapodError
-from egse.hexapod.symetrie.answers import N, to_numbers, wait_for_register
+from egse.hexapod.symetrie.answers import to_numbers, wait_for_register
 from egse.hexapod.symetrie.states import RETURN_CODES
 from egse.instrument import NetworkInterface, Wire
 from egse.settings import Settings, SettingsError
@@ -137,21 +136,6 @@ def ask(transport: DeviceTransport, line: str) -> list[str]:
     return lines
 
 
-def ask_numbers(transport: DeviceTransport, line: str, kind: Callable[[str], N], count: int) -> list[N]:
-    """Sends one line and returns the values of its answer as numbers.
-
-    Args:
-        transport: the way to the controller.
-        line: queries.
-        kind: `int` or `float`.
-        count: how many values there must be.
-
-    Raises:
-        HexapodError: when the controller refuses the line or answers something else.
-    """
-    return to_numbers(ask(transport, line), kind, count)
-
-
 def parameters(count: int) -> str:
     """Returns the query of the first results of a command."""
     return "c_par(0)" if count == 1 else f"c_par(0),{count},1"
@@ -175,9 +159,9 @@ def command(transport: DeviceTransport, line: str, clock: Clock, count: int = 0)
     with transport.lock:
         ask(transport, line)
         code = wait_for_register(
-            lambda: ask_numbers(transport, "c_cmd", int, 1)[0], clock, POLL_INTERVAL, POLL_LIMIT, line
+            lambda: to_numbers(ask(transport, "c_cmd"), int, 1)[0], clock, POLL_INTERVAL, POLL_LIMIT, line
         )
         if code < 0:
             reason = RETURN_CODES.get(code, "unknown return code")
             raise HexapodError(f"the controller refused {line!r}: {reason} (c_cmd = {code})")
-        return ask_numbers(transport, parameters(count), float, count) if count else []
+        return to_numbers(ask(transport, parameters(count)), float, count) if count else []
