@@ -28,7 +28,7 @@ class CRIOProtocol(InstrumentProtocol):
             for camera in "NF":
                 for line in LINES:
                     hk[f"{kind}_{line.removeprefix('V_')}_{camera}FEE"] = data[f"{kind}_{camera}_{line}"]
-        hk |= {f"{name.upper().replace('-', '')}": data[name] for name in LEDS}
+        hk |= {name.upper().replace("-", "").removeprefix("S_"): data[name] for name in LEDS}
         hk["MODE"] = int(crio.get_operating_mode())
         clocks = crio.get_n_cam_clock_quality()
         hk |= {"CLK_50MHZ_NFEE_QUALITY": clocks[0], "CLK_CCDREAD_NFEE_QUALITY": clocks[1]}

@@ -10,7 +10,6 @@ from typing import Any
 from egse.dpu.maps import FEEMaps
 from egse.fee import HKMap, HKMapError, camera_model, decode_hk, load_hk_map
 from egse.fee.calibration import SUFFIX, CalibrationError, HKCalibration
-from egse.fee.hk import PREFIX
 from egse.setup import SetupError, get_setup
 
 LOGGER = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class HousekeepingRows:
         row: dict[str, Any] = dict(decode_hk(area, self._map))
         for name, field in self._map.fields.items():
             if field.offset < ANALOGUE:
-                value = self._calibration.calibrate(name.removeprefix(PREFIX), row[name])
+                value = self._calibration.calibrate(field.original, row[name])
                 row[name + SUFFIX] = None if value is None else round(value, DIGITS)
         return row
 

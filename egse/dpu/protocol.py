@@ -14,7 +14,7 @@ _COLUMNS = {
     "dump_mode": "GDPU_N_FEE_DUMP_MODE",
     "internal_sync": "GDPU_N_FEE_INTERNAL_SYNC",
     "frame_number": "GDPU_N_FEE_FRAME_NUMBER",
-    "frame_counter": "GDPU_N_FEE_FRAME_COUNTER",
+    "frame_counter": "GDPU_N_FEE_FRAMECOUNTER",
     "timecode": "GDPU_TIMECODE",
     "num_cycles": "GDPU_NUM_CYCLES",
     "cycle_count": "GDPU_CYCLE_COUNT",

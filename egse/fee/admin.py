@@ -5,7 +5,7 @@
 {"do": "set", "cycle_time": 50}                          image cycle time of the AEU [s], from the next cycle on
 {"do": "set", "source_position": [4.0, 45.0]}            theta, phi of the source [deg]
 {"do": "set", "focus": 0.1}                              position of the detector along the optical axis [mm]
-{"do": "set", "hk": {"NFEE_TSENSE_A": 30000}}            analogue housekeeping, raw
+{"do": "set", "hk": {"NFEE_TSENSEA": 30000}}            analogue housekeeping, raw
 {"do": "aeu", "voltages": [34.7, ...], "train": {...}}   what the AEU simulator gives (`egse.fee.feed.CameraFeed`)
 {"do": "faults"}                                         what can be injected
 {"do": "inject", "fault": "flip", "packet": 0, "byte": 10}

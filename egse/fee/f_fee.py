@@ -297,7 +297,7 @@ class FFEEModel:
         values = {
             "FFEE_SPW_TIMECODE": self.timecode,
             "FFEE_SPW_LINK_RUNNING": 1,
-            "FFEE_FRAME_COUNTER": self.frame_counter,
+            "FFEE_FRAMECOUNTER": self.frame_counter,
             "FFEE_OP_MODE": int(self.mode),
             "FFEE_AEB_STANDBY": self.registers["aeb_standby"],
             "FFEE_ERROR_FLAGS": self.error_flags,

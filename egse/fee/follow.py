@@ -41,7 +41,7 @@ TEMPERATURES: Final[dict[str, tuple[str, ...]]] = {
     "A": tuple(f"NFEE_TOU_SENSE_{n}" for n in range(1, 7)),
     "B": tuple(f"NFEE_CCD{n}_TS" for n in range(1, 5)),
     "C": tuple(f"NFEE_PRT{n}" for n in range(1, 6)),
-    "D": ("NFEE_TSENSE_A", "NFEE_TSENSE_B"),
+    "D": ("NFEE_TSENSEA", "NFEE_TSENSEB"),
 }
 """Which housekeeping follows which input of the temperature controller (assumption)."""
 

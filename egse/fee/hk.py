@@ -24,6 +24,10 @@ HK_MAP_FILES: Final[dict[str, Path]] = {
 PREFIX: Final = "NFEE_"
 """Prefix of the names of N-FEE housekeeping in tables."""
 
+CONFORM: Final = {"TSENSE_A": "TSENSEA", "TSENSE_B": "TSENSEB", "FRAME_COUNTER": "FRAMECOUNTER"}
+"""EGSE-conform names, without prefix, where they are not those of the map: they are names of metrics too, and Prometheus reads
+`_B` as a unit and `COUNTER` as a type."""
+
 ERROR_FLAGS: Final = (
     "window x-coordinate outside CCD",
     "window y-coordinate outside CCD",
@@ -50,7 +54,8 @@ class HKField:
     """A housekeeping value.
 
     Attributes:
-        name: name with prefix.
+        name: EGSE-conform name.
+        original: name in the map.
         offset: first byte.
         size: 2 or 4 bytes, big-endian.
         shift: lowest bit.
@@ -58,6 +63,7 @@ class HKField:
     """
 
     name: str
+    original: str
     offset: int
     size: int
     shift: int
@@ -82,7 +88,7 @@ class HKMap:
         """Returns housekeeping with the given values.
 
         Args:
-            values: raw values by name with prefix.
+            values: raw values by EGSE-conform name.
             base: housekeeping that holds the others; zeros when not given.
 
         Raises:
@@ -123,7 +129,7 @@ def decode_hk(data: bytes | bytearray | memoryview, hk_map: HKMap | None = None)
         hk_map: the map of the camera; that of the flight models when not given.
 
     Returns:
-        Raw values by name, among them NFEE_FRAME_COUNTER, NFEE_SPW_TIMECODE, NFEE_OP_MODE, NFEE_FRAME_NUMBER and
+        Raw values by name, among them NFEE_FRAMECOUNTER, NFEE_SPW_TIMECODE, NFEE_OP_MODE, NFEE_FRAME_NUMBER and
         NFEE_ERROR_FLAGS.
 
     Raises:
@@ -173,8 +179,8 @@ def _hk_map(content: Mapping[str, Any]) -> HKMap:
             length = 2 if high < 16 and offset < 128 else 4
             if not (0 <= offset <= size - length and 0 <= low <= high < 8 * length):
                 raise HKMapError(f"{name}: {key} does not fit: {list(spec)}")
-            full = prefix + key
-            fields[full] = HKField(full, offset, length, low, (1 << (high - low + 1)) - 1)
+            full = prefix + CONFORM.get(key, key)
+            fields[full] = HKField(full, key, offset, length, low, (1 << (high - low + 1)) - 1)
     except (KeyError, TypeError, AttributeError) as error:
         raise HKMapError(f"{name}: not a housekeeping map: {error!r}") from error
     return HKMap(name, size, fields)

@@ -433,7 +433,7 @@ class NFEEModel:
         values = {
             "NFEE_SPW_TIMECODE": self.timecode,
             "NFEE_SPW_LINK_RUNNING": 1,
-            "NFEE_FRAME_COUNTER": self.frame_counter,
+            "NFEE_FRAMECOUNTER": self.frame_counter,
             "NFEE_OP_MODE": int(self.mode),
             "NFEE_FRAME_NUMBER": self.frame_number,
             "NFEE_ERROR_FLAGS": self.error_flags,

@@ -30,7 +30,8 @@ def alertmanager_config(settings: Mapping[str, Any], slack: str = "") -> dict[st
     """
     mail = _mail(settings)
     operators = _receiver(OPERATORS, _addresses(settings, "OPERATORS"), slack, settings.get("WEBHOOK"), mail)
-    on_call = _receiver(ON_CALL, _addresses(settings, "ON_CALL"), slack, settings.get("WEBHOOK"), mail)
+    addresses, pager = _addresses(settings, "ON_CALL"), settings.get("ON_CALL_WEBHOOK")
+    on_call = _receiver(ON_CALL, addresses, slack, pager or settings.get("WEBHOOK"), mail)
     dead_man = _receiver(DEAD_MAN, [], "", settings.get("HEARTBEAT"), mail)
     quiet = quiet_hours(str(settings.get("QUIET_HOURS") or ""), str(settings.get("TIME_ZONE") or "UTC"))
     if len(on_call) == 1:

@@ -2,7 +2,7 @@
 
 with LimitMonitorProxy() as monitor:
     monitor.get_alarms()
-    monitor.acknowledge("GCSL1_LSCI336_TEMP_A", comment="heater is being tested")
+    monitor.acknowledge("GCSL1_LSCI336_TEMPA", comment="heater is being tested")
 """
 
 from egse.monitor.alarms import Alarm, AlarmBook, AlarmError, AlarmEvent, Condition

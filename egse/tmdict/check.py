@@ -34,11 +34,37 @@ UNITS = (
 """Known units; those of the manual (section 5.6.1) and their like. A parameter without a unit (flag, state, text) has an
 empty cell."""
 
+METRIC_WORDS = frozenset(
+    [
+        "s",
+        "ms",
+        "us",
+        "ns",
+        "sec",
+        "m",
+        "h",
+        "d",
+        "b",
+        "kb",
+        "mb",
+        "gb",
+        "tb",
+        "pb",
+        "counter",
+        "gauge",
+        "histogram",
+        "summary",
+    ]
+)
+"""What no part of a name between underscores may be, in either case: a parameter is a metric of the same name (manual, section
+5.6.1), in which Prometheus reads these as units or types. Source: the checks of `promtool check metrics`."""
+
 KINDS = {
     "file": "the file cannot be read as a TM dictionary",
     "column": "a column is missing, unknown or twice there, or a row has too many cells",
     "duplicate": "the same name (or the same original name of one producer) twice",
     "prefix": "a name that is not EGSE-conform",
+    "metric": "a part of a name that Prometheus takes for a unit or a type",
     "mnemonic": "no storage mnemonic",
     "timestamp": "no name of the corresponding timestamp",
     "unit": "an unknown unit",
@@ -149,6 +175,12 @@ def _check_names(parameter: Parameter) -> Iterator[Problem]:
     if not parameter.name:
         yield "prefix", "the row has no CAM EGSE mnemonic"
         return
+    words = [word for word in parameter.name.split("_") if word.lower() in METRIC_WORDS]
+    if words:
+        yield (
+            "metric",
+            f"{parameter.name}: Prometheus takes {words[0]} for a unit or a type; join it to its neighbour (TEMPB)",
+        )
     # A common synoptic may stand there with its original name (manual, section 5.6.3).
     swapped = parameter.is_synoptic and parameter.synoptic_name != parameter.name
     sites = tuple(place for place in parameter.origins if place not in SITES)

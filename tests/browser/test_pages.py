@@ -106,7 +106,7 @@ def test_a_live_panel_for_two_operators(ui: Pages, controller: LakeShore336Proxy
     eventually(lambda: value_of(second, "GLAB_LSCI336_SETPOINT_2") == "277.5", "it in the other window")
 
     first.get_by_role("tab", name="Charts").click()
-    chart = first.locator('[data-chart="GLAB_LSCI336_TEMP_A"]')
+    chart = first.locator('[data-chart="GLAB_LSCI336_TEMPA"]')
     before = int(chart.get_attribute("data-points") or 0)
     eventually(lambda: int(chart.get_attribute("data-points") or 0) > before, "a chart that moves")
     first.screenshot(path=shots / "lsci336.png")

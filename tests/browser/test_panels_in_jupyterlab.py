@@ -114,7 +114,7 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
     saved = nbformat.read(path, as_version=4)
     texts = [o.data.get("text/html", "") for o in saved.cells[0].outputs if o.output_type == "display_data"]
     static = "".join(text for text in texts if "camtest-static" in text)
-    assert "GLAB_LSCI336_TEMP_A" in static
+    assert "GLAB_LSCI336_TEMPA" in static
     assert "279" in static
 
 

@@ -93,7 +93,7 @@ def test_all_core_services(lab: Any, run_with_victims: Callable[..., Any], wait:
     assert not set(before.values()) & set(after.values())
     assert [counts for _, counts in image_files(record)] == CYCLES * [[4, 4, 4, 4]]
     (path,) = record.folder.glob("*_N-FEE-HK_*.csv")
-    counters = pd.read_csv(path).NFEE_FRAME_COUNTER.drop_duplicates().to_numpy()
+    counters = pd.read_csv(path).NFEE_FRAMECOUNTER.drop_duplicates().to_numpy()
     assert set(counters[1:] - counters[:-1]) <= {1, 1 - 65536}, "no readout without housekeeping"
     log = (lab.sandbox.layout.log / "general.log").read_text()
     assert f"Observation ended with obsid={record.obsid}" in log

@@ -201,7 +201,7 @@ def test_housekeeping_opens_with_pandas(main_run: Any) -> None:
     assert source.GOGSE_LDLS_LAMP.any()
     assert set(pd.read_csv(record.file(f"LSCI336_{stamp}.csv")).columns) >= {
         "timestamp",
-        "GLAB_LSCI336_TEMP_A",
+        "GLAB_LSCI336_TEMPA",
     }
 
 

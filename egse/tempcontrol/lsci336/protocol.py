@@ -12,7 +12,7 @@ from egse.tempcontrol.lsci336.driver import LakeShore336Controller
 class LakeShore336Protocol(InstrumentProtocol):
     """One row: temperatures of the four inputs, set points, heater outputs and ranges of the two heaters.
 
-    Names: `G<SITE>_LSCI336_TEMP_A..D` [K] (nan without a valid reading), `..._STATUS_A..D`, `..._SETPOINT_1..2`,
+    Names: `G<SITE>_LSCI336_TEMPA..D` [K] (nan without a valid reading), `..._STATUSA..D`, `..._SETPOINT_1..2`,
     `..._HEATER_1..2` [%], `..._RANGE_1..2`.
     """
 
@@ -22,13 +22,14 @@ class LakeShore336Protocol(InstrumentProtocol):
     def get_row(self) -> dict[str, Any]:
         """Returns one row."""
         overview = self.controller.get_overview()
-        for channel in "ABCD":
-            if overview[f"status_{channel}"]:
-                overview[f"temp_{channel}"] = math.nan
-        return {name.upper(): value for name, value in overview.items()}
+        row: dict[str, Any] = {}
+        for channel in "ABCD":  # `TEMP_B` would be a temperature in units of B for Prometheus
+            status, temperature = overview.pop(f"status_{channel}"), overview.pop(f"temp_{channel}")
+            row |= {f"TEMP{channel}": math.nan if status else temperature, f"STATUS{channel}": status}
+        return row | {name.upper(): value for name, value in overview.items()}
 
 
 class LakeShore336UnitProtocol(LakeShore336Protocol):
-    """The same row, of one of several instruments: `G<SITE>_LSCI336_2_TEMP_A` and so on."""
+    """The same row, of one of several instruments: `G<SITE>_LSCI336_2_TEMPA` and so on."""
 
     prefix = "{site}LSCI336_{unit}_"

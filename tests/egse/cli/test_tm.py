@@ -45,7 +45,7 @@ def test_show() -> None:
     lines = [line.strip() for line in done.output.splitlines()]
     assert lines[0] == "GSYN_TRP1"
     assert "unit             DegCelsius" in lines
-    assert "origin at SRON   GSRON_LSCI336_TEMP_A" in lines
+    assert "origin at SRON   GSRON_LSCI336_TEMPA" in lines
     assert "non-operational  -200 .. 100" in lines
     assert cgse("show", "att_factor", "--file", str(TEMPLATE)).output.startswith("GOGSE_ATT_LVL\n")
     done = cgse("show", "GOGSE_ATT_LVLL")

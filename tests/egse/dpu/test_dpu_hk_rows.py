@@ -15,9 +15,9 @@ def setup(gain: float) -> Setup:
 def test_rows_follow_the_setup() -> None:
     loaded = {"stamp": 1, "setup": setup(0.5)}
     rows = HousekeepingRows(lambda: loaded["stamp"], lambda: loaded["setup"], camera="fm")
-    area = load_hk_map("fm").encode({"NFEE_VCCD": 100, "NFEE_FRAME_COUNTER": 7})
+    area = load_hk_map("fm").encode({"NFEE_VCCD": 100, "NFEE_FRAMECOUNTER": 7})
     row = rows(area)
-    assert (row["NFEE_VCCD"], row["NFEE_VCCD_CAL"], row["NFEE_FRAME_COUNTER"], row["NFEE_CCD1_TS_CAL"]) == (
+    assert (row["NFEE_VCCD"], row["NFEE_VCCD_CAL"], row["NFEE_FRAMECOUNTER"], row["NFEE_CCD1_TS_CAL"]) == (
         100,
         50.0,
         7,

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,8 @@ def test_the_process_that_makes_the_files_is_killed(tmp_path: Path) -> None:
     with CycleRecorder(tmp_path, "LAB", files.add) as recorder:
         for cycle in (1, 2, 3):
             record(recorder, cycle)
-            pid = recorder._worker.pid
-            assert pid is not None
+            while (pid := recorder._worker.pid) is None:  # its successor is just being started
+                time.sleep(0.001)
             os.kill(pid, signal.SIGKILL)
             recorder.record_map(Kind.FRAME, {"frame": 1, "attributes": {}}, T0)
             recorder.record(Kind.DATA, b"after the kill", T0)

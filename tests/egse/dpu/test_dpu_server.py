@@ -119,7 +119,7 @@ def test_sealed_observation_verifies_and_has_its_files(camera: Camera, in_sandbo
     assert len(observation.raw_files) >= 1
     assert verify(observation) == []
     table = pd.read_csv(observation.hk_files["N-FEE-HK"][0])
-    rows = table.groupby("NFEE_FRAME_COUNTER").size()
+    rows = table.groupby("NFEE_FRAMECOUNTER").size()
     assert (rows.iloc[1:-1] == 2).all()
 
 

@@ -55,7 +55,7 @@ def test_rows_raw_and_calibrated_two_a_timecode(in_sandbox: Any) -> None:
     names = load_hk_map("fm").fields
     assert set(names) <= set(row)
     assert row["NFEE_VCCD_CAL"] is not None  # the sandbox's Setup has its calibration
-    counters = [stored["NFEE_FRAME_COUNTER"] for stored in rows_of(data)[before : before + 8]]
+    counters = [stored["NFEE_FRAMECOUNTER"] for stored in rows_of(data)[before : before + 8]]
     assert all(counters.count(counter) == 2 for counter in counters[2:6])
 
 
@@ -71,7 +71,7 @@ def test_it_comes_back_and_goes_on(in_sandbox: Any) -> None:
     wait_until(lambda: len(rows_of(data)) >= stored + 8)
     times = [row["timestamp"] for row in rows_of(data)]
     assert times == sorted(times)
-    counters = [int(row["NFEE_FRAME_COUNTER"]) for row in rows_of(data)[stored - 2 :]]
+    counters = [int(row["NFEE_FRAMECOUNTER"]) for row in rows_of(data)[stored - 2 :]]
     assert set(range(counters[1], counters[-2])) <= set(counters), "rows are missing"
     assert all(counters.count(counter) == 2 for counter in counters[2:-2]), "rows are missing, or twice there"
 

@@ -236,7 +236,7 @@ def test_offsets_of_the_icd(camera: str) -> None:
     expected = {
         "TOU_SENSE_1": 1, "CCD2_TS": 13, "CCD1_TS": 19, "ZERO_DIFF_AMP": 31, "CCD2_VOD_MON_F": 33, "VCCD": 57,
         "CCD3_VOD_MON_E": 65, "VAN3_NEG_MON": 87, "VAN2_POS_RAW": 89, "CCD4_VOD_MON_E": 95, "CCD1_VGD_MON": 119,
-        "TSENSE_B": 127, "SPW_TIMECODE": 42, "SPW_LINK_RUNNING": 1, "FRAME_COUNTER": 0x105, "OP_MODE": 5,
+        "TSENSEB": 127, "SPW_TIMECODE": 42, "SPW_LINK_RUNNING": 1, "FRAMECOUNTER": 0x105, "OP_MODE": 5,
         "FRAME_NUMBER": 3, "ERROR_FLAGS": 0x801, "FPGA_MINOR_VERSION": 24,
     }  # fmt: skip
     assert {name: values[f"NFEE_{name}"] for name in expected} == expected

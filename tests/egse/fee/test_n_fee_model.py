@@ -75,7 +75,7 @@ def test_pulses_of_a_nominal_cycle() -> None:
     assert timecodes(bench.sent) == [(6.25 * n, n) for n in range(8)]
     hk = hk_packets(bench.sent)
     assert [values["NFEE_FRAME_NUMBER"] for values in hk] == [0, 1, 2, 3, 0, 1, 2, 3]
-    assert [values["NFEE_FRAME_COUNTER"] for values in hk] == list(range(8))
+    assert [values["NFEE_FRAMECOUNTER"] for values in hk] == list(range(8))
     assert [values["NFEE_SPW_TIMECODE"] for values in hk] == list(range(8))
 
 
@@ -253,11 +253,11 @@ def test_the_memory_area_is_updated_when_the_readout_is_over() -> None:
 
 def test_analogue_housekeeping_can_be_set() -> None:
     bench = Bench(pixels=False)
-    bench.model.hk_values["NFEE_TSENSE_A"] = 12345
+    bench.model.hk_values["NFEE_TSENSEA"] = 12345
     bench.run(0.1)
     hk = hk_packets(bench.sent)[0]
-    assert hk["NFEE_TSENSE_A"] == 12345
-    assert hk["NFEE_TSENSE_B"] == pytest.approx(32768, abs=4)
+    assert hk["NFEE_TSENSEA"] == 12345
+    assert hk["NFEE_TSENSEB"] == pytest.approx(32768, abs=4)
 
 
 def test_the_register_area_is_served_and_guarded() -> None:

@@ -194,7 +194,7 @@ def test_light_and_faults_by_the_side_channel(start: Callable[..., Simulator]) -
         assert (row, column) == (14, 995)
 
         simulator.request(do="inject", fault="error_flags", value=5)
-        simulator.request(do="set", hk={"NFEE_TSENSE_A": 77})
+        simulator.request(do="set", hk={"NFEE_TSENSEA": 77})
         state = simulator.request(do="state")
         assert state["error_flags"] == 5
     assert set(simulator.request(do="faults")) == set(FAULTS)
@@ -247,8 +247,8 @@ def test_light_temperatures_and_source_of_other_simulators(start: Callable[..., 
                     )
                 )
             hk = decode_hk(link.read_memory_map(HK_AREA_ADDRESS, HK_AREA_SIZE))
-            assert hk["NFEE_TSENSE_A"] == hk["NFEE_TSENSE_B"]
-            assert hk["NFEE_TSENSE_A"] == pytest.approx(temperature_to_raw(295.0), abs=1500)
+            assert hk["NFEE_TSENSEA"] == hk["NFEE_TSENSEB"]
+            assert hk["NFEE_TSENSEA"] == pytest.approx(temperature_to_raw(295.0), abs=1500)
         assert simulator.end()[0] == 0
 
 

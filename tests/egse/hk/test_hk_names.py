@@ -30,13 +30,13 @@ def test_the_example_of_the_manual(monkeypatch: pytest.MonkeyPatch) -> None:
     original = {"timestamp": "2026-01-01T00:00:00.000+0000", "temp_A": 293.15, "setpoint_1": 300.0}
     assert convert_hk_names(original, table) == {
         "timestamp": "2026-01-01T00:00:00.000+0000",
-        "GSRON_LSCI336_TEMP_A": 293.15,
+        "GSRON_LSCI336_TEMPA": 293.15,
         "GSRON_LSCI336_SETPOINT_1": 300.0,
     }
     assert "temp_A" in original
     assert read_conversion_dict("N-FEE-HK")["CCD1_TS"] == "NFEE_CCD1_TS"
     assert read_conversion_dict("SYN-HK")["NFEE_CCD1_TS_CAL"] == "GSYN_NFEE_CCD1_TS"
-    assert read_conversion_dict("SYN-HK", use_site=True)["GSRON_LSCI336_TEMP_A"] == "GSYN_TRP1"
+    assert read_conversion_dict("SYN-HK", use_site=True)["GSRON_LSCI336_TEMPA"] == "GSYN_TRP1"
     assert read_conversion_dict("SYN-HK", True)["GOGSE_LDLS_LAMP"] == "GSYN_OGSE_LAMP"
 
 

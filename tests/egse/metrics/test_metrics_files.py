@@ -283,9 +283,9 @@ def test_every_parameter_with_a_screen_is_on_a_dashboard() -> None:
 
 
 def test_a_dashboard_serves_all_sites() -> None:
-    pattern = pattern_of(Parameter("GCSL1_LSCI336_TEMP_A", "LSCI336"))
-    assert re.fullmatch(pattern, "GLAB_LSCI336_TEMP_A")
-    assert re.fullmatch(pattern, "GMY_LAB_LSCI336_TEMP_A")
+    pattern = pattern_of(Parameter("GCSL1_LSCI336_TEMPA", "LSCI336"))
+    assert re.fullmatch(pattern, "GLAB_LSCI336_TEMPA")
+    assert re.fullmatch(pattern, "GMY_LAB_LSCI336_TEMPA")
     assert not re.fullmatch(pattern, "GLAB_LSCI336_TEMP_A_ts")
 
 

@@ -145,9 +145,9 @@ def test_housekeeping_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     lakeshore = LSCI336_APP.make_dry_controller(VirtualClock(), shared)
     shared["lsci336"].inject("sensor_open", {"input": "D"}, 0.0)
     row = LakeShore336Protocol(server, lakeshore).get_housekeeping()
-    assert row["GSRON_LSCI336_TEMP_A"] == pytest.approx(293.15, abs=0.02)
-    assert row["GSRON_LSCI336_TEMP_D"] != row["GSRON_LSCI336_TEMP_D"]
-    assert (row["GSRON_LSCI336_STATUS_D"], row["GSRON_LSCI336_RANGE_1"]) == (128, 0)
+    assert row["GSRON_LSCI336_TEMPA"] == pytest.approx(293.15, abs=0.02)
+    assert row["GSRON_LSCI336_TEMPD"] != row["GSRON_LSCI336_TEMPD"]
+    assert (row["GSRON_LSCI336_STATUSD"], row["GSRON_LSCI336_RANGE_1"]) == (128, 0)
     assert len(row) == 14
     monkeypatch.setenv("SITE_ID", "my-lab")
     assert prefix_of_site() == "GMY_LAB_"

@@ -123,7 +123,7 @@ def test_started_without_a_setup_it_runs_says_so_and_carries_on(lab: Lab) -> Non
         cm.load_setup(1)
         wait_until(lambda: lab.status()["setup"] == "00001")
         assert synoptics.store_common_synoptics({"FOV_ACT_THETA": 1.5, "FOV_ACT_PHI": 40.0}) == 2
-        assert synoptics.store_th_synoptics({"GLAB_LSCI336_TEMP_A": 293.15}) == 1
+        assert synoptics.store_th_synoptics({"GLAB_LSCI336_TEMPA": 293.15}) == 1
         wait_until(lambda: len(lab.rows()) >= 2)  # at once, unless the storage manager is slow
         first, second = lab.rows()[:2]
         assert (first["GSYN_ACT_THETA"], first["GSYN_TRP1"]) == ("1.5", "")

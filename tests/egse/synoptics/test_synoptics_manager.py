@@ -89,7 +89,7 @@ def test_common_and_site_housekeeping_become_one_row(bench: Bench) -> None:
         == 2
     )
     bench.clock.advance(1.0)
-    assert bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMP_A": 293.15, "GOGSE_LDLS_LAMP": True}) == 2
+    assert bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMPA": 293.15, "GOGSE_LDLS_LAMP": True}) == 2
     first, second = bench.rows
     assert list(first) == ["timestamp", *(row.synoptic_name for row in template_dictionary().synoptics)]
     assert first["timestamp"] == utc_text(VirtualClock.START)
@@ -125,10 +125,10 @@ def test_values_that_nobody_renews_become_empty(bench: Bench) -> None:
 
 
 def test_a_device_without_a_valid_reading_has_no_value(bench: Bench) -> None:
-    bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMP_A": 293.15})
-    assert bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMP_A": math.nan}) == 1
+    bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMPA": 293.15})
+    assert bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMPA": math.nan}) == 1
     assert bench.rows[-1]["GSYN_TRP1"] is None
-    bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMP_A": None})
+    bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMPA": None})
     assert bench.values() == {}
 
 

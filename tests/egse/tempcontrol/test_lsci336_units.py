@@ -68,7 +68,7 @@ def test_each_unit_has_a_server_and_names_of_its_own(monkeypatch: pytest.MonkeyP
         server: Any = None
         controller = app.make_dry_controller(VirtualClock(), shared)
         row = LakeShore336UnitProtocol(server, controller).get_housekeeping()
-        assert row[f"GSRON_LSCI336_{unit}_TEMP_A"] == pytest.approx(153.15, abs=0.02)
+        assert row[f"GSRON_LSCI336_{unit}_TEMPA"] == pytest.approx(153.15, abs=0.02)
     assert set(shared) == {"lsci336_1", "lsci336_2", "lsci336_3"}
     with pytest.raises(ValueError, match="there is no unit 4 of LakeShore336UnitProxy, only 1, 2, 3"):
         LakeShore336UnitProxy(4)

@@ -305,7 +305,7 @@ def test_the_synoptics_of_the_manual_are_complete() -> None:
         assert common[origin].startswith("GSYN_NFEE_")
     assert {
         "NFEE_PRT1_CAL",
-        "NFEE_TSENSE_A_CAL",
+        "NFEE_TSENSEA_CAL",
         "GTCS_TOU_RTD_1",
         "FOV_ACT_THETA",
         "FOV_CMD_PHI",
