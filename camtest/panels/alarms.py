@@ -13,6 +13,7 @@ import msgspec
 from camtest.panels.banner import COLOURS
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.panel import Panel, fresh, monitoring_endpoint
+from camtest.panels.sound import AlarmSound
 from camtest.panels.static_form import Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
@@ -45,6 +46,8 @@ class AlarmPanel(Panel):
         self.monitor = fresh(proxy or LimitMonitorProxy(), 10.0)
         self.alarms: dict[str, dict[str, Any]] = {}
         self.happened: deque[AlarmEvent] = deque(maxlen=REMEMBERED)
+        self.calls = 0
+        self.sound = AlarmSound()
         self._asked = False
         super().__init__("Alarms")
 
@@ -66,6 +69,7 @@ class AlarmPanel(Panel):
         self.happened.append(event)
         known = self.alarms.get(event.name, {})
         if event.event in ("raised", "escalated"):
+            self.calls += not event.shelved
             told = {
                 key: getattr(event, key) for key in ("priority", "value", "unit", "limit", "cause", "action")
             }
@@ -91,6 +95,7 @@ class AlarmPanel(Panel):
             chosen = self.choice.value
             self.choice.options = names
             self.choice.value = chosen if chosen in names else (names[0] if names else None)
+        self.sound.show(self.calls, tuple(self.alarms.values()))
         for html, value in ((self.table, self._table()), (self.events, self._events())):
             if html.value != value:
                 html.value = value
@@ -159,6 +164,7 @@ class AlarmPanel(Panel):
             self.button("Shelve", self.shelve, style="warning", hint="Nobody is called for it for a while"),
             self.span,
             self.button("Unshelve", self.unshelve, hint="People are called for it again"),
+            self.sound,
         ]
         return [self.table, widgets.HBox([self.choice, self.comment]), widgets.HBox(buttons), self.events]
 

@@ -118,6 +118,49 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
     assert "279" in static
 
 
+SOUND = """
+import pathlib, time
+from IPython.display import display
+from camtest.panels.sound import AlarmSound
+sound = AlarmSound(repeat=1.0)
+display(sound)
+"""
+CRITICAL = """
+def wait_for(name):
+    while not pathlib.Path(name).exists():
+        time.sleep(0.1)
+wait_for("switched_on")
+sound.show(1, [{"priority": "critical", "active": True}])
+wait_for("heard")
+sound.show(1, [{"priority": "critical", "active": True, "acknowledged": 1.0e9}])
+"""
+
+
+def test_alarms_are_heard_by_who_wants_to(lab_in_browser: Any) -> None:
+    root = Path(lab_in_browser.root)
+    path = root / "sound.ipynb"
+    spec = {"name": "camtest", "display_name": "camtest", "language": "python"}
+    cells = [nbformat.v4.new_code_cell(source) for source in (SOUND, CRITICAL)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
+    notebook = lab_in_browser.open(path)
+    page = notebook.page
+    notebook.run_all(wait=False)
+    page.get_by_role("button", name="Sound off").click()
+    page.get_by_role("button", name="Sound on").wait_for()
+    (root / "switched_on").touch()
+    sound = page.locator("[data-sound=on]")
+    heard = lambda: int(sound.get_attribute("data-heard") or 0)  # noqa: E731
+    eventually(lambda: heard() >= 3, "the alarm, again and again")
+    assert page.get_by_role("button", name=re.compile("Sound on$")).count() == 1, "the browser plays"
+    (root / "heard").touch()
+    page.wait_for_function(jupyterlab.KERNEL_IDLE)
+    page.wait_for_timeout(500)
+    before = heard()
+    page.wait_for_timeout(2500)
+    assert heard() == before, "silent once it is acknowledged"
+    page.close()
+
+
 def test_the_bar_tells_site_setup_observation_and_mode(
     lab_in_browser: Any, in_sandbox: Sandbox, shots: Path
 ) -> None:

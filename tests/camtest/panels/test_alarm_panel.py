@@ -77,3 +77,22 @@ def test_the_panel_shows_an_event_at_once_and_the_rest_with_the_status(site: Sit
         assert "acknowledged by anna" in panel.table.value
         assert "raised" in panel.events.value
         assert "TEMP" in repr(panel)
+
+
+def test_the_sound_follows_what_nobody_has_acknowledged(site: SiteLayout) -> None:
+    raised = {"number": 7, "time": 1.0e9, "name": "TEMP", "event": "raised", "priority": "critical"}
+    with AlarmPanel() as panel:
+        panel._receive(status())
+        panel._refresh()
+        assert (panel.sound.calls, panel.sound.waiting) == (0, "")
+        panel._receive([b"alarm", msgspec.msgpack.encode(raised)])
+        panel._receive([b"alarm", msgspec.msgpack.encode({**raised, "name": "B", "shelved": True})])
+        panel._receive(status(alarm(priority="critical"), alarm("B", priority="critical", shelved_until=9e9)))
+        panel._refresh()
+        assert (panel.sound.calls, panel.sound.waiting) == (1, "critical")
+        panel._receive(status(alarm(acknowledged=1.0e9), alarm("C", priority="warning")))
+        panel._refresh()
+        assert (panel.sound.calls, panel.sound.waiting) == (1, "warning")
+        panel._receive(status(alarm(active=False)))
+        panel._refresh()
+        assert panel.sound.waiting == ""
