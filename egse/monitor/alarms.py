@@ -84,6 +84,7 @@ class AlarmEvent(Finding, frozen=True, kw_only=True):
         context: system state, phase, mode and setup at that time.
         until: when the shelf expires, Unix time [s].
         shelved: nobody is to be called.
+        active: after this the alarm is raised, and nobody has acknowledged it.
     """
 
     number: int
@@ -97,6 +98,7 @@ class AlarmEvent(Finding, frozen=True, kw_only=True):
     context: dict[str, str] = {}
     until: float = 0.0
     shelved: bool = False
+    active: bool = False
 
 
 class Condition(Finding, frozen=True, kw_only=True):
@@ -188,7 +190,6 @@ class AlarmBook:
 
     Attributes:
         number: of the next event.
-        time: of the last event, Unix time [s].
         shelves: what is shelved, by name.
     """
 
@@ -196,7 +197,6 @@ class AlarmBook:
         self, surroundings: Callable[[], tuple[str, Mapping[str, str]]] = lambda: ("", {}), number: int = 1
     ) -> None:
         self.number = number
-        self.time = 0.0
         self.shelves: dict[str, Shelf] = {}
         self._alarms: dict[str, Alarm] = {}
         self._quiet: dict[str, _Quiet] = {}
@@ -232,6 +232,12 @@ class AlarmBook:
             event for events in self._made_of.values() for event in (*events[:1], *events[1:][-LONG_STORY:])
         ]
         return sorted(found, key=lambda event: event.number)
+
+    def shift(self, seconds: float) -> None:
+        """Keeps durations right when the wall clock was set by so much; times of events and of shelves stay."""
+        for quiet in self._quiet.values():
+            quiet.since += seconds
+        self._flaps = {name: (cleared + seconds, flaps) for name, (cleared, flaps) in self._flaps.items()}
 
     # -- what was found --------------------------------------------------------------------------------------------
 
@@ -368,6 +374,8 @@ class AlarmBook:
         until: float = 0.0,
     ) -> AlarmEvent:
         obsid, context = self._surroundings()
+        alarm = self._alarms.get(condition.name)
+        waits = alarm is not None and alarm.active and not alarm.acknowledged
         made = AlarmEvent(
             number=self.number,
             time=now,
@@ -387,6 +395,7 @@ class AlarmBook:
             until=until,
             latch=condition.latch,
             shelved=event == "shelved" or (event != "unshelved" and condition.name in self.shelves),
+            active=event in ("raised", "escalated") or (waits and event not in ("acknowledged", "cleared")),
         )
         self.apply(made)
         return made
@@ -394,7 +403,6 @@ class AlarmBook:
     def apply(self, event: AlarmEvent) -> None:
         """Changes the book as an event says; also for events of former lives."""
         self.number = max(self.number, event.number + 1)
-        self.time = max(self.time, event.time)
         alarm = self._alarms.get(event.name)
         match event.event:
             case "raised":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import logging
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ FOLDER = "alarms"
 """Name of the folder below the data folder of a site."""
 _SNAPSHOT = "open.json"
 _DAY = 86_400
+_TAIL = 65_536
+"""So much of the end of a file is looked at for its last event [bytes]."""
 _FILES = "[0-9]" * 8 + ".jsonl"
 
 _encode = msgspec.json.Encoder().encode
@@ -37,12 +40,10 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     Attributes:
         number: of the event that follows.
-        time: of the last event that is in it, Unix time [s].
         events: those of the alarms and shelves that were open.
     """
 
     number: int
-    time: float
     events: list[AlarmEvent]
 
 
@@ -121,14 +122,13 @@ class AlarmJournal:
     def save_open(self, book: AlarmBook) -> None:
         """Keeps what is open, so that the next start need not read all days."""
         try:
-            data = _encode(Snapshot(book.number, book.time, book.open_events()))
+            data = _encode(Snapshot(book.number, book.open_events()))
             write_atomically(self.folder / _SNAPSHOT, data, 0o600)
         except OSError as exc:
             LOGGER.warning("the open alarms were not saved, the next start takes longer: %s", exc)
 
     def restore(self, book: AlarmBook) -> None:
         """Makes a new book as it was when the last event was written."""
-        since: float | None = None
         path = self.folder / _SNAPSHOT
         try:
             snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
@@ -140,10 +140,11 @@ class AlarmJournal:
             for event in snapshot.events:
                 book.apply(event)
             book.number = max(book.number, snapshot.number)
-            since = snapshot.time - _DAY
-        known = book.number
-        for event in read_alarm_events(self.folder, since):
-            if event.number >= known:
+        # By number and not by time: the clock may have been set.
+        paths = [path for path in self.folder.glob(_FILES) if _last_number(path) >= book.number]
+        events = [event for path in paths for event in _read_file(path, None, None)]
+        for event in sorted(events, key=lambda event: event.number):
+            if event.number >= book.number:
                 book.apply(event)
 
 
@@ -183,6 +184,15 @@ def _read_file(path: Path, since: float | None, until: float | None) -> Iterator
                 continue
             if until is None or event.time <= until:
                 yield event
+
+
+def _last_number(path: Path) -> int:
+    """Returns the number of the last event in a file; infinitely large where its end does not tell."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+        lines = file.read().splitlines(keepends=True)
+    last = next((event for line in reversed(lines) if (event := _parse(line)) is not None), None)
+    return sys.maxsize if last is None else last.number
 
 
 def _day_of(path: Path) -> float:

@@ -6,10 +6,10 @@ Pure and quick: no clock of its own, no I/O. Times are those of a clock that nev
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from egse.monitor.alarms import PRIORITIES, Condition
+from egse.monitor.alarms import PRIORITIES, Alarm, Condition
 from egse.monitor.definitions import BOTH, DOWN, UP, Checks, Definition, LimitDefinitionError
 from egse.monitor.expression import Expression, UnknownValueError
 from egse.monitor.loading import Definitions, read_definitions, require_definitions
@@ -28,6 +28,7 @@ __all__ = [
 _LEVELS = ("", *PRIORITIES)
 _LEVEL = {name: level for level, name in enumerate(_LEVELS)}
 _NEVER = float("-inf")
+_ABOVE, _BELOW = "above", "below"
 _WINDOW = 4096
 """So many samples are kept at most to tell how fast a value changes."""
 
@@ -45,7 +46,7 @@ class Watch:
         value: the newest one; None before the first.
         renewed: when it came.
         source: the server that it came from.
-        level: how bad it is: 0 (well) to 3 (critical); -1 before it was judged.
+        level: how bad it is: 0 (well) to 3 (critical); -1 while that is not known.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Watch:
         "_history",
         "_inner",
         "_judged",
+        "_out_of_range",
         "_stale",
         "_window",
         "checks",
@@ -72,6 +74,7 @@ class Watch:
         self.level = -1
         self._changed = _NEVER
         self._judged = 0  # of the last sample alone
+        self._out_of_range = 0  # the same, of its range alone
         self._stale = False
         self._history: deque[Verdict] = deque(maxlen=1)
         self._window: deque[tuple[float, float]] = deque(maxlen=_WINDOW)
@@ -79,9 +82,9 @@ class Watch:
         self.use(definition.checks)
 
     def use(self, checks: Checks) -> None:
-        """Has other checks count from now on."""
+        """Has other checks count from now on; what was found in the last samples goes on counting."""
         self.checks = checks
-        self._history = deque(maxlen=checks.of)
+        self._history = deque(self._history, maxlen=checks.of)
         self._inner = None
         simple = checks.rate is None and checks.stuck is None and checks.allowed is None
         if checks.ranges and simple and checks.valid_when is None and checks.monitored:
@@ -89,8 +92,22 @@ class Watch:
             highs = [limits.high for _, limits in checks.ranges if limits.high is not None]
             self._inner = (max(lows, default=float("-inf")), min(highs, default=float("inf")))
 
+    def succeed(self, former: Watch) -> None:
+        """Goes on where the watch of former definitions has ended."""
+        self.value, self.renewed, self.source = former.value, former.renewed, former.source
+        self.level, self._judged, self._out_of_range = former.level, former._judged, former._out_of_range
+        self._changed, self._stale = former._changed, former._stale
+        self._history.extend(former._history)
+        self._window = former._window
+
+    def seed(self, priority: str, limit: str) -> None:
+        """Goes on where the last life of the monitor has ended, with an alarm."""
+        if self.level < 0:
+            self.level = self._judged = _LEVEL[priority]
+            self._out_of_range = self.level if limit.startswith((_ABOVE, _BELOW)) else 0
+
     def forget(self) -> None:
-        """Begins anew: the server that it comes from has been started again."""
+        """Begins anew: the server that it comes from has gone, or been started again."""
         self._window.clear()
         self._history.clear()
         self._changed = _NEVER
@@ -108,6 +125,8 @@ class Watch:
         if value != self.value or self._changed == _NEVER:
             self._changed = now
         self.value, self.renewed = value, now
+        if self.checks.rate is not None:
+            self._remember(value, now, self.checks.rate.over)
         if self.level == 0 and self._judged == 0 and not self._stale:
             inner = self._inner
             if inner is not None and type(value) in (float, int) and inner[0] <= value <= inner[1]:
@@ -115,22 +134,48 @@ class Watch:
                     self._history.append(_WELL)
                 return None
         self._stale = False
+        return self._judge_sample(values)
+
+    def judge_again(self, values: Mapping[str, Any]) -> Condition | None:
+        """Judges the newest value by the checks that count now; it is no further sample."""
+        if self.renewed == _NEVER or self.value is None:
+            return None
+        if self._stale:
+            if self.checks.stale is not None and self._counts(values):
+                return None
+            self._stale = False
+        if self._history:
+            self._history.pop()
+        return self._judge_sample(values)
+
+    def _judge_sample(self, values: Mapping[str, Any]) -> Condition | None:
         try:
-            verdict = self._judge(value, now, values)
+            verdict = self._judge(self.value, self.renewed, values)
         except UnknownValueError:
             return None
         self._judged = verdict[0]
-        return self._tell(self._confirmed(verdict))
+        confirmed = self._confirmed(verdict)
+        return None if confirmed is None else self._tell(confirmed)
 
-    def look(self, now: float) -> Condition | None:
+    def look(self, now: float, values: Mapping[str, Any]) -> Condition | None:
         """Looks whether the value is stale."""
         stale = self.checks.stale
         if stale is None or self._stale or self.renewed == _NEVER or now - self.renewed <= stale.seconds:
+            return None
+        if not self._counts(values):
             return None
         self._stale = True
         return self._tell((_LEVEL[stale.priority], f"not renewed for {now - self.renewed:.0f} s"))
 
     # -- judging ---------------------------------------------------------------------------------------------------
+
+    def _counts(self, values: Mapping[str, Any]) -> bool:
+        """Says whether the value means anything now; no when that is not known."""
+        checks = self.checks
+        try:
+            return checks.monitored and (checks.valid_when is None or bool(checks.valid_when(values)))
+        except UnknownValueError:
+            return False
 
     def _judge(self, value: Any, now: float, values: Mapping[str, Any]) -> Verdict:
         checks = self.checks
@@ -143,16 +188,18 @@ class Watch:
             expression = self.definition.expression
             assert expression is not None
             return (_LEVEL[checks.priority], expression.text) if value else _WELL
-        found = [self._judge_allowed(value)]
+        found = [self._judge_allowed(value), self._judge_stuck(now)]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            found += [self._judge_range(value), self._judge_rate(value, now), self._judge_stuck(now)]
+            in_range = self._judge_range(value)
+            self._out_of_range = in_range[0]
+            found += [in_range, self._judge_rate(value, now)]
         return max(found, key=lambda verdict: verdict[0])
 
     def _judge_range(self, value: float) -> Verdict:
         unit = f" {self.definition.unit}" if self.definition.unit else ""
         for priority, limits in self.checks.ranges:
             level = _LEVEL[priority]
-            margin = self.checks.hysteresis if level <= self.level else 0.0
+            margin = self.checks.hysteresis if level <= self._out_of_range else 0.0
             if (side := _violated(limits, value, margin)) is not None:
                 return level, f"{side[0]} {side[1]:g}{unit} ({priority})"
         return _WELL
@@ -163,16 +210,27 @@ class Watch:
             return _WELL
         return _LEVEL[self.checks.priority], f"none of {', '.join(map(str, allowed))}"
 
-    def _judge_rate(self, value: float, now: float) -> Verdict:
-        rate = self.checks.rate
-        if rate is None:
-            return _WELL
+    def _remember(self, value: Any, now: float, over: float) -> None:
+        """Keeps the samples of the last `over` seconds, and the one before them."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return
         window = self._window
         window.append((now, value))
-        while window[0][0] < now - rate.over:
+        while len(window) > 1 and window[1][0] <= now - over:
             window.popleft()
-        up = value - min(one for _, one in window) if rate.direction in (UP, BOTH) else 0.0
-        down = max(one for _, one in window) - value if rate.direction in (DOWN, BOTH) else 0.0
+
+    def _judge_rate(self, value: float, now: float) -> Verdict:
+        rate, window = self.checks.rate, self._window
+        if rate is None or not window:
+            return _WELL
+        begin = now - rate.over
+        ones = [one for when, one in window if when >= begin]
+        if window[0][0] < begin and len(window) > 1:
+            # Rows may come more seldom than that: what it was at the beginning lies between two samples.
+            (before, first), (after, second) = window[0], window[1]
+            ones.append(first + (second - first) * (begin - before) / (after - before))
+        up = value - min(ones) if rate.direction in (UP, BOTH) else 0.0
+        down = max(ones) - value if rate.direction in (DOWN, BOTH) else 0.0
         for priority, limit in rate.limits:
             if max(up, down) > limit:
                 change = up if up >= down else -down
@@ -186,16 +244,22 @@ class Watch:
             return _WELL
         return _LEVEL[stuck.priority], f"not changed for {now - self._changed:.0f} s"
 
-    def _confirmed(self, verdict: Verdict) -> Verdict:
-        """Returns the worst that was found in enough of the last samples."""
+    def _confirmed(self, verdict: Verdict) -> Verdict | None:
+        """Returns the worst that was found in enough of the last samples.
+
+        None while there are too few of them to tell whether what was bad, or may have been, is well again.
+        """
         checks = self.checks
         if checks.of == 1:
             return verdict
         self._history.append(verdict)
+        to_come = checks.of - len(self._history)
         for level in (3, 2, 1):
             bad = [one for one in self._history if one[0] >= level]
             if len(bad) >= checks.needed:
                 return level, bad[-1][1]
+            if bad and self.level != 0 and len(bad) + to_come >= checks.needed:
+                return None
         return _WELL
 
     def _tell(self, verdict: Verdict) -> Condition | None:
@@ -233,9 +297,9 @@ def _usual_action(name: str, source: str) -> str:
 def _violated(limits: Limits, value: float, margin: float) -> tuple[str, float] | None:
     """Returns which limit is violated, `above` or `below`; with `margin` also when a value is hardly within it."""
     if limits.high is not None and value > limits.high - margin:
-        return "above", limits.high
+        return _ABOVE, limits.high
     if limits.low is not None and value < limits.low + margin:
-        return "below", limits.low
+        return _BELOW, limits.low
     return None
 
 
@@ -319,10 +383,10 @@ class Evaluator:
             now: the time [s].
             is_there: says whether a server is there; values of one that is not are told of by its own alarm.
         """
-        found = [watch.look(now) for watch in self._with_stale if is_there(watch.source)]
+        found = [watch.look(now, self._values) for watch in self._with_stale if is_there(watch.source)]
         return [condition for condition in found if condition is not None]
 
-    def set_context(self, context: Mapping[str, str], now: float) -> list[Condition]:
+    def set_context(self, context: Mapping[str, str]) -> list[Condition]:
         """Has the limits of other circumstances count; returns what that means for the newest values."""
         if dict(context) == self.context:
             return []
@@ -336,8 +400,7 @@ class Evaluator:
             if checks is watch.checks:
                 continue
             watch.use(checks)
-            if watch.renewed != _NEVER:
-                found.append(watch.take(watch.value, now, self._values))
+            found.append(watch.judge_again(self._values))
         return [condition for condition in found if condition is not None]
 
     def phase(self) -> str:
@@ -352,27 +415,30 @@ class Evaluator:
         return "" if unknown or not self.definitions.phases else "transition"
 
     def forget(self, source: str) -> None:
-        """Forgets what came from a server that is gone, or was started again."""
+        """Forgets what came from a server that has gone, tells nothing any more, or was started again."""
         for name in [name for name, origin in self._origins.items() if origin == source]:
             self._values.pop(name, None)
         for watch in self.watches.values():
             if watch.source == source:
                 watch.forget()
 
-    def carry_over(self, former: Evaluator, now: float) -> list[Condition]:
-        """Judges the newest values of the definitions before these ones; returns what that means."""
+    def carry_over(self, former: Evaluator) -> list[Condition]:
+        """Goes on where the definitions before these ones have ended; returns what these mean for the newest values."""
         self._values.update({k: v for k, v in former._values.items() if k in self._needed})
         self._origins.update(former._origins)
-        found = self.set_context(former.context, now)
         for name, watch in self.watches.items():
-            before = former.watches.get(name)
-            if before is None or before.value is None or before.renewed == _NEVER:
-                continue
-            watch.source = before.source
-            condition = watch.take(before.value, now, self._values)
-            watch.renewed = before.renewed
-            found += [condition] if condition is not None else []
-        return found
+            if name in former.watches:
+                watch.succeed(former.watches[name])
+        self.set_context(former.context)
+        found = [watch.judge_again(self._values) for watch in self.watches.values()]
+        return [condition for condition in found if condition is not None]
+
+    def seed(self, alarms: Iterable[Alarm]) -> None:
+        """Lets what was bad in the last life of the monitor be bad until samples of this one tell otherwise."""
+        for alarm in alarms:
+            watch = self.watches.get(alarm.name)
+            if watch is not None and alarm.active and alarm.level:
+                watch.seed(alarm.level, alarm.limit)
 
     def described(self, name: str | None = None) -> Iterator[dict[str, Any]]:
         """Yields what is watched, as plain values; everything for None."""

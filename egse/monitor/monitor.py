@@ -26,8 +26,12 @@ REFUSED = "mon_cs/limits"
 """Name of the alarm that tells of definitions that were refused."""
 TOLD = 5
 """So many refused definitions stand in the text of that alarm."""
+SILENT = ("gone", "device", "housekeeping")
+"""Alarms of a server whose values are not to be used any more."""
 LAG, CATCH_UP = 2.0, 3.0
 """A monitor that was held up for so long takes so long for what has come in meanwhile before it calls anything silent [s]."""
+CLOCK_STEP = 1.0
+"""A wall clock that goes away from the other one by more was set [s]."""
 SAVE_EVERY = 600.0
 """How often the shortcut for the next start is written [s]."""
 CM, DPU, SYN = (
@@ -84,6 +88,7 @@ class LimitMonitor:
         self._mode: tuple[str, bool] = ("", False)
         self._beaten = self._saved = self._ticked = clock.monotonic()
         self._patient_until = float("-inf")
+        self._ahead = clock.now() - clock.monotonic()
 
     def tell(self, listener: Callable[[Sequence[AlarmEvent]], None]) -> None:
         """Has somebody told of all events, once they are in the journal; must return at once."""
@@ -157,7 +162,10 @@ class LimitMonitor:
         """Looks what the mere passing of time means."""
         with self.lock:
             now, wall = self._clock.monotonic(), self._clock.now()
-            found = self.evaluator.set_context(self._context(), now)
+            if abs(step := wall - now - self._ahead) > CLOCK_STEP:
+                self._ahead += step
+                self.book.shift(step)
+            found = self.evaluator.set_context(self._context())
             if now - self._ticked > LAG:
                 self._patient_until = now + CATCH_UP
             self._ticked = now
@@ -194,7 +202,8 @@ class LimitMonitor:
             made = Evaluator(definitions)
             former, self.evaluator = self.evaluator, made
             self.setup_id = setup_id
-            found = made.carry_over(former, self._clock.monotonic())
+            found = made.carry_over(former)
+            made.seed(self.book.alarms())
             found.append(self._about(definitions))
             self.note(found)
             if setup_id:
@@ -230,7 +239,12 @@ class LimitMonitor:
         """Takes notice of conditions."""
         now = self._clock.now()
         with self.lock:
-            events = [event for condition in conditions for event in self.book.note(condition, now)]
+            events = []
+            for condition in conditions:
+                server, _, kind = condition.name.rpartition("/")
+                if condition.priority and kind in SILENT:
+                    self.evaluator.forget(server)
+                events += self.book.note(condition, now)
             self.emit(events)
 
     def emit(self, events: Sequence[AlarmEvent]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from egse.monitor.alarms import Condition
+from egse.monitor.alarms import Alarm, Condition
 from egse.monitor.expression import Expression, ExpressionError, UnknownValueError
 from egse.monitor.limits import Evaluator, LimitDefinitionError, read_definitions, require_definitions
 from egse.setup import Setup
@@ -138,7 +138,7 @@ def test_so_many_of_the_last_samples_must_be_bad() -> None:
         "", None, None, None, None, None, "warning", "", None,
     ]  # fmt: skip
     watching = evaluator("TEMP: {persistence: 3}")
-    assert levels(watching, "TEMP", [40, 40, 60, 40]) == ["", None, "warning", "warning"]
+    assert levels(watching, "TEMP", [40, 40, 60, 40]) == [None, None, "warning", "warning"]
 
 
 def test_a_value_that_changes_too_fast_or_not_at_all_is_told() -> None:
@@ -206,13 +206,11 @@ def test_other_limits_count_in_other_circumstances_at_once() -> None:
         "TEMP: {warning: [-10, 30], when: [{phase: cold, warning: [-10, 0]}, {state: [SAFE, IDLE], monitored: false}]}"
     )
     watching.take("dev_cs", {"TEMP": 20.0}, 0.0)
-    assert [c.priority for c in watching.set_context({"state": "RUNNING", "phase": "cold"}, 1.0)] == [
-        "warning"
-    ]
-    assert watching.set_context({"state": "RUNNING", "phase": "cold"}, 2.0) == []
-    assert [c.priority for c in watching.set_context({"state": "SAFE", "phase": "warm"}, 3.0)] == [""]
+    assert [c.priority for c in watching.set_context({"state": "RUNNING", "phase": "cold"})] == ["warning"]
+    assert watching.set_context({"state": "RUNNING", "phase": "cold"}) == []
+    assert [c.priority for c in watching.set_context({"state": "SAFE", "phase": "warm"})] == [""]
     assert watching.take("dev_cs", {"TEMP": 99.0}, 4.0) == []
-    assert [c.priority for c in watching.set_context({"state": "INITIALIZED"}, 5.0)] == ["alarm"]
+    assert [c.priority for c in watching.set_context({"state": "INITIALIZED"})] == ["alarm"]
 
 
 def test_the_phase_is_told_by_the_setup() -> None:
@@ -230,7 +228,7 @@ def test_another_setup_judges_the_newest_values_by_its_own_limits() -> None:
     former = evaluator()
     former.take("dev_cs", {"TEMP": 20.0}, 0.0)
     newer = evaluator("TEMP: {warning: [-10, 10]}")
-    assert [c.priority for c in newer.carry_over(former, 1.0)] == ["warning"]
+    assert [c.priority for c in newer.carry_over(former)] == ["warning"]
 
 
 # -- definitions --------------------------------------------------------------------------------------------------------
@@ -306,3 +304,125 @@ def test_the_dictionary_and_the_defaults_of_this_package_are_in_order() -> None:
     )
     assert "PM_CRASHED" not in found.by_name
     assert len(found.by_name) > 150
+
+
+# -- what was bad stays bad until samples tell otherwise -------------------------------------------------------------
+
+PERSISTENT = "{OTHER: {alarm: [0, 10], persistence: [3, 3], when: [{state: RUNNING, critical: [0, 100]}]}}"
+
+
+def raised(limits: str, name: str, value: Any, rows: int = 3) -> Evaluator:
+    watching = evaluator(limits)
+    for second in range(rows):
+        watching.take("dev_cs", {name: value}, float(second))
+    assert watching.watches[name].level > 0
+    return watching
+
+
+def test_other_circumstances_do_not_clear_what_is_still_bad() -> None:
+    watching = raised(PERSISTENT, "OTHER", 50.0)
+    for state in ("RUNNING", "IDLE", "RUNNING"):
+        assert [c.priority for c in watching.set_context({"state": state})] == ["alarm"]
+        assert levels(watching, "OTHER", [50.0], start=10.0) == ["alarm"]
+    assert levels(watching, "OTHER", [5.0, 5.0], start=20.0)[0] == ""
+
+
+def test_another_setup_does_not_clear_what_is_still_bad() -> None:
+    newer = evaluator(PERSISTENT)
+    assert [c.priority for c in newer.carry_over(raised(PERSISTENT, "OTHER", 50.0))] == ["alarm"]
+    assert levels(newer, "OTHER", [50.0], start=10.0) == ["alarm"]
+    stuck = "{OTHER: {stuck: {seconds: 600, priority: warning}}}"
+    former = evaluator(stuck)
+    assert levels(former, "OTHER", [1.0], start=0.0) + levels(former, "OTHER", [1.0], start=601.0) == [
+        "",
+        "warning",
+    ]
+    newer = evaluator(stuck)
+    assert [c.priority for c in newer.carry_over(former)] == ["warning"]
+    assert levels(newer, "OTHER", [1.0], start=602.0) == ["warning"]
+
+
+def test_a_new_life_of_the_monitor_does_not_clear_what_is_still_bad() -> None:
+    watching = evaluator(PERSISTENT)
+    watching.seed(
+        [Alarm(name="OTHER", number=1, raised=0.0, last_raised=0.0, priority="alarm", level="alarm")]
+    )
+    assert levels(watching, "OTHER", [50.0, 50.0, 50.0]) == [None, None, "alarm"]
+    watching = evaluator("{OTHER: {warning: [0, 35], hysteresis: 0.5}}")
+    limit = "above 35 (warning)"
+    watching.seed(
+        [
+            Alarm(
+                name="OTHER",
+                number=1,
+                raised=0.0,
+                last_raised=0.0,
+                priority="warning",
+                level="warning",
+                limit=limit,
+            )
+        ]
+    )
+    assert levels(watching, "OTHER", [34.8, 34.4]) == ["warning", ""]
+
+
+def test_a_server_that_comes_back_with_too_few_samples_clears_nothing() -> None:
+    watching = raised(PERSISTENT, "OTHER", 50.0)
+    watching.forget("dev_cs")
+    assert levels(watching, "OTHER", [50.0, 50.0, 50.0], start=100.0) == [None, None, "alarm"]
+
+
+def test_other_circumstances_do_not_renew_a_value() -> None:
+    watching = evaluator("{OTHER: {stale: 60, when: [{state: RUNNING, warning: [0, 10]}]}}")
+    watching.take("dev_cs", {"OTHER": 5.0}, 0.0)
+    for time in range(50, 600, 50):
+        watching.set_context({"state": "RUNNING" if time % 100 else "IDLE"})
+        if found := watching.look(float(time)):
+            break
+    assert [c.limit for c in found] == ["not renewed for 100 s"]
+    assert watching.set_context({"state": "SAFE"}) == [], "it stays stale"
+
+
+def test_what_means_nothing_is_not_stale() -> None:
+    limits = "{OTHER: {stale: 60, valid_when: 'POWER > 30', when: [{state: SAFE, monitored: false}]}}"
+    watching = evaluator(limits)
+    watching.take("dev_cs", {"POWER": 0.0, "OTHER": 5.0}, 0.0)
+    assert watching.look(100.0) == []
+    watching.take("dev_cs", {"POWER": 40.0}, 100.0)
+    watching.set_context({"state": "SAFE"})
+    assert watching.look(101.0) == []
+    watching.set_context({"state": "IDLE"})
+    assert [c.name for c in watching.look(102.0)] == ["OTHER"]
+
+
+def test_what_a_server_has_told_before_it_has_gone_is_not_used() -> None:
+    watching = evaluator("{BAD: {condition: 'TEMP > 20 and POWER < 1', priority: critical}}")
+    watching.take("aeu_cs", {"POWER": 0.0}, 0.0)
+    watching.forget("aeu_cs")
+    assert watching.take("dev_cs", {"TEMP": 25.0}, 3600.0)[1:] == [], "only TEMP itself is judged"
+
+
+def test_a_rate_is_judged_also_when_rows_come_more_seldom_than_its_time() -> None:
+    slow = evaluator("{OTHER: {rate: {alarm: 50, over: 60}}}")
+    assert [[c.priority for c in slow.take("dev_cs", {"OTHER": 100.0 * n}, 60.01 * n)] for n in range(3)] == [
+        [""],
+        ["alarm"],
+        ["alarm"],
+    ]
+    gap = evaluator("{OTHER: {rate: {alarm: 50, over: 60}}}")
+    gap.take("dev_cs", {"OTHER": 0.0}, 0.0)
+    assert gap.take("dev_cs", {"OTHER": 100.0}, 7200.0) == [], "a change of 100 in two hours"
+
+
+def test_a_text_that_does_not_change_is_stuck_too() -> None:
+    watching = evaluator("{OTHER: {stuck: {seconds: 60, priority: warning}}}")
+    assert levels(watching, "OTHER", ["ON"]) + levels(watching, "OTHER", ["ON"], start=61.0) == [
+        "",
+        "warning",
+    ]
+
+
+def test_hysteresis_holds_only_what_was_out_of_its_range() -> None:
+    watching = evaluator("{OTHER: {warning: [0, 35], hysteresis: 0.5, rate: {alarm: 5, over: 10}}}")
+    assert levels(watching, "OTHER", [20.0, 34.8]) == ["", "alarm"]
+    assert levels(watching, "OTHER", [34.8], start=100.0) == [""]
