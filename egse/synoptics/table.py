@@ -103,7 +103,7 @@ class SynopticsTable:
             COMMON: self._translations(dictionary.common_synoptics()),
             SITE: self._translations(dictionary.site_synoptics(site_id)),
         }
-        self._values: dict[str, tuple[Value, float]] = {}
+        self._values: dict[str, tuple[Value, float, str]] = {}  # value, when it was measured, origin
 
     def _translations(self, names: Mapping[str, str]) -> dict[str, Translation]:
         return {
@@ -141,14 +141,17 @@ class SynopticsTable:
             except ValueError as exc:
                 refused[name] = str(exc)
                 continue
-            taken += self._put(translation.name, converted, now, age)
+            taken += self._put(translation.name, name, converted, now, age)
         return Update(taken, refused)
 
-    def _put(self, name: str, value: Value, now: float, age: float) -> bool:
+    def _put(self, name: str, origin: str, value: Value, now: float, age: float) -> bool:
         moment = now - max(age, 0.0)
-        if now - moment > self.stale_after or (name in self._values and self._values[name][1] > moment):
+        known, measured, source = self._values.get(name, (None, float("-inf"), origin))
+        if now - moment > self.stale_after or measured > moment:
             return False
-        self._values[name] = (value, moment)
+        if source != origin and known is not None and now - measured <= self.stale_after:
+            return False  # a site may have two devices for one synoptic: the one that tells it goes on telling it
+        self._values[name] = (value, moment, origin)
         return True
 
     def _why_unknown(self, name: str, kind: str) -> str:
@@ -161,6 +164,6 @@ class SynopticsTable:
         """Returns all synoptics by name, None for those without a current value; `now` as for `update`."""
         row: dict[str, Value] = {}
         for name in self.names:
-            value, moment = self._values.get(name, (None, now))
+            value, moment, _ = self._values.get(name, (None, now, ""))
             row[name] = None if now - moment > self.stale_after else value
         return row

@@ -104,9 +104,10 @@ def test_every_synoptic_of_the_dictionary_can_be_stored() -> None:
     for site in ("CSL1", "CSL2", "SRON", "IAS", "INTA", "LAB"):
         bench, dictionary = Bench(site), template_dictionary()
         common = {name: float(number) for number, name in enumerate(dictionary.common_synoptics())}
-        site_hk = dict.fromkeys(dictionary.site_synoptics(site), 1.0)
+        names = dictionary.site_synoptics(site)
+        site_hk = dict.fromkeys(names, 1.0)
         assert bench.manager.store_common_synoptics(common) == len(common)
-        assert bench.manager.store_th_synoptics(site_hk) == len(site_hk)
+        assert bench.manager.store_th_synoptics(site_hk) == len(set(names.values()))
         missing = {name for name, value in bench.rows[-1].items() if value is None}
         assert missing <= {"GSYN_OGSE_SHUTTER", "GSYN_OGSE_POWER_2"}, (site, missing)
 
@@ -130,6 +131,17 @@ def test_a_device_without_a_valid_reading_has_no_value(bench: Bench) -> None:
     assert bench.rows[-1]["GSYN_TRP1"] is None
     bench.manager.store_th_synoptics({"GSRON_LSCI336_TEMPA": None})
     assert bench.values() == {}
+
+
+def test_of_two_devices_for_one_synoptic_the_one_that_tells_it_goes_on_telling_it() -> None:
+    bench = Bench("LAB")
+    bench.manager.store_th_synoptics({"GOGSE_ATT_LVL": 0.5})
+    for other in (None, 0.1):
+        assert bench.manager.store_th_synoptics({"GLAB_FW8SMC4_LVL": other}) == 0
+        assert bench.values() == {"GSYN_OGSE_ATTENUATION": 0.5}
+    bench.manager.store_th_synoptics({"GOGSE_ATT_LVL": None})
+    assert bench.manager.store_th_synoptics({"GLAB_FW8SMC4_LVL": 0.1}) == 1
+    assert bench.values() == {"GSYN_OGSE_ATTENUATION": 0.1}
 
 
 def test_late_values_do_not_replace_younger_ones(bench: Bench) -> None:
