@@ -24,6 +24,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.ioloop import IOLoop
 
+from camtest.jupyter.offline import keep_in_bounds
 from camtest.panels import pages, site_status
 from camtest.panels.errors import one_line
 from egse.confman import ConfigurationManagerProxy, ObservationError
@@ -160,6 +161,10 @@ def _hide_kernels(server: Any) -> None:
 def _load_jupyter_server_extension(server: Any) -> None:
     """Adds the routes to a Jupyter server."""
     _hide_kernels(server)
+    if not keep_in_bounds(server.kernel_manager):
+        server.log.warning(
+            "camtest: what live panels tell while their browser is away is kept without bounds"
+        )
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(
         ".*$",

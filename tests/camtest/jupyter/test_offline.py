@@ -1,0 +1,153 @@
+"""Live panels whose browser is away: a Jupyter server keeps their newest state, and all output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.session import Session
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from camtest.jupyter.offline import OfflineBuffer, keep_in_bounds, replaced_by_newer
+
+SESSION = Session(key=b"key")
+
+
+def message(kind: str, content: dict[str, Any]) -> list[bytes]:
+    return [b"topic", *SESSION.serialize(SESSION.msg(kind, content))]
+
+
+def update(comm: str, state: dict[str, Any]) -> list[bytes]:
+    data = {"method": "update", "state": state, "buffer_paths": []}
+    return [*message("comm_msg", {"comm_id": comm, "data": data}), b"\0" * 1000]
+
+
+def test_of_states_the_newest_is_kept_and_of_outputs_all() -> None:
+    buffer = OfflineBuffer()
+    for number in range(100):
+        buffer.append(("iopub", message("stream", {"name": "stdout", "text": str(number)})))
+        buffer.append(("iopub", update("panel", {"state": number})))
+        buffer.append(("iopub", update("panel", {"beat": number})))
+        buffer.append(("iopub", update("other", {"state": number})))
+        buffer.append(("shell", update("panel", {"state": number})))
+        display = {"data": {"text/plain": str(number)}, "metadata": {}, "transient": {"display_id": "d"}}
+        buffer.append(("iopub", message("update_display_data", display)))
+    told = [(channel, SESSION.deserialize(parts[2:])) for channel, parts in buffer]
+    assert len(told) == len(buffer) == 100 + 3 + 100 + 1
+    states = [m["content"]["data"]["state"] for c, m in told if c == "iopub" and m["msg_type"] == "comm_msg"]
+    assert states == [{"state": 99}, {"beat": 99}, {"state": 99}]
+
+
+def test_what_is_no_update_has_to_be_kept() -> None:
+    for parts in (
+        [],
+        [b"rubbish"],
+        [b"<IDS|MSG>", b"", b"{", b"", b"", b""],
+        message("comm_msg", {"comm_id": "a", "data": {"method": "custom", "content": {}}}),
+        message("comm_msg", {"comm_id": "a", "data": {}}),
+        message("status", {"execution_state": "idle"}),
+    ):
+        assert replaced_by_newer(parts) is None
+
+
+def test_another_kind_of_manager_stays_as_it_is() -> None:
+    assert not keep_in_bounds(object())
+
+
+SPAM = """
+import threading, time, pathlib
+from comm import create_comm
+panel = create_comm(target_name="panel", data={})
+def run():
+    for number in range(3000):
+        panel.send({"method": "update", "state": {"number": number}, "buffer_paths": []}, buffers=[bytes(1000)])
+    pathlib.Path("done").touch()
+def begin():
+    while not pathlib.Path("away").exists():
+        time.sleep(0.05)
+    print("still printing", flush=True)
+    run()
+threading.Thread(target=begin).start()
+"""
+
+
+def test_a_real_server_replays_the_newest_state_and_all_output(
+    tmp_path: Path, free_ports: Callable[[int], list[int]]
+) -> None:
+    (port,), token = free_ports(1), secrets.token_hex(8)
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
+    environment = {**os.environ, **{name: str(tmp_path / name) for name in names}, "JUPYTER_TOKEN": token}
+    command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
+    command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={tmp_path}", "--ServerApp.port_retries=0"]
+    with (tmp_path / "jupyter.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        messages = asyncio.run(_come_back(f"127.0.0.1:{port}", token, tmp_path))
+    finally:
+        server.terminate()
+        server.wait(30)
+    log_text = (tmp_path / "jupyter.log").read_text()
+    states = [m["content"]["data"]["state"] for m in messages if m["msg_type"] == "comm_msg"]
+    assert states == [{"number": 2999}], log_text
+    assert "still printing" in "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
+
+
+async def _come_back(address: str, token: str, folder: Path) -> list[dict[str, Any]]:
+    """Starts a kernel, goes away while it tells a lot, and returns what was kept."""
+    headers = {"Authorization": f"token {token}"}
+    kernel = await asyncio.to_thread(_start_kernel, f"http://{address}/api/kernels", headers)
+    url = f"ws://{address}/api/kernels/{kernel}/channels?session_id=one"
+    first = await websocket_connect(HTTPRequest(url, headers=headers))
+    request = SESSION.msg("execute_request", {"code": SPAM, "silent": False, "store_history": False})
+    await first.write_message(json.dumps({**request, "channel": "shell"}, default=str))
+    while (await _next(first))["msg_type"] != "execute_reply":
+        pass
+    first.close()
+    await asyncio.sleep(1.0)
+    (folder / "away").touch()
+    while not (folder / "done").exists():
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(2.0)
+    second = await websocket_connect(HTTPRequest(url, headers=headers))
+    request = SESSION.msg("kernel_info_request", {})
+    await second.write_message(json.dumps({**request, "channel": "shell"}, default=str))
+    found = []
+    while not found or found[-1]["msg_type"] != "kernel_info_reply":
+        found.append(await _next(second))
+    second.close()
+    return found
+
+
+def _start_kernel(url: str, headers: dict[str, str]) -> str:
+    deadline = time.monotonic() + 60.0
+    while True:
+        try:
+            request = urllib.request.Request(url, b"{}", headers, method="POST")
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return str(json.loads(answer.read())["id"])
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+async def _next(connection: Any) -> dict[str, Any]:
+    """Returns the next message, without its buffers."""
+    data = await asyncio.wait_for(connection.read_message(), 60)
+    assert data is not None
+    if isinstance(
+        data, bytes
+    ):  # the old protocol: number of parts, their offsets, the message and its buffers
+        count = int.from_bytes(data[:4], "big")
+        offsets = [int.from_bytes(data[4 * n : 4 * n + 4], "big") for n in range(1, count + 1)]
+        data = data[offsets[0] : offsets[1] if count > 1 else None].decode()
+    return dict(json.loads(data))
