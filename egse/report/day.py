@@ -11,7 +11,7 @@ from egse.archive import Observation
 from egse.archive.index import Entry
 from egse.files import make_folder, write_atomically
 from egse.report import parts
-from egse.report.alarms import Episode, episodes_of
+from egse.report.alarms import AlarmHistory, Episode
 from egse.report.happenings import observations_between
 from egse.report.page import BAD, GOOD, Cell, page, section, table
 from egse.report.servers import Presence, presences
@@ -33,7 +33,8 @@ class Facts:
     Attributes:
         scope: the time.
         observations: those that ran in it.
-        alarms: those that were raised in it, or not cleared before.
+        alarms: those that were raised in it, or not over (cleared and acknowledged) before.
+        open_alarms: those that were not cleared, or not acknowledged, at its end, the most urgent first.
         presences: when each producer of housekeeping was there.
         violations: parameters beyond their limits.
     """
@@ -41,6 +42,7 @@ class Facts:
     scope: Scope
     observations: list[Entry]
     alarms: list[Episode]
+    open_alarms: list[Episode]
     presences: list[Presence]
     violations: list[Violation]
 
@@ -52,10 +54,12 @@ class Facts:
             OSError: when it cannot be read.
         """
         observations = observations_between(scope.site, scope.span.start, scope.span.end)
+        history = AlarmHistory.of(scope)
         return cls(
             scope,
             observations,
-            episodes_of(scope),
+            history.episodes,
+            history.open,
             presences(scope),
             find_violations(scope, setup_of(scope, observations)),
         )
@@ -65,7 +69,7 @@ class Facts:
         """The lines at the top: what, how it was, and whether all is well."""
         badly = [one for one in self.observations if one.status not in ("", "done")]
         running = [one for one in self.observations if not one.status]
-        still = [one for one in self.alarms if one.is_open]
+        still = self.open_alarms
         gone = [one for one in self.presences if one.gaps]
         return [
             (
@@ -73,14 +77,19 @@ class Facts:
                 f"{len(self.observations)}, {len(badly)} of them not done, {len(running)} running",
                 not badly,
             ),
-            ("alarms", f"{len(self.alarms)}, {len(still)} of them open or not acknowledged", not still),
+            ("alarms", f"{len(self.alarms)}; open or not acknowledged at the end: {len(still)}", not still),
             ("parameters beyond limits", f"{len(self.violations)}", not self.violations),
             (
                 "servers with gaps",
-                ", ".join(one.mnemonic for one in gone) or f"none of {len(self.presences)}",
+                ", ".join(self._gone_text(one) for one in gone) or f"none of {len(self.presences)}",
                 not gone,
             ),
         ]
+
+    def _gone_text(self, one: Presence) -> str:
+        if one.rows:
+            return one.mnemonic
+        return f"{one.mnemonic} (no row at all, the last one was at {self.scope.clock_text(one.last)})"
 
 
 def setup_of(scope: Scope, observations: Sequence[Entry]) -> Setup | None:
@@ -133,14 +142,13 @@ def handover_page(scope: Scope) -> str:
         OSError: when the archive cannot be read.
     """
     facts = Facts.collect(scope)
-    still = [one for one in facts.alarms if one.is_open]
     running = [one for one in facts.observations if not one.status]
     return page(
         f"{scope.site.name}: hand-over",
         f"Times are UTC. {scope.clock_text(scope.span.start)} to {_stamp(scope.now)}.",
         [
             _summary(facts),
-            parts.alarms(scope, still, "Open alarms"),
+            parts.alarms(scope, facts.open_alarms, "Open alarms"),
             parts.observations(scope, running, "Running now"),
             parts.logbook(scope, "Logbook of this shift"),
             parts.overview(scope, facts.observations, facts.alarms, facts.presences),

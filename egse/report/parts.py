@@ -51,8 +51,8 @@ def overview(
                 Band(
                     one.raised.time,
                     end if one.cleared is None else one.cleared,
-                    f"{one.name} ({one.raised.priority})",
-                    EVENT_COLOURS.get(str(one.raised.priority), WARN),
+                    f"{one.name} ({one.priority})",
+                    EVENT_COLOURS.get(one.priority, WARN),
                 )
                 for one in alarms
             ],
@@ -96,16 +96,16 @@ def alarms(scope: Scope, found: Sequence[Episode], title: str = "Alarms") -> str
     """Returns the alarms with who acknowledged them and what was done."""
     rows = []
     for one in found[:MOST_ROWS]:
-        raised, seen = one.raised, one.acknowledged
+        raised, last, seen = one.raised, one.findings[-1], one.acknowledged
         end = scope.span.end if one.cleared is None else one.cleared
         done = "; ".join(e.comment for e in one.events if e.event == "reaction" and e.comment)
         rows.append(
             (
-                scope.clock_text(raised.time),
-                Cell(str(raised.priority), WARN_CELL if raised.priority == "warning" else BAD_CELL),
-                raised.name,
-                f"{raised.value} {raised.unit or ''}".strip(),
-                raised.limit,
+                scope.clock_text(raised.time) + (f" ({one.count} times)" if one.count > 1 else ""),
+                Cell(one.priority, WARN_CELL if one.priority == "warning" else BAD_CELL),
+                one.name,
+                f"{last.value} {last.unit or ''}".strip(),
+                last.limit,
                 "not cleared" if one.cleared is None else scope.clock_text(one.cleared),
                 _number(duration_text(end - raised.time)),
                 Cell("nobody", WARN_CELL) if seen is None else f"{seen.by}: {seen.comment}".rstrip(": "),
@@ -163,7 +163,7 @@ def servers(scope: Scope, found: Sequence[Presence]) -> str:
                 one.server,
                 Cell(f"{100 * one.availability:.2f} %", BAD_CELL if one.gaps else GOOD),
                 _number(one.rows),
-                _number(f"{one.period:.3g} s"),
+                _number(f"{one.period:.3g} s" if one.rows else "-"),
                 scope.clock_text(one.first),
                 scope.clock_text(one.last),
                 gaps + more,

@@ -1,13 +1,14 @@
 """When the servers of a site were there, as their housekeeping tells, and how much room the disk had.
 
 A server writes a row of housekeeping every few seconds as long as it lives. Where the next row is late by more than twice its
-usual distance, the server (or the storage manager) was not there.
+usual distance, the server (or the storage manager) was not there. Where no row comes at all from a server that stored some
+not long ago, it was not there for the whole time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ SHORTEST_GAP = 5.0
 """Shorter times without a row are none [s]."""
 USUAL = 10.0
 """Distance of rows when there are too few to tell [s]; HK_DELAY of the Settings."""
+LOOK_BACK = 31
+"""A producer that stored rows on one of so many days before is expected to be there [days]."""
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +41,8 @@ class Presence:
         mnemonic: its storage mnemonic.
         server: its block in the Settings, empty when none has this mnemonic.
         rows: how many there are.
-        first, last: time of the first and last one [Unix s].
+        first: time of the first one [Unix s], None when there is none.
+        last: time of the last one [Unix s]; of one before when there is none.
         period: usual distance [s].
         gaps: spans without rows.
         counted_from: from when on it is counted [Unix s].
@@ -48,8 +52,8 @@ class Presence:
     mnemonic: str
     server: str
     rows: int
-    first: float
-    last: float
+    first: float | None
+    last: float | None
     period: float
     gaps: tuple[Span, ...]
     counted_from: float
@@ -70,17 +74,25 @@ class Presence:
 def presences(scope: Scope) -> list[Presence]:
     """Returns when each producer of housekeeping was there, by mnemonic.
 
-    One that was there the day before counts from the beginning of the time, any other from its first row.
+    One that was there before, within `LOOK_BACK`, counts from the beginning of the time, any other from its first row.
     """
     names = _server_names()
-    found = []
-    for mnemonic in sorted(_mnemonics(scope.site, scope.span)):
-        times = _times(scope.site, scope.span, mnemonic)
-        if not times.size:
-            continue
-        before = any(daily_files(scope.site, _day_before(scope.span.start), mnemonic))
-        found.append(presence(mnemonic, times, scope.span, before=before, server=names.get(mnemonic, "")))
-    return found
+    before = _mnemonics(scope.site, _days_before(scope.span.start))
+    known = sorted(before | _mnemonics(scope.site, scope.span.days))
+    found = (_presence(scope, mnemonic, mnemonic in before, names.get(mnemonic, "")) for mnemonic in known)
+    return [one for one in found if one is not None]
+
+
+def _presence(scope: Scope, mnemonic: str, before: bool, server: str) -> Presence | None:
+    """Returns when a producer was there; None for one that has stored nothing."""
+    span = scope.span
+    times = _times(scope.site, span.days, mnemonic)
+    earlier, times = times[times < span.start], times[(times >= span.start) & (times < span.end)]
+    found = presence(mnemonic, times, span, before=before or earlier.size > 0, server=server)
+    if times.size:
+        return found
+    last = float(earlier[-1]) if earlier.size else _last_row(scope.site, span.start, mnemonic)
+    return None if last is None else replace(found, last=last)
 
 
 def presence(mnemonic: str, times: Floats, span: Span, *, before: bool = False, server: str = "") -> Presence:
@@ -88,21 +100,20 @@ def presence(mnemonic: str, times: Floats, span: Span, *, before: bool = False, 
 
     Args:
         mnemonic: its storage mnemonic.
-        times: of its rows [Unix s], ascending, at least one, shape (N,).
+        times: of its rows [Unix s], ascending, shape (N,).
         span: what is looked at.
-        before: it was there before.
+        before: it was there before, also without any row now.
         server: its block in the Settings.
     """
     steps = np.diff(times)
     period = float(np.median(steps)) if steps.size >= 3 else USUAL
     allowed = max(LATE * period, SHORTEST_GAP)
-    start = span.start if before else float(times[0])
+    start = span.start if before or not times.size else float(times[0])
     edges = np.concatenate(([start], times, [span.end]))
     late = np.flatnonzero(np.diff(edges) > allowed)
     gaps = tuple(Span(float(edges[i]), float(edges[i + 1])) for i in late)
-    return Presence(
-        mnemonic, server, len(times), float(times[0]), float(times[-1]), period, gaps, start, span.end
-    )
+    first, last = (float(times[0]), float(times[-1])) if times.size else (None, None)
+    return Presence(mnemonic, server, len(times), first, last, period, gaps, start, span.end)
 
 
 def disk_samples(scope: Scope) -> tuple[Floats, Floats, Floats]:
@@ -118,15 +129,22 @@ def disk_samples(scope: Scope) -> tuple[Floats, Floats, Floats]:
     return times[:length], free[:length].astype(np.float64), percent[:length].astype(np.float64)
 
 
-def _mnemonics(site: Path, span: Span) -> set[str]:
-    found = (read_name(path.name) for day in span.days for path in daily_files(site, day))
+def _mnemonics(site: Path, days: Iterable[str]) -> set[str]:
+    """Returns the producers that have files of some days, by the names of the files only."""
+    found = (read_name(path.name) for day in days for path in daily_files(site, day))
     return {name.mnemonic for name in found if name is not None and name.mnemonic}
 
 
-def _times(site: Path, span: Span, mnemonic: str) -> Floats:
-    pieces = [times for day in span.days for times in _times_of_files(daily_files(site, day, mnemonic))]
+def _last_row(site: Path, start: float, mnemonic: str) -> float | None:
+    """Returns when the last row before the day of `start` came [Unix s]; the newest files may have none."""
+    days = (_times(site, [day], mnemonic) for day in _days_before(start))
+    return next((float(times[-1]) for times in days if times.size), None)
+
+
+def _times(site: Path, days: Iterable[str], mnemonic: str) -> Floats:
+    pieces = [times for day in days for times in _times_of_files(daily_files(site, day, mnemonic))]
     times = np.sort(np.concatenate(pieces)) if pieces else np.empty(0)
-    return times[np.isfinite(times) & (times >= span.start) & (times < span.end)]
+    return times[np.isfinite(times)]
 
 
 def _times_of_files(paths: Iterator[Path]) -> Iterator[Floats]:
@@ -140,8 +158,9 @@ def _times_of_files(paths: Iterator[Path]) -> Iterator[Floats]:
             yield columns[0].data.astype(np.float64)
 
 
-def _day_before(start: float) -> str:
-    return f"{from_unix_time(start - SECONDS_PER_DAY):%Y%m%d}"
+def _days_before(start: float) -> list[str]:
+    """Returns the days before that of `start`, the newest first."""
+    return [f"{from_unix_time(start - n * SECONDS_PER_DAY):%Y%m%d}" for n in range(1, LOOK_BACK + 1)]
 
 
 def _server_names() -> dict[str, str]:
