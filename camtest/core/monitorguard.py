@@ -11,7 +11,7 @@ from egse.monitor import AlarmEvent
 from egse.monitor.heartbeat import PATIENCE, DeadMan
 from egse.monitor.interface import SETTINGS
 from egse.monitor.journal import FOLDER
-from egse.monitor.routes import Route, RouteError, routes_of
+from egse.monitor.routes import Route, routes_of
 from egse.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -37,11 +37,9 @@ class MonitorGuard:
 
     def _call(self, events: Sequence[AlarmEvent]) -> None:
         if self._routes is None:
-            try:
-                self._routes = routes_of(Settings.load(SETTINGS), get_site_id())
-            except RouteError as exc:
-                LOGGER.error("nobody is called: %s (settings, block %s)", exc, SETTINGS)
-                self._routes = []
+            self._routes, problems = routes_of(Settings.load(SETTINGS), get_site_id())
+            for problem in problems:
+                LOGGER.error("nobody is called by this: %s (settings, block %s)", problem, SETTINGS)
             for route in self._routes:
                 route.start()
         for route in self._routes:

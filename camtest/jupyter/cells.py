@@ -9,6 +9,11 @@ from camtest.core.sequence import CommandSequence
 from camtest.state import active_dry_run, install_dry_run, setup_for_dry_run
 
 
+def awaits(shell: Any, cell: str) -> bool:
+    """Returns True when a cell awaits something at its top level, which no magic can do for it."""
+    return bool(shell.should_run_async(cell, transformed_cell=shell.transform_cell(cell)))
+
+
 def run_inner_cell(shell: Any, cell: str, what: str) -> None:
     """Executes a cell as the shell does; it shows its own value and traceback.
 

@@ -18,7 +18,7 @@ from camtest.core.exec import ObservationError, current_obsid, observation
 from camtest.core.services import configuration_manager
 from camtest.display import ServerTable, device_status, housekeeping, log_view
 from camtest.display.parameters import RECENT
-from camtest.jupyter.cells import dry_run_of_cell, run_inner_cell
+from camtest.jupyter.cells import awaits, dry_run_of_cell, run_inner_cell
 from camtest.jupyter.errors import full_errors, server_tracebacks
 from camtest.jupyter.servers import all_servers, proxy_of
 from camtest.jupyter.status import StatusLine
@@ -84,7 +84,7 @@ class CamtestMagics(Magics):
     def observation(self, line: str, cell: str) -> None:
         """%%observation "description": the cell runs as an observation, closed with how it ended."""
         description = " ".join(_words(line))
-        if self.shell.should_run_async(cell, transformed_cell=self.shell.transform_cell(cell)):
+        if awaits(self.shell, cell):
             raise UsageError(
                 "%%observation cannot run a cell that awaits something. In a cell without the magic write:\n"
                 f"    with observation({description!r}) as obsid:\n        await ..."
@@ -153,6 +153,11 @@ class CamtestMagics(Magics):
         """%dryrun on|off: all commands of this session go to models, or to the devices again. %%dryrun: those of a cell."""
         words = _words(line)
         if cell is not None:
+            if awaits(self.shell, cell):
+                raise UsageError(
+                    "%%dryrun cannot run a cell that awaits something. Without the magic, in three cells:\n"
+                    "    %dryrun on\n    await ...\n    %dryrun off"
+                )
             return dry_run_of_cell(self.shell, cell, " ".join(words) or "cell")
         if words and words not in (["on"], ["off"]):
             raise UsageError("%dryrun [on|off], or %%dryrun at the top of a cell")

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
 from camtest.tasks.catalogue import Task
 
 WIDTH = 78
 """Length of the rules around the generated call [characters]."""
+_MOMENTS = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
+_NUMBERS: tuple[type, ...] = (Decimal, Fraction, UUID)
+"""Their texts for programmers are code."""
 
 
 class NotCodeError(ValueError):
@@ -37,26 +45,60 @@ def code_of(value: Any) -> str:
         NotCodeError: when it cannot be written so.
     """
     if isinstance(value, enum.Enum):
-        if "<" in type(value).__qualname__ or value.name is None:
-            raise NotCodeError(f"{value!r} belongs to no class that can be imported")
-        return f"{type(value).__qualname__}.{value.name}"
+        return _enum_code(value)
     if isinstance(value, PurePath):
         return f"Path({str(value)!r})"
     if isinstance(value, float) and not math.isfinite(value):
         return f"float({str(value)!r})"
-    if isinstance(value, (Name, datetime.datetime, datetime.date, datetime.time, datetime.timedelta)):
+    if isinstance(value, (Name, *_MOMENTS)) or type(value) in _NUMBERS:
         return repr(value)
     if value is None or type(value) in (bool, int, float, complex, str, bytes):
         return repr(value)
-    if type(value) is list:
-        return f"[{', '.join(map(code_of, value))}]"
-    if type(value) is tuple:
-        return f"({', '.join(map(code_of, value))}{',' if len(value) == 1 else ''})"
-    if type(value) is dict:
-        return f"{{{', '.join(f'{code_of(k)}: {code_of(v)}' for k, v in value.items())}}}"
-    if isinstance(value, (int, float, str)):  # a sub-class, such as of numpy
+    if type(value) in (list, tuple, dict, set, frozenset):
+        return _container_code(value)
+    if isinstance(value, (int, float, str)) or _is_numpy_number(value):  # also a sub-class
         return repr(value.item() if hasattr(value, "item") else value)
     raise NotCodeError(f"{value!r} ({type(value).__name__}) cannot be written as code")
+
+
+def _enum_code(value: enum.Enum) -> str:
+    """Returns a member of an enumeration, or flags of one, as code."""
+    kind = type(value)
+    name = kind.__qualname__
+    if "<" in name:
+        raise NotCodeError(f"{value!r} belongs to no class that can be imported")
+    if value.name in kind.__members__:
+        return f"{name}.{value.name}"
+    if not isinstance(value, enum.Flag):
+        raise NotCodeError(f"{value!r} is no member of {name}")
+    flags = list(value)
+    if flags and functools.reduce(operator.or_, flags) == value:
+        return " | ".join(f"{name}.{flag.name}" for flag in flags)
+    return f"{name}({value.value!r})"
+
+
+def _container_code(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{code_of(k)}: {code_of(v)}' for k, v in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return _set_code(value)
+    inner = ", ".join(map(code_of, value))
+    if isinstance(value, list):
+        return f"[{inner}]"
+    return f"({inner}{',' if len(value) == 1 else ''})"
+
+
+def _set_code(value: Iterable[Any]) -> str:
+    inner = ", ".join(sorted(map(code_of, value)))
+    if isinstance(value, frozenset):
+        return f"frozenset({{{inner}}})" if inner else "frozenset()"
+    return f"{{{inner}}}" if inner else "set()"
+
+
+def _is_numpy_number(value: Any) -> bool:
+    return (
+        type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item")
+    )
 
 
 def is_code(value: Any) -> bool:
@@ -74,11 +116,13 @@ def _imports(value: Any) -> Iterator[str]:
         yield f"from {kind.__module__} import {kind.__qualname__.partition('.')[0]}"
     elif isinstance(value, PurePath):
         yield "from pathlib import Path"
-    elif isinstance(value, (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)):
+    elif isinstance(value, _MOMENTS):
         yield "import datetime"
+    elif type(value) in _NUMBERS:
+        yield f"from {type(value).__module__} import {type(value).__name__}"
     elif isinstance(value, Mapping):
         yield from (line for pair in value.items() for item in pair for line in _imports(item))
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, (list, tuple, set, frozenset)):
         yield from (line for item in value for line in _imports(item))
 
 

@@ -26,6 +26,9 @@ from camtest.tasks.exec import (
     signature_of,
 )
 
+FAILURES = (Exception, SystemExit)
+"""What the import of a module of tasks may raise: whatever its author wrote there is told to the operator."""
+
 
 class TaskPackageError(ValueError):
     """A package cannot be made a GUI."""
@@ -61,7 +64,7 @@ class Task:
     @property
     def mode(self) -> str:
         """Where it runs when nobody chooses: kernel, app or script."""
-        return str(self._ui("runnable", KERNEL))
+        return str(self._ui("runnable") or KERNEL)
 
     @property
     def immediate(self) -> bool:
@@ -113,7 +116,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Group:
-    """The buttons of one module; `problem` says why there are none."""
+    """The buttons of one module, or of modules with one title; `problem` says why there are none."""
 
     title: str
     module: str
@@ -189,16 +192,22 @@ def read_catalogue(packages: Sequence[str]) -> Catalogue:
         packages: names of packages; the groups of each make a tab if there are any, and so do their sub-packages.
 
     Raises:
-        TaskPackageError: when a package cannot be imported, or holds nothing.
+        TaskPackageError: when a package cannot be imported, is none, or when there is nothing to show.
     """
     catalogue = Catalogue(tuple(packages))
+    hidden = []
     for package in packages:
         root = _import(package)
+        if _is_hidden_root(root, package):
+            hidden.append(package)
+            continue
         groups = _groups(package, catalogue)
         if groups:
             title = getattr(root, "UI_TAB_DISPLAY_NAME", package.rpartition(".")[2])
             catalogue.tabs.append(Tab(str(title), package, groups))
         catalogue.tabs += _sub_tabs(package, root, catalogue)
+    if not catalogue.tabs and hidden:
+        raise TaskPackageError(f"{', '.join(hidden)}: hidden by UI_TAB_HIDE, there is nothing to show")
     if not catalogue.tabs:
         raise TaskPackageError(
             f"{', '.join(packages)}: there is no module with a function decorated by @exec_ui(...)"
@@ -209,60 +218,77 @@ def read_catalogue(packages: Sequence[str]) -> Catalogue:
 def _import(package: str) -> ModuleType:
     importlib.invalidate_caches()
     try:
-        return load_module(package)
+        module = load_module(package)
     except ModuleNotFoundError as exc:
         if exc.name and package.startswith(exc.name):
             raise TaskPackageError(
                 f"there is no package {package}: start from the folder above it, or name that folder in PYTHONPATH"
             ) from exc
         raise TaskPackageError(f"{package} cannot be imported: {exc}") from exc
-    except Exception as exc:  # whatever its author wrote there is told to the operator
+    except FAILURES as exc:
         raise TaskPackageError(f"{package} cannot be imported: {_reason(exc)}") from exc
+    if not hasattr(module, "__path__"):
+        parent = package.rpartition(".")[0]
+        hint = f"name the package that it is in, {parent}" if parent else "put it into a folder of its own"
+        raise TaskPackageError(f"{package} is a module and no package: {hint}")
+    return module
+
+
+def _is_hidden(module: ModuleType) -> bool:
+    hide = getattr(module, "UI_TAB_HIDE", None)
+    return callable(hide) and bool(hide())
+
+
+def _is_hidden_root(root: ModuleType, package: str) -> bool:
+    try:
+        return _is_hidden(root)
+    except FAILURES as exc:
+        raise TaskPackageError(f"UI_TAB_HIDE of {package} fails: {_reason(exc)}") from exc
 
 
 def _sub_tabs(package: str, root: ModuleType, catalogue: Catalogue) -> list[Tab]:
-    tabs = []
-    names = list(find_subpackages(package))
-    wanted = [name for name in getattr(root, "UI_TAB_ORDER", ()) if name in names]
-    for name in (*wanted, *(name for name in names if name not in wanted)):
+    """Returns the tabs of sub-packages: those of UI_TAB_ORDER first, the others sorted by title."""
+    tabs: dict[str, Tab] = {}
+    for name in find_subpackages(package):
         full = f"{package}.{name}"
         try:
             module = load_module(full)
-            hide = getattr(module, "UI_TAB_HIDE", None)
-            if callable(hide) and hide():
+            if _is_hidden(module):
                 continue
-        except Exception as exc:  # as above
-            tabs.append(Tab(name, full, (Group(name, full, problem=_reason(exc)),)))
+        except FAILURES as exc:
+            tabs[name] = Tab(name, full, (Group(name, full, problem=_reason(exc)),))
             continue
         groups = _groups(full, catalogue)
         if groups:
-            tabs.append(Tab(str(getattr(module, "UI_TAB_DISPLAY_NAME", name)), full, groups))
-    return tabs
+            tabs[name] = Tab(str(getattr(module, "UI_TAB_DISPLAY_NAME", name)), full, groups)
+    wanted = [name for name in getattr(root, "UI_TAB_ORDER", None) or () if name in tabs]
+    others = sorted(set(tabs) - set(wanted), key=lambda name: (tabs[name].title, name))
+    return [tabs[name] for name in dict.fromkeys((*wanted, *others))]
 
 
 def _groups(package: str, catalogue: Catalogue) -> tuple[Group, ...]:
+    """Returns the groups of a package sorted by title; modules with one title make one group."""
     groups: list[Group] = []
+    found: dict[str, list[Task]] = {}
     for name, full in find_modules(package).items():
         try:
             module = load_module(full)
-        except Exception as exc:  # as above
+        except FAILURES as exc:
             groups.append(Group(name, full, problem=_reason(exc)))
             continue
         catalogue.recurring += [
             RecurringTask(function, full, key)
             for key, function in functions_of(module, Kind.RECURRING).items()
         ]
-        groups += _groups_of(module, full, str(getattr(module, "UI_MODULE_DISPLAY_NAME", name)))
+        own = str(getattr(module, "UI_MODULE_DISPLAY_NAME", name))
+        for key, function in functions_of(module, Kind.BUTTON).items():
+            title = str(getattr(function, "__ui_module_display_name__", "") or own)  # set by `copy_func`
+            tasks = found.setdefault(title, [])
+            imported = any(task.function is function and task.module != full for task in tasks)
+            if not imported:  # else it stands in this group already
+                tasks.append(Task(function, full, key))
+    groups += [Group(title, tasks[0].module, tuple(tasks)) for title, tasks in found.items()]
     return tuple(sorted(groups, key=lambda group: group.title))
-
-
-def _groups_of(module: ModuleType, full: str, title: str) -> list[Group]:
-    """Returns the group of a module, and one for each name that `copy_func` gave to tasks from elsewhere."""
-    by_title: dict[str, list[Task]] = {}
-    for name, function in functions_of(module, Kind.BUTTON).items():
-        where = str(getattr(function, "__ui_group__", "") or title)
-        by_title.setdefault(where, []).append(Task(function, full, name))
-    return [Group(where, full, tuple(tasks)) for where, tasks in by_title.items()]
 
 
 def _reason(exc: BaseException) -> str:

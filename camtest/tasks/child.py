@@ -81,20 +81,49 @@ class Answers:
                 continue
 
 
+def picture_of(figure: Any, number: int | None = None) -> dict[str, str]:
+    """Returns a figure as a picture, by MIME type."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", bbox_inches="tight")
+    text = "<figure>" if number is None else f"<figure {number}>"
+    return {"image/png": base64.b64encode(data.getvalue()).decode(), "text/plain": text}
+
+
+def figures_in(result: object, depth: int = 2) -> list[Any]:
+    """Returns the figures in a result that `pyplot` has not made and does not show.
+
+    Args:
+        result: a figure, or a list or tuple with figures among others.
+        depth: how many lists may be within each other.
+    """
+    matplotlib = sys.modules.get("matplotlib.figure")
+    if matplotlib is None:
+        return []
+    if isinstance(result, matplotlib.Figure):
+        return [] if hasattr(result, "number") else [result]
+    if isinstance(result, (list, tuple)) and depth:
+        return [figure for part in result for figure in figures_in(part, depth - 1)]
+    return []
+
+
+def show_returned(result: object) -> None:
+    """Displays the figures in a result, in the kernel that has run a task."""
+    for figure in figures_in(result):
+        from IPython.display import display
+
+        display(picture_of(figure), raw=True)  # type: ignore[no-untyped-call]
+
+
 class Figures:
     """What `matplotlib` shows in this process, see `camtest.tasks.figures`."""
 
     channel: Channel | None = None
 
     @classmethod
-    def show(cls, figure: Any, number: int) -> None:
+    def show(cls, figure: Any, number: int | None = None) -> None:
         """Sends a figure as a picture."""
-        if cls.channel is None:
-            return
-        data = io.BytesIO()
-        figure.savefig(data, format="png", bbox_inches="tight")
-        picture = base64.b64encode(data.getvalue()).decode()
-        cls.channel.send("display", data={"image/png": picture, "text/plain": f"<figure {number}>"})
+        if cls.channel is not None:
+            cls.channel.send("display", data=picture_of(figure, number))
 
 
 def main() -> int:
@@ -143,6 +172,8 @@ def _run(script: str, module: str, call: str, capture: str, channel: Channel) ->
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.show()
+    for figure in figures_in(result):
+        Figures.show(figure)
     channel.send("end", status="done", result=None if result is None else repr(result))
 
 

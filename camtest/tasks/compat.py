@@ -3,6 +3,8 @@
 - `PyQt5` (a package may define form fields of its own with it): a stand-in whose names can be imported and sub-classed,
   so that the module loads and its other tasks work; a field made of Qt widgets is replaced, see `camtest.tasks.fields`.
 - `executor.ExternalCommand`, with which `__init__.py` files start the GUI in the background: a small one that does that.
+- other modules of the original (`gui_executor.client`, `gui_executor.view`, ...): stand-ins whose names can be read,
+  called and set, to no effect.
 
 They are found last, and only while task modules are loaded: what is installed is taken as it is.
 """
@@ -24,6 +26,8 @@ from camtest.tasks.types import is_qt_class
 
 QT = ("PyQt5", "PyQt6", "PySide2", "PySide6")
 """Toolkits for which there is a stand-in."""
+ORIGINAL = "gui_executor."
+"""What modules of the original begin with."""
 
 
 class QtStandIn:
@@ -36,6 +40,24 @@ class QtStandIn:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__()
+
+
+class _OpenMeta(type):
+    def __getattr__(cls, name: str) -> Any:
+        return _open_name(cls.__module__, name)
+
+
+class OpenStandIn(metaclass=_OpenMeta):
+    """Stands for anything in a module of the original that is not here: whatever is done with it has no effect."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return _open_name(type(self).__module__, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return OpenStandIn()
 
 
 class ExternalCommand:
@@ -69,6 +91,17 @@ def _qt_name(module: str, name: str) -> Any:
     return type(name, (QtStandIn,), {"__module__": module})
 
 
+def _keep(module: ModuleType, name: str, value: Any) -> Any:
+    """Keeps what was made for a name, so that the name means the same the next time."""
+    return vars(module).setdefault(name, value)
+
+
+def _open_name(module: str, name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (OpenStandIn,), {"__module__": module})
+
+
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Makes the stand-ins when they are imported."""
 
@@ -76,16 +109,17 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         root = fullname.partition(".")[0]
-        if fullname != "executor" and root not in QT:
+        if fullname != "executor" and root not in QT and not fullname.startswith(ORIGINAL):
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=root in QT)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname != "executor")
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         module = ModuleType(spec.name)
         if spec.name == "executor":
             module.ExternalCommand = ExternalCommand  # type: ignore[attr-defined]
-        else:
-            module.__getattr__ = lambda name: _qt_name(spec.name, name)  # type: ignore[method-assign]
+            return module
+        make = _open_name if spec.name.startswith(ORIGINAL) else _qt_name
+        module.__getattr__ = lambda name: _keep(module, name, make(spec.name, name))  # type: ignore[method-assign]
         return module
 
     def exec_module(self, module: ModuleType) -> None:

@@ -81,8 +81,8 @@ def exec_ui(
         kind: a button, or a function that is called again and again.
         description: tool tip of a function without docstring.
         display_name: label of the button; the default is the name of the function.
-        input_request: texts by which a question of the task is known when it does not ask with `input` of Python; a
-            dialog appears when one of them is at the end of the output.
+        input_request: texts by which a question of the task is known: one that `input` asks gets Yes and No, and one that
+            the task only prints, as the last thing, gets a dialog too.
         use_kernel: runs in the kernel (the default).
         use_gui_app: runs as an app: a process with an output panel of its own, while other tasks go on.
         use_script_app: runs as a script: a process with its output in the console.
@@ -230,11 +230,31 @@ def find_subpackages(module_path: str) -> dict[str, Path]:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """Returns the signature with annotations that were written as text evaluated where that is possible."""
+    """Returns the signature; each annotation that was written as text is evaluated where that is possible.
+
+    The annotation of the result stays as it is.
+    """
+    signature = inspect.signature(function)
+    original = inspect.unwrap(function, stop=lambda wrapper: hasattr(wrapper, "__signature__"))
+    names = getattr(original, "__globals__", {})
+    parameters = [
+        parameter.replace(annotation=_evaluated(parameter.annotation, names))
+        for parameter in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
+
+
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"it": annotation}
     try:
-        return inspect.signature(function, eval_str=True)
-    except (NameError, SyntaxError, TypeError, AttributeError):
-        return inspect.signature(function)
+        return inspect.get_annotations(holder, globals=names, eval_str=True)["it"]
+    except Exception:  # written by the author of the tasks: the text stays, the other arguments are usable
+        return annotation
 
 
 def get_arguments(function: Callable[..., Any]) -> dict[str, Argument]:

@@ -11,27 +11,30 @@ type hint is a `TypeObject` whose `get_widget()` returns a `ValueWidget`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 import ipywidgets as widgets
 
+from camtest.tasks.brackets import FieldError
 from camtest.tasks.compat import uses_qt
 from camtest.tasks.types import Callback, DropdownList, FixedList, ListList, TypeObject, VariableName
 from camtest.tasks.values import (
     EMPTY,
-    FieldError,
     allows_none,
     bare,
     describe,
+    fitting,
     is_enum,
     is_path,
     kind_of_default,
+    member_by_value,
     parse,
     text_of,
 )
 
-__all__ = ["Field", "FieldError", "ValueWidget", "make_field", "register_field"]
+__all__ = ["Field", "FieldError", "ValueWidget", "asks_author", "make_field", "register_field"]
 
 WIDE = widgets.Layout(width="24em")
 
@@ -107,12 +110,15 @@ def make_field(hint: Any, default: Any = EMPTY, name: str = "", patterns: Sequen
     if isinstance(hint, TypeObject):
         return _field_of_object(hint, default)
     plain = bare(hint)
+    if plain is bool and not allows_none(hint) and _is_truth(default):
+        return _CheckBox(default)
     if plain is bool:
-        return _OptionalBool(default) if allows_none(hint) else _CheckBox(default)
+        return _choice_or_default({"True": True, "False": False}, default, allows_none(hint))
     if is_enum(plain):
-        return _Choice({member.name: member for member in plain}, default, none=allows_none(hint))
+        members = {member.name: member for member in plain}
+        return _choice_or_default(members, _member_of(plain, default), allows_none(hint))
     if get_origin(plain) is Literal:
-        return _Choice({str(c): c for c in get_args(plain)}, default, none=allows_none(hint))
+        return _choice_or_default(_labelled(get_args(plain)), default, allows_none(hint))
     if is_path(plain):
         from camtest.tasks.picker import PathField
 
@@ -169,10 +175,19 @@ def _example(hint: Any) -> str:
 
 class _CheckBox:
     def __init__(self, default: Any) -> None:
-        self.widget: Any = widgets.Checkbox(value=default is True, indent=False)
+        self.widget: Any = widgets.Checkbox(value=default is not EMPTY and bool(default), indent=False)
 
     def value(self) -> Any:
         return bool(self.widget.value)
+
+
+def _is_truth(default: Any) -> bool:
+    """Returns True for a default that is a state of a check box: none, True, False, 1, 0."""
+    return (
+        default is EMPTY
+        or type(default).__name__ in ("bool", "bool_")
+        or (isinstance(default, int) and default in (0, 1))
+    )
 
 
 class _Choice:
@@ -180,9 +195,7 @@ class _Choice:
 
     def __init__(self, options: dict[str, Any], default: Any, none: bool = False) -> None:
         self._options = ({"None": None} if none else {}) | options
-        chosen = next((label for label, value in self._options.items() if _same(value, default)), None)
-        if chosen is None and default is not EMPTY and default is not None:
-            chosen = next((label for label in self._options if label == text_of(default)), None)
+        chosen = _label_of(default, self._options)
         self.widget: Any = widgets.Dropdown(
             options=list(self._options), value=chosen or next(iter(self._options), None)
         )
@@ -193,19 +206,80 @@ class _Choice:
         return self._options[self.widget.value]
 
 
+def _label_of(value: Any, options: dict[str, Any]) -> str | None:
+    """Returns the label of a value, or of what is labelled so; None when it is not offered."""
+    chosen = next((label for label, option in options.items() if _same(option, value)), None)
+    if chosen is None and value is not EMPTY and value is not None:
+        chosen = next((label for label in options if label == text_of(value)), None)
+    return chosen
+
+
 def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-class _OptionalBool(_Choice):
-    def __init__(self, default: Any) -> None:
-        super().__init__({"True": True, "False": False}, default, none=True)
+def _choice_or_default(options: dict[str, Any], default: Any, none: bool) -> _Choice:
+    """Returns a choice that offers the default too, whatever it is, so that nothing else is sent in its place."""
+    known = ({"None": None} if none else {}) | options
+    if default is not EMPTY and _label_of(default, known) is None:
+        known = {text_of(default): default} | known
+    return _Choice(known, default)
+
+
+def _labelled(choices: Iterable[Any]) -> dict[str, Any]:
+    """Returns choices by label; those that look the same are labelled with more."""
+    found: dict[str, Any] = {}
+    for choice in choices:
+        labels = (str(choice), repr(choice), f"{choice!r} ({type(choice).__name__})")
+        free = (label for label in labels if label not in found or _same(found[label], choice))
+        found[next(free, labels[-1])] = choice
+    return found
+
+
+def _member_of(kind: Any, default: Any) -> Any:
+    """Returns the member that a default is, by name or value; the default itself where it is none."""
+    if default is EMPTY or default is None or isinstance(default, kind):
+        return default
+    if isinstance(default, str) and default in kind.__members__:
+        return kind[default]
+    member = member_by_value(kind, default)
+    return default if member is None else member
 
 
 # Type hints of tasks ---------------------------------------------------------------------------------------------------
 
 
+def asks_author(hint: Any) -> bool:
+    """Returns True when functions of the author of a task are called to make the field of a hint."""
+    if _registered_for(hint) is not None:
+        return True
+    if type(hint) in (FixedList, ListList):
+        return any(asks_author(literal) for literal in hint.literals)
+    if type(hint) is DropdownList:
+        return callable(hint.literals)
+    return isinstance(hint, TypeObject) and type(hint) is not VariableName
+
+
+_BUILT_IN: tuple[type[TypeObject], ...] = (
+    Callback,
+    FixedList,
+    ListList,
+    DropdownList,
+    VariableName,
+    TypeObject,
+)
+
+
+def _brings_widget(hint: TypeObject) -> bool:
+    """Returns True when a sub-class of a built-in type hint defines a widget that can be shown."""
+    kind = type(hint)
+    base = next(known for known in _BUILT_IN if isinstance(hint, known))
+    return kind.get_widget is not base.get_widget and not uses_qt(kind)
+
+
 def _field_of_object(hint: TypeObject, default: Any) -> Field:
+    if _brings_widget(hint):
+        return _own_widget(hint, default)
     match hint:
         case Callback():
             return _CallbackField(hint, default)
@@ -255,7 +329,7 @@ class _LiteralField(TextField):
 
     def __init__(self, default: Any, problem: str) -> None:
         super().__init__(Any, default)
-        note = widgets.HTML(f"<small>{problem}; type the value as Python writes it</small>")
+        note = widgets.HTML(f"<small>{escape(problem)}; type the value as Python writes it</small>")
         self.widget = widgets.VBox([self.widget, note])
 
 
@@ -270,12 +344,12 @@ class _CallbackField:
             Exception
         ) as exc:  # written by the author of the tasks: told in the form, the others are usable
             self._problem = f"the choices cannot be had: {type(exc).__name__}: {exc}"
-            self.widget: Any = widgets.HTML(f'<span style="color:#b00020">{self._problem}</span>')
+            self.widget: Any = widgets.HTML(f'<span style="color:#b00020">{escape(self._problem)}</span>')
             return
         if isinstance(found, (list, tuple)):
-            self._field = _Choice({str(value): value for value in found}, chosen)
+            self._field = _Choice(_labelled(found), chosen)
         elif is_enum(found):
-            self._field = _Choice({member.name: member for member in found}, chosen)
+            self._field = _Choice({member.name: member for member in found}, _member_of(found, chosen))
         elif isinstance(found, bool):
             self._field = _CheckBox(found)
         else:
@@ -352,7 +426,13 @@ class _FixedListField:
 
 
 def _columns(literals: Sequence[Any], defaults: Sequence[Any]) -> list[tuple[Any, Any]]:
-    return [(hint, defaults[i] if i < len(defaults) else None) for i, hint in enumerate(literals)]
+    return [
+        (hint, _fitting(hint, defaults[i]) if i < len(defaults) else None) for i, hint in enumerate(literals)
+    ]
+
+
+def _fitting(hint: Any, default: Any) -> Any:
+    return default if isinstance(hint, TypeObject) else fitting(hint, default)
 
 
 class _Rows:
@@ -407,7 +487,7 @@ class _ListListField(_Rows):
 
 class _DropdownListField(_Rows):
     def __init__(self, hint: DropdownList, default: Any) -> None:
-        options = {str(choice): choice for choice in hint.choices()}
+        options = _labelled(hint.choices())
         chosen = hint.defaults or (list(default) if isinstance(default, (list, tuple)) else [])
         super().__init__(lambda choice: _named(_Choice(options, choice)), chosen, False)
 

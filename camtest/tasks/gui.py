@@ -25,7 +25,7 @@ from camtest.jupyter import keeping
 from camtest.tasks.calls import NotCodeError, TaskCall
 from camtest.tasks.catalogue import Task, read_catalogue
 from camtest.tasks.exec import APP
-from camtest.tasks.form import ArgumentsForm, FormError, immediate_call
+from camtest.tasks.form import ArgumentsForm, FormError, immediate_call, takes_long
 from camtest.tasks.keepsake import Keepsake
 from camtest.tasks.kernels import end_of_thread, kernel_names
 from camtest.tasks.parts import (
@@ -48,6 +48,8 @@ LOGGER = logging.getLogger(__name__)
 
 REFRESH = 0.2
 """How often the panel shows what is new [s]: a browser takes no more than some messages a second."""
+LAST_WORDS = 1.0
+"""How long the end of the panel waits for what is done beside, such as a task that is asked for its choices [s]."""
 ATTENTION = "GUI_EXECUTOR_ATTENTION_LABEL"
 ATTENTION_COLOUR = "GUI_EXECUTOR_ATTENTION_COLOR"
 
@@ -99,6 +101,8 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         self._selected: Task | None = None
         self._apps: dict[int, AppPanel] = {}
         self._shows_source = False
+        self._besides: set[threading.Thread] = set()
+        self._starting = threading.Lock()
         self._make_parts()
         super().__init__(self._layout(), **options)
         self._recurring = RecurringTasks(catalogue.recurring)
@@ -119,12 +123,13 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
     # Parts -------------------------------------------------------------------------------------------------------
 
     def _make_parts(self) -> None:
-        self.buttons = TaskButtons(self.session.catalogue, lambda task: self.want(self._clicked, task))
+        self.buttons = TaskButtons(self.session.catalogue, self._pressed)
         self.arguments = ArgumentsPanel(
             lambda: self.want(self._run_form),
             lambda: self.want(self._deselect),
             lambda: self.want(self._copy),
         )
+        self.asking = widgets.HTML()
         self.question = QuestionPanel()
         self.output = ConsolePanel(self.session.console)
         self.message = widgets.HTML()
@@ -193,6 +198,7 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
             widgets.HBox(tools, layout=widgets.Layout(flex_flow="row wrap")),
             self.buttons.widget,
             self.arguments.widget,
+            self.asking,
             self.message,
             self.code,
             self.question.widget,
@@ -215,8 +221,12 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         def run() -> None:
             self._do(action, arguments)
             end_of_thread()
+            self._besides.discard(threading.current_thread())
 
-        threading.Thread(target=run, name="tasks-beside", daemon=True).start()
+        thread = threading.Thread(target=run, name="tasks-beside", daemon=True)
+        with self._starting:  # only a thread that has started can be waited for
+            self._besides.add(thread)
+            thread.start()
 
     def _do(self, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self._say("")
@@ -234,6 +244,11 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
             self.message, f'<span role="alert" style="color:{BAD}">{escape(text)}</span>' if text else ""
         )
 
+    def _pressed(self, task: Task) -> None:
+        """Queues a click on a task; an emergency action waits for nothing that was wanted before."""
+        emergency = task.immediate and task.may_interrupt
+        (self._beside if emergency else self.want)(self._clicked, task)
+
     def _clicked(self, task: Task) -> None:
         if self.source_button.value:
             self._show_code(task.source)
@@ -246,13 +261,42 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         hide(self.code)
         if task is self._selected:
             return  # what was typed stays
-        form = ArgumentsForm(task)
+        if not takes_long(task):
+            self._open(task, ArgumentsForm(task))
+            return
         self._selected = task
+        self.buttons.select(task)
+        self.arguments.close()  # the buttons of the former form would run the former task
+        text = f"'{escape(task.title)}': asking for the choices ..."
+        set_value(self.asking, f'<span role="status">{text}</span>')
+        self._beside(self._make_form, task)
+
+    def _make_form(self, task: Task) -> None:
+        """Makes a form whose fields ask functions of the task's author, which may take long."""
+        try:
+            made: ArgumentsForm | Exception = ArgumentsForm(task)
+        except Exception as exc:  # raised again in the thread of actions
+            made = exc
+        self.want(self._made, task, made)
+
+    def _made(self, task: Task, made: ArgumentsForm | Exception) -> None:
+        """Shows a form, unless another task was selected while it was made, or the task has one already."""
+        if task is not self._selected or self.arguments.form is not None:
+            return
+        if isinstance(made, Exception):
+            self._deselect()
+            raise made
+        self._open(task, made)
+
+    def _open(self, task: Task, form: ArgumentsForm) -> None:
+        self._selected = task
+        set_value(self.asking, "")
         self.buttons.select(task)
         self.arguments.open(form)
 
     def _deselect(self) -> None:
         self._selected = None
+        set_value(self.asking, "")
         self.arguments.close()
         self.buttons.select(None)
         hide(self.code)
@@ -281,11 +325,11 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
             self._apps[run.number] = AppPanel(
                 run, lambda run: self.want(_end_app, run), lambda run: self.want(self._remove_app, run)
             )
-            self.apps.children = [app.widget for app in self._apps.values()]
+            self.apps.children = [app.widget for app in list(self._apps.values())]
 
     def _remove_app(self, run: Run) -> None:
         self._apps.pop(run.number, None)
-        self.apps.children = [app.widget for app in self._apps.values()]
+        self.apps.children = [app.widget for app in list(self._apps.values())]
 
     def _copy(self) -> None:
         call = self._form_call()
@@ -384,6 +428,11 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(10.0)
+        with self._starting:
+            besides = list(self._besides)
+        for thread in besides:
+            if thread is not threading.current_thread():
+                thread.join(LAST_WORDS)
         self.snapshot()
         keeping.forget(self)
         super().close()

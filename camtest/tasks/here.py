@@ -10,16 +10,18 @@ import ctypes
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from camtest.core.prompts import questions_through
 from camtest.core.waiting import on_progress
 from camtest.tasks.calls import TaskCall, resolved, store_result
+from camtest.tasks.child import figures_in, picture_of
 from camtest.tasks.console import Console
 from camtest.tasks.failures import tell_failure
 from camtest.tasks.loading import note_task
+from camtest.tasks.questions import is_known
 from camtest.tasks.running import DONE, FAILED, INTERRUPTED, Outcome, RunContext, show_waits_in, thread_input
 
 COLUMNS = 100
@@ -45,7 +47,8 @@ class OwnKernelRunner:
         with self._lock:
             self._thread = threading.get_ident()
         try:
-            with output_to(context.console), asking(context), _waits(context):
+            texts = call.task.input_request
+            with output_to(context.console), asking(context, texts), _waits(context):
                 return self._run(call, context)
         except KeyboardInterrupt as exc:  # it came late
             return Outcome(INTERRUPTED, _named(exc))
@@ -59,6 +62,8 @@ class OwnKernelRunner:
             note_task(call.task.module, call.shown)
             result = call.task.function(*args, **kwargs)
             _show_figures(context.console)
+            for figure in figures_in(result):
+                context.console.show(picture_of(figure))
             store_result(call.task.capture, result, self.namespace)  # type: ignore[arg-type]
             print_result(result, context.console)
         except KeyboardInterrupt as exc:
@@ -194,14 +199,8 @@ def _show_figures(console: Console) -> None:
 
 def show_figures(pyplot: Any, console: Console) -> None:
     """Shows all figures as pictures, and closes them."""
-    import base64
-
     for number in pyplot.get_fignums():
-        data = io.BytesIO()
-        pyplot.figure(number).savefig(data, format="png", bbox_inches="tight")
-        console.show(
-            {"image/png": base64.b64encode(data.getvalue()).decode(), "text/plain": f"<figure {number}>"}
-        )
+        console.show(picture_of(pyplot.figure(number), number))
         pyplot.close(number)
 
 
@@ -209,17 +208,25 @@ def show_figures(pyplot: Any, console: Console) -> None:
 
 
 @contextmanager
-def asking(context: RunContext) -> Iterator[None]:
-    """While the block runs, questions of this thread are asked in the panel."""
+def asking(context: RunContext, yes_no: Sequence[str] = ()) -> Iterator[None]:
+    """While the block runs, questions of this thread are asked in the panel.
 
-    def read(prompt: str, given_up: threading.Event | None = None) -> str | None:
-        answer = context.desk.ask(prompt, given_up=given_up or context.stopped)
+    Args:
+        context: where they are asked.
+        yes_no: texts of prompts that are answered with yes or no.
+    """
+
+    def read(prompt: str, given_up: threading.Event | None = None, known: bool = False) -> str | None:
+        answer = context.desk.ask(prompt, given_up=given_up or context.stopped, yes_no=known)
         if answer is None and context.stopped.is_set():
             raise KeyboardInterrupt
         context.console.write(f"{prompt}{'' if answer is None else answer}\n")
         return answer
 
-    with thread_input(lambda prompt: read(prompt) or ""), questions_through(read):
+    def read_input(prompt: str) -> str:
+        return read(prompt, known=is_known(prompt, yes_no)) or ""
+
+    with thread_input(read_input), questions_through(read):
         yield
 
 

@@ -10,12 +10,14 @@ import queue
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from camtest.tasks.calls import TaskCall
 from camtest.tasks.console import Console
+from camtest.tasks.questions import is_known
 from camtest.tasks.running import (
     DONE,
     FAILED,
@@ -135,7 +137,7 @@ class KernelRunner:
     def run(self, call: TaskCall, context: RunContext) -> Outcome:
         """Runs a task in the kernel; see `Runner`."""
         self.start()
-        return self._execute(_kernel_code(call), context)
+        return self._execute(_kernel_code(call), context, call.task.input_request)
 
     def type_in(self, code: str, context: RunContext) -> Outcome:
         """Executes what was typed on the console of the kernel.
@@ -149,10 +151,10 @@ class KernelRunner:
         context.console.write(f"In [{self._count}]: {shown}\n")
         return self._execute(code, context)
 
-    def _execute(self, code: str, context: RunContext) -> Outcome:
+    def _execute(self, code: str, context: RunContext, yes_no: Sequence[str] = ()) -> Outcome:
         with self._busy:
             client = self._client
-            execution = _Execution(client.execute(code, allow_stdin=True), context)
+            execution = _Execution(client.execute(code, allow_stdin=True), context, yes_no)
             alive_at = system_clock().monotonic()
             while execution.outcome is None or not execution.is_idle:
                 with suppress(queue.Empty):
@@ -178,11 +180,16 @@ class KernelRunner:
             if channel == "shell":
                 execution.reply(message["content"])
             elif message["msg_type"] == "input_request":
-                self._answer(client, message["content"], execution.context)
+                self._answer(client, message["content"], execution)
 
-    def _answer(self, client: Any, content: dict[str, Any], context: RunContext) -> None:
-        prompt = str(content["prompt"])
-        answer = context.desk.ask(prompt, password=bool(content.get("password")), given_up=context.stopped)
+    def _answer(self, client: Any, content: dict[str, Any], execution: _Execution) -> None:
+        prompt, context = str(content["prompt"]), execution.context
+        answer = context.desk.ask(
+            prompt,
+            password=bool(content.get("password")),
+            given_up=context.stopped,
+            yes_no=is_known(prompt, execution.yes_no),
+        )
         if answer is None:
             self.interrupt()
             return
@@ -234,10 +241,11 @@ class KernelRunner:
 
 
 class _Execution:
-    """What comes back of one execution."""
+    """What comes back of one execution; `yes_no` are texts by which questions are known."""
 
-    def __init__(self, msg_id: str, context: RunContext) -> None:
+    def __init__(self, msg_id: str, context: RunContext, yes_no: Sequence[str]) -> None:
         self.msg_id = msg_id
+        self.yes_no = yes_no
         self.context = context
         self.is_idle = False
         self.outcome: Outcome | None = None
@@ -277,7 +285,8 @@ def _kernel_code(call: TaskCall) -> str:
     names = [name.strip().lstrip("*") for name in call.task.capture.split(",") if name.strip()]
     shown = names[0] if len(names) == 1 and "," not in call.task.capture else f"({', '.join(names)},)"
     return (
+        "from camtest.tasks.child import show_returned\n"
         "from camtest.tasks.loading import begin_task, end_task\n"
         f"begin_task({call.task.module!r}, {call.shown!r}, {call.variables!r}, globals())\n"
-        f"{call.code}end_task({shown})"
+        f"{call.code}show_returned({shown})\nend_task({shown})"
     )

@@ -16,7 +16,7 @@ from typing import IO, Any
 from camtest.tasks.ansi import strip_ansi
 from camtest.tasks.calls import TaskCall
 from camtest.tasks.child import BACKEND, CHANNEL
-from camtest.tasks.questions import Question
+from camtest.tasks.questions import Question, is_known
 from camtest.tasks.running import DONE, FAILED, LOST, Outcome, RunContext, RunnerError, search_path
 
 GRACE = 5.0
@@ -148,7 +148,7 @@ class _Conversation:
     def _look_for_question(self) -> None:
         """Opens a dialog when the output ends with a text of `input_request`: the task asks in a way of its own."""
         line = strip_ansi(self._context.console.last_line)
-        if self._asked is None and line and any(pattern in line for pattern in self._patterns):
+        if self._asked is None and is_known(line, self._patterns):
             self._ask(Question(line, yes_no=True))
 
     def _read_events(self, channel: int) -> None:
@@ -157,7 +157,8 @@ class _Conversation:
                 event = json.loads(line)
                 match event.pop("event"):
                     case "question":
-                        self._ask(Question(event["prompt"]))
+                        prompt = event["prompt"]
+                        self._ask(Question(prompt, yes_no=is_known(prompt, self._patterns)))
                     case "withdrawn":
                         self._withdraw()
                     case "display":

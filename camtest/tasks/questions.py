@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from camtest.tasks.ansi import strip_ansi
+
 YES_NO = re.compile(r"[\[(]\s*y(?:es)?\s*/\s*n(?:o)?\s*[\])]", re.IGNORECASE)
-CHOICES = re.compile(r"(?:\[([^\[\]]+/[^\[\]]+)\]|\(([^()]+/[^()]+)\))\s*[:?]?\s*$")
+CHOICES = re.compile(r"\[([^\[\]]+/[^\[\]]+)\]\s*[:?]?\s*$")
+YES, NO = "Y", "N"
+"""What the buttons Yes and No answer."""
+
+
+def is_known(prompt: str, texts: Sequence[str]) -> bool:
+    """Returns True when a prompt contains one of the texts by which a task's questions are known (`input_request`)."""
+    plain = strip_ansi(prompt)
+    return any(text and text in plain for text in texts)
 
 
 class QuestionWithdrawnError(Exception):
@@ -37,13 +47,9 @@ class Question:
         if self.password:
             return ()
         if self.yes_no or YES_NO.search(self.prompt):
-            return (("Yes", "y"), ("No", "n"))
+            return (("Yes", YES), ("No", NO))
         found = CHOICES.search(self.prompt.rstrip())
-        texts = (
-            [text.strip().removesuffix(" (default)") for text in (found[1] or found[2]).split("/")]
-            if found
-            else []
-        )
+        texts = [text.strip().removesuffix(" (default)") for text in found[1].split("/")] if found else []
         return tuple((text, text) for text in texts if text)
 
     def give(self, answer: str) -> None:

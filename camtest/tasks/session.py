@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from camtest.tasks.brackets import FieldError
 from camtest.tasks.calls import NotCodeError, TaskCall, store_result
 from camtest.tasks.catalogue import Catalogue
 from camtest.tasks.console import Console
@@ -25,7 +26,7 @@ from camtest.tasks.kernels import KernelRunner, end_of_thread
 from camtest.tasks.process import ProcessRunner
 from camtest.tasks.questions import QuestionDesk
 from camtest.tasks.running import FAILED, INTERRUPTED, Outcome, RunContext, Runner, RunnerError
-from camtest.tasks.values import FieldError, parse
+from camtest.tasks.values import parse
 from egse.clock import system_clock
 
 LOGGER = logging.getLogger(__name__)
@@ -231,7 +232,7 @@ class TaskSession:
             del self.runs[:-50]
             thread = threading.Thread(target=self._run, args=(run,), name=f"task-{run.number}", daemon=True)
             self._threads.add(thread)
-        thread.start()
+            thread.start()
         self._changed()
         return run
 

@@ -25,14 +25,31 @@ class TypeObject:
         return str(getattr(self, "name", None) or type(self).__name__)
 
     def get_widget(self) -> Any:
-        """Returns the widget of this hint.
+        """Returns the widget of this hint: that of the built-in type from which its class is derived.
 
         Raises:
-            NotImplementedError: when the sub-class defines none.
+            NotImplementedError: when there is no such type, and the sub-class defines none.
         """
+        for kind in type(self).__mro__:
+            if kind in (Callback, FixedList, ListList, DropdownList, VariableName):
+                return _widget_of(self, kind)
         raise NotImplementedError(
             f"{type(self).__name__} has no widget: define get_widget() or register a field"
         )
+
+
+def _widget_of(hint: TypeObject, kind: type[TypeObject]) -> Any:
+    """Returns the widget that a hint would have if it were of a built-in type, and of no sub-class."""
+    from camtest.tasks.fields import ValueWidget, make_field
+
+    plain = kind.__new__(kind)
+    vars(plain).update(vars(hint))
+    if isinstance(hint, DropdownList):
+        vars(plain).update(_literals=hint.choices(), _defaults=hint.get_defaults())
+    field = make_field(plain)
+    widget = ValueWidget([field.widget])
+    widget.get_value = field.value  # type: ignore[method-assign]
+    return widget
 
 
 class Callback(TypeObject):
@@ -57,8 +74,18 @@ class _Columns(TypeObject):
         self, literals: Sequence[Any], defaults: Sequence[Any] | None = None, name: str | None = None
     ) -> None:
         super().__init__(name)
-        self.literals = list(literals)
-        self.defaults = list(defaults or [])
+        self._literals = list(literals)
+        self._defaults = list(defaults or [])
+
+    @property
+    def literals(self) -> list[Any]:
+        """The type of each column."""
+        return self._literals
+
+    @property
+    def defaults(self) -> list[Any]:
+        """The default of each column, as far as there are any."""
+        return self._defaults
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return iter(itertools.zip_longest(self.literals, self.defaults))
@@ -113,23 +140,54 @@ class DropdownList(TypeObject):
         name: str | None = None,
     ) -> None:
         super().__init__(name or "list of choices")
-        self.literals = literals
-        self.defaults = list(defaults or [])
+        self._literals = literals
+        self._defaults = list(defaults or [])
+
+    @property
+    def literals(self) -> Any:
+        """What can be chosen, or a function that returns it."""
+        return self._literals
+
+    @property
+    def defaults(self) -> list[Any]:
+        """What is chosen at first."""
+        return self.get_defaults()
+
+    def get_literals(self) -> Any:
+        """Returns what can be chosen, or a function that returns it; a sub-class may answer something else."""
+        return self._literals
+
+    def get_defaults(self) -> list[Any]:
+        """Returns what is chosen at first; a sub-class may answer something else."""
+        return self._defaults
 
     def choices(self) -> list[Any]:
         """Returns what can be chosen."""
-        return list(self.literals() if callable(self.literals) else self.literals)
+        literals = self.get_literals()
+        return list(literals() if callable(literals) else literals)
 
 
 class VariableName(TypeObject):
     """A variable of the kernel is passed, by its name.
 
     Args:
-        name: of the variable.
+        value: name of the variable.
+        name: a word for it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, value: str, name: str = "var_name") -> None:
         super().__init__(name)
+        self.value = value
+
+    @property
+    def __name__(self) -> str:
+        return self.value
+
+    def get_value(self) -> Any:
+        """Returns what stands for the variable in a call; its `repr` is the name of the variable."""
+        from camtest.tasks.calls import Name
+
+        return Name(self.value)
 
 
 def is_qt_class(kind: type) -> bool:

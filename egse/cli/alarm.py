@@ -313,11 +313,14 @@ def _more(one: Mapping[str, Any]) -> str:
 def deadman(every: float, patience: float) -> None:
     """Look whether the limit monitor is alive, and call people when it is not; ends with Ctrl-C.
 
-    The watchdog (wd_cs) does the same; this one may run where that does not. With --every 0 the exit code tells.
+    The watchdog (wd_cs) does the same; this one may run where that does not. With --every 0 the exit code tells: 1 also when
+    no sign of life can be read.
 
     Example: cgse alarm deadman --every 0
     """
-    routes = routes_of(Settings.load(SETTINGS), get_site_id())
+    routes, problems = routes_of(Settings.load(SETTINGS), get_site_id())
+    for problem in problems:
+        click.echo(f"Nobody is called by this: {problem}", err=True)
     for route in routes:
         route.start()
 
@@ -337,6 +340,8 @@ def deadman(every: float, patience: float) -> None:
     for route in routes:
         route.end()
         route.join(4.0)
+    if man.trouble:
+        raise click.ClickException(man.trouble)
     if not alive:
         raise click.ClickException("the limit monitor is gone: start it with `cgse core start`")
     click.echo(

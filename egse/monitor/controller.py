@@ -11,14 +11,14 @@ import msgspec
 
 from egse.advice import or_meant
 from egse.clock import Clock
-from egse.monitor.alarms import AlarmError, AlarmEvent
+from egse.monitor.alarms import AlarmError, AlarmEvent, Condition
 from egse.monitor.heartbeat import Heartbeat, read_heartbeat
 from egse.monitor.interface import SETTINGS, TOPIC, LimitMonitorInterface
 from egse.monitor.journal import AlarmJournal, last_alarm_events
 from egse.monitor.limits import read_definitions
 from egse.monitor.monitor import LimitMonitor
 from egse.monitor.patrol import Patrol
-from egse.monitor.routes import Route, RouteError, routes_of
+from egse.monitor.routes import routes_of
 from egse.monitor.servers import Servers
 from egse.monitor.streams import Streams, endpoints
 from egse.security.roles import current_caller
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
+ROUTES = "mon_cs/routes"
+"""Name of the alarm that tells of routes that were refused."""
 MNEMONIC = "ALARM"
 """Storage mnemonic of the events: a file of the day, and one in each observation."""
 COLUMNS = (
@@ -80,20 +82,16 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         known = beat or Heartbeat(0.0, 0, "")
         servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts, names.values())
         self.monitor = LimitMonitor(AlarmJournal(folder), servers, clock, names, incarnation)
-        self.routes = self._make_routes(settings, site)
+        self.routes, refused = routes_of(settings, site, self.get_alarms)
+        for route in self.routes:
+            route.take_up(folder, self.monitor.book.number - 1, clock.now())
         self.store = HousekeepingStore(MNEMONIC)
         self.monitor.tell(self._tell)
         self.monitor.note_absence(beat)
+        self.monitor.note([_about_routes(refused)])
         self.reload_limits()
         self.streams = Streams(self.monitor.receive, self.monitor.tick)
         self.patrol = Patrol(self.monitor)
-
-    def _make_routes(self, settings: dict[str, Any], site: str) -> list[Route]:
-        try:
-            return routes_of(settings, site, self.get_alarms)
-        except RouteError as exc:
-            LOGGER.error("nobody is called: %s (settings, block %s)", exc, SETTINGS)
-            return []
 
     def start(self) -> None:
         """Begins to watch."""
@@ -202,6 +200,24 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         who = current_caller().origin(by)
         (event,) = self.monitor.do(lambda book, now: book.report_reaction(name, text, who, now))
         return event.number
+
+
+def _about_routes(problems: Sequence[str]) -> Condition:
+    """Returns what the settings of the routes mean for their alarm; logs what is wrong with them, too."""
+    for problem in problems:
+        LOGGER.error("nobody is called by this: %s (settings, block %s)", problem, SETTINGS)
+    if not problems:
+        return Condition(name=ROUTES, value="in order", clear_after=0.0)
+    return Condition(
+        name=ROUTES,
+        priority="alarm",
+        value=len(problems),
+        limit=f"{len(problems)} settings of who is called are refused; the others count",
+        cause="\n".join(problems),
+        action=f"correct the settings (block {SETTINGS}), then start the limit monitor again",
+        source="mon_cs",
+        clear_after=0.0,
+    )
 
 
 def _simulators(needs: tuple[str, ...]) -> tuple[str, ...]:

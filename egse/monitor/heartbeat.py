@@ -27,6 +27,14 @@ NAME = "mon_cs/gone"
 """Name of the alarm."""
 
 
+class HeartbeatError(Exception):
+    """The last sign of life cannot be read."""
+
+
+class NoHeartbeatError(HeartbeatError):
+    """There is no file with a sign of life."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     """The last sign of life.
 
@@ -65,21 +73,45 @@ def write_heartbeat(
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:
-    """Returns the last sign of life, None when there never was one."""
+    """Returns the last sign of life, None when there is none that can be read."""
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=Heartbeat)
-    except (OSError, msgspec.MsgspecError):
+        return load_heartbeat(folder)
+    except HeartbeatError:
         return None
+
+
+def load_heartbeat(folder: Path) -> Heartbeat:
+    """Returns the last sign of life.
+
+    Raises:
+        NoHeartbeatError: when there is no such file.
+        HeartbeatError: when the file is damaged or cannot be read.
+    """
+    path = folder / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Heartbeat)
+    except FileNotFoundError as exc:
+        raise NoHeartbeatError(f"no sign of life can be read at {path}: {exc.strerror}") from exc
+    except OSError as exc:
+        raise HeartbeatError(f"no sign of life can be read at {path}: {exc.strerror}") from exc
+    except msgspec.MsgspecError as exc:
+        raise HeartbeatError(f"no sign of life can be read at {path}: it is damaged, {exc}") from exc
 
 
 class DeadMan:
     """Looks whether the monitor is alive, and calls when it is not.
+
+    A sign of life that cannot be read is none. Only where nobody has seen one and no file is, nothing is expected.
 
     Args:
         folder: `<data>/<SITE>/alarms`.
         call: tells people; the same routes as the monitor's.
         patience: how long no sign of life is fine [s].
         by: who looks, for people.
+
+    Attributes:
+        gone: the monitor is gone.
+        trouble: why no sign of life could be read the last time; empty when one could.
     """
 
     def __init__(
@@ -90,12 +122,13 @@ class DeadMan:
         by: str = "",
     ) -> None:
         self.gone = False
+        self.trouble = ""
         self._folder = folder
         self._call = call
         self._patience = patience
         self._by = by
         self._last: Heartbeat | None = None
-        self._since = 0.0
+        self._since: float | None = None  # when the last sign of life came; None while none is expected
 
     def look(self, now: float, monotonic: float) -> bool:
         """Looks once; returns whether the monitor is as it should be: alive, ended on request, or never there.
@@ -104,23 +137,35 @@ class DeadMan:
             now: Unix time [s].
             monotonic: of a clock that never steps; the age of a sign of life is told by it [s].
         """
-        beat = read_heartbeat(self._folder)
-        if beat is None or beat.ended:
-            self._last = None
-            self._tell(False, now, beat)
-            return True
-        if self._last is None:
+        try:
+            self._take(load_heartbeat(self._folder), now, monotonic)
+        except HeartbeatError as exc:
+            self.trouble = str(exc)
+            if self._since is None and not isinstance(exc, NoHeartbeatError):
+                self._since = monotonic
+        else:
+            self.trouble = ""
+        self._tell(self._since is not None and monotonic - self._since > self._patience, now)
+        return not self.gone
+
+    def _take(self, beat: Heartbeat, now: float, monotonic: float) -> None:
+        """Takes notice of a sign of life; one that was seen before is none."""
+        if beat.ended:
+            self._since = None
+        elif self._last is None or self._last.ended:
             self._since = monotonic - min(max(0.0, now - beat.time), 2 * self._patience)
         elif beat != self._last:
             self._since = monotonic
         self._last = beat
-        self._tell(monotonic - self._since > self._patience, now, beat)
-        return not self.gone
 
-    def _tell(self, gone: bool, now: float, beat: Heartbeat | None) -> None:
+    def _tell(self, gone: bool, now: float) -> None:
         if gone == self.gone:
             return
         self.gone = gone
+        process = f"process {self._last.pid}" if self._last else "process unknown"
+        cause = f"the limit monitor ({process}) has died or hangs: nobody watches the limits"
+        if self.trouble:
+            cause = f"{self.trouble}; the disk or the limit monitor ({process}) is gone: maybe nobody watches the limits"
         event = AlarmEvent(
             number=0,
             time=now,
@@ -129,10 +174,11 @@ class DeadMan:
             priority="critical",
             value="gone" if gone else "running",
             limit=f"no sign of life for {self._patience:g} s",
-            cause=f"the limit monitor (process {beat.pid if beat else 'unknown'}) has died or hangs: nobody watches the limits",
+            cause=cause,
             action="start it: `cgse core start`; look why: `cgse log show`",
             by=self._by,
             source="mon_cs",
+            active=gone,
         )
         LOGGER.critical("%s: %s", NAME, event.cause if gone else "the limit monitor is there again")
         self._call([event])

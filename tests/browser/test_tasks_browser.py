@@ -243,7 +243,7 @@ def _answer_and_interrupt(page: Page, root: Path) -> None:
     _run(page, "ask", "Run in kernel", where="answer")
     expect(page.get_by_role("alertdialog")).to_contain_text("Continue [Y/n]", timeout=LONG)
     button(page, "No").click()
-    assert written(root / "answer") == "n"
+    assert written(root / "answer") == "N"
     expect(page.get_by_role("alertdialog")).to_be_hidden(timeout=LONG)
     _run(page, "wait", "Run in kernel", where="state")
     written(root / "state", "waiting")

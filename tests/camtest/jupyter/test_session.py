@@ -99,6 +99,9 @@ def test_a_dry_run_of_a_cell(kernel: Kernel, manager: ConfigurationManagerProxy)
     assert "<svg" in shown["data"]["text/html"]
     assert manager.list_observations(last=1) == before
     assert kernel.text("GlobalState.dry_run") == "False"
+    refused = kernel.text("%%dryrun\nimport asyncio\nawait asyncio.sleep(0)\nprint('it ran')")
+    assert "%%dryrun cannot run a cell that awaits something" in refused
+    assert "it ran" not in refused.replace("print('it ran')", "")
     failed = kernel.text("%%dryrun\nogse_device.operate_on()\nraise RuntimeError('half way')")
     assert "ogse_cs.operate_on()" in failed, "what it had commanded is shown"
     assert "half way" in failed

@@ -56,10 +56,10 @@ def test_pictures_are_updated_in_place_and_long_output_is_bounded(tmp_path: Path
 
 
 def test_buttons_for_answers() -> None:
-    assert Question("Go on? [Y/n] ").choices == (("Yes", "y"), ("No", "n"))
+    assert Question("Go on? [Y/n] ").choices == (("Yes", "Y"), ("No", "N"))
     assert Question("Which? [clear/red (default)] ").choices == (("clear", "clear"), ("red", "red"))
     assert Question("Name? ").choices == ()
-    assert Question("Sure", yes_no=True).choices == (("Yes", "y"), ("No", "n"))
+    assert Question("Sure", yes_no=True).choices == (("Yes", "Y"), ("No", "N"))
 
 
 def test_a_question_is_answered_once_or_given_up() -> None:

@@ -11,12 +11,13 @@ import ipywidgets
 import pytest
 
 from camtest.tasks import fields, register_field
+from camtest.tasks.brackets import FieldError
 from camtest.tasks.calls import NotCodeError, TaskCall, code_of, store_result
 from camtest.tasks.catalogue import Catalogue, Task, read_catalogue
 from camtest.tasks.exec import exec_ui
 from camtest.tasks.form import ArgumentsForm, FormError, call_with, immediate_call
 from camtest.tasks.types import ListList, TypeObject
-from camtest.tasks.values import FieldError, describe, parse
+from camtest.tasks.values import describe, parse
 from egse.command import Range, Unit
 
 Volts = Annotated[float, Range(0, 5), Unit("V")]

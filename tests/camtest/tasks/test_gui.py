@@ -97,7 +97,7 @@ def test_a_question_becomes_a_dialog_and_a_second_task_is_refused(
     yes = gui.question._choices.children[0]
     assert yes.description == "Yes"
     yes.click()
-    until(lambda: (tmp_path / "answer").exists() and (tmp_path / "answer").read_text() == "y", "the answer")
+    until(lambda: (tmp_path / "answer").exists() and (tmp_path / "answer").read_text() == "Y", "the answer")
     until(lambda: gui.question.widget.layout.display == "none", "the end of the dialog")
 
 
