@@ -14,6 +14,7 @@ import json
 import logging
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -47,7 +48,7 @@ def send_alert(msg: str, *, timeout: float = TIMEOUT) -> bool:
         request = urllib.request.Request(webhook, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=timeout) as reply:
             reply.read(100)
-    except (OSError, ValueError) as exc:  # URLError and HTTPError are OSErrors
+    except (OSError, ValueError, HTTPException) as exc:  # URLError and HTTPError are OSErrors
         if isinstance(exc, urllib.error.HTTPError):
             exc.close()
         LOGGER.error("alert, not delivered (%s): %s", exc, msg)

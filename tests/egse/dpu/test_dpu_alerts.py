@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -85,10 +86,24 @@ def test_nothing_is_raised(
     slack.status = 500
     configure(f"http://127.0.0.1:{slack.server.server_port}/")
     assert not send_alert("refused")
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def speak() -> None:
+            connection, _ = odd.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-odd\r\n")
+
+        answer = threading.Thread(target=speak)
+        answer.start()
+        configure(f"http://127.0.0.1:{odd.getsockname()[1]}/")
+        assert not send_alert("an odd answer", timeout=5.0)
+        answer.join()
     slack.server.socket.close()
     configure("http://127.0.0.1:9/")
     assert not send_alert("nobody there", timeout=1.0)
-    assert [text for text in ("no webhook", "refused", "nobody there") if text not in caplog.text] == []
+    assert [
+        text for text in ("no webhook", "refused", "an odd answer", "nobody there") if text not in caplog.text
+    ] == []
 
 
 def test_the_example_of_the_manual(slack: Slack, configure: Callable[[str], None]) -> None:
