@@ -317,7 +317,7 @@ def _start_readout(
 
 
 def _is_reading_out() -> bool:
-    return n_fee_get_mode() == n_fee_mode.FULL_IMAGE_MODE and not n_fee_is_dump_mode()
+    return not n_fee_is_dump_mode() and n_fee_get_mode() == n_fee_mode.FULL_IMAGE_MODE
 
 
 def wait_cycles(n: int) -> None:

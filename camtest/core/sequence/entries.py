@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -158,10 +158,7 @@ def fold(entries: Sequence[SequenceEntry]) -> Iterator[tuple[SequenceEntry, Sequ
 
     Repeated are single commands and groups of up to `_LONGEST_POLL` commands, with nothing in between.
     """
-    calls = [
-        entry.id if entry.children or entry.kind == "block" else f"{entry.call} {entry.red_line}"
-        for entry in entries
-    ]
+    calls = [_call_key(entry) for entry in entries]
     position = 0
     while position < len(entries):
         period, times = max(
@@ -174,7 +171,15 @@ def fold(entries: Sequence[SequenceEntry]) -> Iterator[tuple[SequenceEntry, Sequ
         position += period * times
 
 
-def _times(calls: list[str], position: int, period: int) -> int:
+def _call_key(entry: SequenceEntry) -> Hashable:
+    """Returns what is equal for commands that are repeated, and for nothing else."""
+    if entry.children or entry.kind == "block":
+        return entry.id
+    # Most of what is repeated are questions without arguments; to write calls out takes long.
+    return entry.device, entry.name, entry.argument_text if entry.arguments else "", entry.red_line
+
+
+def _times(calls: list[Hashable], position: int, period: int) -> int:
     """Returns how often the `period` calls from `position` on follow each other."""
     pattern = calls[position : position + period]
     times = 1
