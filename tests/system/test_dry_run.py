@@ -135,7 +135,8 @@ def test_no_procedure_asks_anybody(
     before = sorted(path for path in site.data.rglob("*"))
     shell = make_shell(merged_environment(site.environment), tmp_path)
     began = time.monotonic()
-    options = ["-p", "temperature", "25"] if procedure.stem == "temperature_plateau" else []
+    temperature = {"temperature_plateau": "25", "trp_plateau": "-70"}.get(procedure.stem)
+    options = ["-p", "temperature", temperature] if temperature else []
     code, output = shell.run(
         "camtest", "dry-run", procedure, *options, "--setup", setup, "--export", "sequence.json"
     )
