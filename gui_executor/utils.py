@@ -265,9 +265,9 @@ def combo_box_from_list(values: list[Any]) -> Any:
 
 def select_file(*args: Any, **kwargs: Any) -> NoReturn:
     """Says that there is no dialog for files here."""
-    raise NotImplementedError("there is no file dialog: give the task an argument with the hint FilePath")
+    raise RuntimeError("there is no file dialog: give the task an argument with the hint FilePath")
 
 
 def select_directory(*args: Any, **kwargs: Any) -> NoReturn:
     """Says that there is no dialog for folders here."""
-    raise NotImplementedError("there is no file dialog: give the task an argument with the hint Directory")
+    raise RuntimeError("there is no file dialog: give the task an argument with the hint Directory")

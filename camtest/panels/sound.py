@@ -9,9 +9,8 @@ import anywidget
 import traitlets
 
 from camtest.panels.board import static
+from egse.monitor.alarms import PRIORITIES
 
-RANKS = ("", "warning", "alarm", "critical")
-"""From nothing to hear to the most urgent."""
 REPEAT = 30.0
 """An alarm or a critical one that nobody acknowledges is heard again after so long [s]."""
 
@@ -23,7 +22,7 @@ def waiting_priority(alarms: Iterable[Mapping[str, Any]]) -> str:
         for alarm in alarms
         if alarm["active"] and not alarm.get("acknowledged") and not alarm.get("shelved_until")
     )
-    return max(waiting, key=RANKS.index, default="")
+    return max(waiting, key=PRIORITIES.index, default="")
 
 
 class AlarmSound(anywidget.AnyWidget):
