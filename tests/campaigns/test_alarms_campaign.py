@@ -6,13 +6,11 @@ figures are printed (`-s`) and kept with the test report; on a machine that does
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,8 @@ from egse.setup import Setup
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
 from egse.tmdict import Limits, Parameter, TMDictionary
+
+from ..receiver import JSONReceiver
 
 RATE = 5000
 """Parameters a second."""
@@ -64,29 +64,20 @@ class Site:
         number = self.port.bind_to_random_port("tcp://127.0.0.1")
         self.called: dict[tuple[str, str], float] = {}
         self.heard: dict[tuple[str, str], float] = {}
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                for event in body["events"]:
-                    site.called.setdefault((event["name"], event["event"]), time.monotonic())
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.hook = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.hook.serve_forever)
-        self.route = Webhook(f"http://127.0.0.1:{self.hook.server_port}", "LAB")
+        self.hook = JSONReceiver(self._take)
+        self.route = Webhook(self.hook.url, "LAB")
         self.monitor = monitor
         monitor.tell(self._hear)
         monitor.tell(self.route.put)
         self.streams = Streams(monitor.receive, monitor.tick)
         self.streams.follow([(BLOCK, f"tcp://127.0.0.1:{number}")])
-        for thread in (self.thread, self.route, self.streams):
+        for thread in (self.route, self.streams):
             thread.start()
+
+    def _take(self, _path: str, content: Any) -> int:
+        for event in content["events"]:
+            self.called.setdefault((event["name"], event["event"]), time.monotonic())
+        return 200
 
     def _hear(self, events: Any) -> None:
         for event in events:
@@ -100,9 +91,7 @@ class Site:
         self.route.end()
         self.streams.join(20.0)
         self.route.join(20.0)
-        self.hook.shutdown()
-        self.thread.join()
-        self.hook.server_close()
+        self.hook.close()
         self.context.destroy(linger=0)
         self.monitor.close()
 

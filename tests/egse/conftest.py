@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from egse.clock import RealClock
+from egse.settings import Settings
 from egse.simulator import DeviceModel, LateReply, SimulatorServer
 
 OverTCP = Callable[..., SimulatorServer]
@@ -31,6 +33,26 @@ def over_tcp() -> Iterator[OverTCP]:
             return server
 
         yield serve
+
+
+@pytest.fixture
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes this process a site of its own, without other processes: `own_settings(text)` writes its local settings."""
+    for name, value in {
+        "SITE_ID": "LAB",
+        "PLATO_LOCAL_SETTINGS": str(tmp_path / "local.yaml"),
+        "PLATO_DATA_STORAGE_LOCATION": str(tmp_path / "data"),
+        "PLATO_LOG_FILE_LOCATION": str(tmp_path / "log"),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def use(text: str) -> None:
+        (tmp_path / "local.yaml").write_text(text)
+        Settings.load(force=True)
+
+    yield use
+    monkeypatch.undo()
+    Settings.load(force=True)
 
 
 class LineBench:

@@ -6,11 +6,9 @@ import json
 import shutil
 import subprocess
 import sysconfig
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ import pytest
 from egse.metrics.prometheus import ALERTMANAGER_FILE, SERVER_FILE
 from egse.site.sandbox import Sandbox
 from egse.yamlfile import format_yaml, parse_yaml
+
+from ..receiver import JSONReceiver
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PROMETHEUS, ALERTMANAGER = shutil.which("prometheus"), shutil.which("prometheus-alertmanager")
@@ -34,21 +34,11 @@ class Hook:
 
     def __init__(self, port: int) -> None:
         self.alerts: list[tuple[str, dict[str, Any]]] = []
-        outer = self
+        self.receiver = JSONReceiver(self._take, port)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.alerts += [(self.path, alert) for alert in body["alerts"]]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", port), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
+    def _take(self, path: str, content: Any) -> int:
+        self.alerts += [(path, alert) for alert in content["alerts"]]
+        return 200
 
     def names(self, path: str, status: str = "") -> list[str]:
         """Returns the names of the alerts that came at `path`: all, or those `firing` or `resolved`."""
@@ -57,11 +47,6 @@ class Hook:
             for where, alert in self.alerts
             if where == path and status in ("", alert["status"])
         ]
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 class AlertChain:
@@ -88,8 +73,9 @@ class AlertChain:
             "PROMETHEUS": f"127.0.0.1:{self.prometheus}",
             "ALERTMANAGER": f"127.0.0.1:{self.alertmanager}",
         }
-        url = f"http://127.0.0.1:{hook}"
-        settings["Alerting"] = {key: text.format(hook=url) for key, text in alerting.items()}
+        settings["Alerting"] = {
+            key: text.format(hook=self.hook.receiver.url) for key, text in alerting.items()
+        }
         local = folder / "settings.yaml"
         local.write_text(format_yaml(settings))
         self.environment = {**box.environ(), "PLATO_LOCAL_SETTINGS": str(local)}
@@ -153,4 +139,4 @@ class AlertChain:
             process.terminate()
         for process in self.processes:
             process.wait(20)
-        self.hook.close()
+        self.hook.receiver.close()

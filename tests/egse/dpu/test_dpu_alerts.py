@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ from egse.slack import send_alert
 from egse.spw import NoBytesReceivedError, SpaceWireError, TimecodeTimeoutError
 from egse.zmq import MessageIdentifier
 
+from ...receiver import JSONReceiver
+
 TIME = "2026-01-02T03:04:05.678+0000"
 
 
@@ -30,33 +30,19 @@ class Slack:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.status = 200
-        slack = self
+        self.receiver = JSONReceiver(self._take)
+        self.url = self.receiver.url
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                slack.texts.append(json.loads(body)["text"])
-                self.send_response(slack.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def _take(self, _path: str, content: Any) -> int:
+        self.texts.append(content["text"])
+        return self.status
 
 
 @pytest.fixture
 def slack() -> Iterator[Slack]:
     made = Slack()
-    yield made
-    made.close()
+    with made.receiver:
+        yield made
 
 
 @pytest.fixture
@@ -72,7 +58,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_an_alert_arrives(slack: Slack, configure: Callable[[str], None]) -> None:
-    configure(f"http://127.0.0.1:{slack.server.server_port}/services/T/B/X")
+    configure(f"{slack.url}/services/T/B/X")
     assert send_alert("the camera is hot: 30 °C")
     assert slack.texts == ["the camera is hot: 30 °C"]
 
@@ -84,7 +70,7 @@ def test_nothing_is_raised(
     configure("file:///etc/passwd")
     assert not send_alert("no web address")
     slack.status = 500
-    configure(f"http://127.0.0.1:{slack.server.server_port}/")
+    configure(f"{slack.url}/")
     assert not send_alert("refused")
     with socket.create_server(("127.0.0.1", 0)) as odd:
 
@@ -98,7 +84,6 @@ def test_nothing_is_raised(
         configure(f"http://127.0.0.1:{odd.getsockname()[1]}/")
         assert not send_alert("an odd answer", timeout=5.0)
         answer.join()
-    slack.server.socket.close()
     configure("http://127.0.0.1:9/")
     assert not send_alert("nobody there", timeout=1.0)
     assert [
@@ -107,7 +92,7 @@ def test_nothing_is_raised(
 
 
 def test_the_example_of_the_manual(slack: Slack, configure: Callable[[str], None]) -> None:
-    configure(f"http://127.0.0.1:{slack.server.server_port}/")
+    configure(f"{slack.url}/")
     with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
         publisher.linger = 0
         port = publisher.bind_to_random_port("tcp://127.0.0.1")

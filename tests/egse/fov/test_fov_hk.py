@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,6 @@ from egse.clock import VirtualClock
 from egse.coordinates import StagePositions, StagesGeometry
 from egse.fov import FOVProxy, mechanism_of
 from egse.fov.fov_hk import FOVController, FOVProtocol
-from egse.settings import Settings
 from egse.setup import Setup
 from egse.stages.huber.smc9300 import HuberSMC9300Proxy, HuberSMC9300Simulator
 from egse.timing import wait_until
@@ -77,9 +75,7 @@ def test_without_mechanisms_and_with_an_incomplete_calibration(camtest_setup: Se
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_ports: Callable[[int], list[int]]
-) -> Iterator[None]:
+def site(own_settings: Callable[[str], None], free_ports: Callable[[int], list[int]]) -> None:
     """A site without core services: `fov_hk` and `smc9300_cs` have their ports, nothing else listens."""
     ports = iter(free_ports(10))
     blocks = ""
@@ -89,18 +85,7 @@ def site(
         blocks += "\n".join([f"{block}:", *lines, "  STORAGE_MNEMONIC:", "  HK_DELAY: 0.2", ""])
     blocks += f"Logging Control Server:\n  RECEIVER_PORT: {next(ports)}\n"
     blocks += f"Configuration Manager Control Server:\n  COMMANDING_PORT: {next(ports)}\n"
-    (tmp_path / "local.yaml").write_text(blocks)
-    for name, value in {
-        "SITE_ID": "LAB",
-        "PLATO_LOCAL_SETTINGS": str(tmp_path / "local.yaml"),
-        "PLATO_DATA_STORAGE_LOCATION": str(tmp_path / "data"),
-        "PLATO_LOG_FILE_LOCATION": str(tmp_path / "log"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    Settings.load(force=True)
-    yield
-    monkeypatch.undo()
-    Settings.load(force=True)
+    own_settings(blocks)
 
 
 @pytest.fixture

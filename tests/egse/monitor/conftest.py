@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from egse.site.localsettings import read_local_settings, write_local_settings
 from egse.site.ports import release_block
 from egse.site.programs import Entry, Kind, known_entry, programs_of
 from egse.site.sandbox import Sandbox
+
+from ...receiver import JSONReceiver
 
 PATIENCE = 60.0
 """How long something may take on a busy machine [s]."""
@@ -35,37 +35,24 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self.calls: list[tuple[float, dict[str, Any]]] = []
-        watched = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                watched.calls += [(time.time(), event) for event in body["events"]]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._hook = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._hook.serve_forever)
-        self._thread.start()
+        self._hook = JSONReceiver(self._take)
         names = ("log_cs", "sm_cs", "cm_cs", "wd_cs", "mon_cs")
         entries = [entry for name in names if (entry := known_entry(name)) is not None]
         dummy = Entry("dummy_cs", Kind.DEVICE, "dummy", "Dummy Control Server").program(simulator=True)
         self.box = Sandbox(folder, programs=[*programs_of(entries), dummy], monitor=True)
         self.box.create()
         settings = read_local_settings(self.box.layout.settings)
-        url = f"http://127.0.0.1:{self._hook.server_port}"
-        settings["Limit Monitor Control Server"]["ROUTES"] = {"WEBHOOKS": [url]}
+        settings["Limit Monitor Control Server"]["ROUTES"] = {"WEBHOOKS": [self._hook.url]}
         write_local_settings(self.box.layout.settings, settings)
 
     def close(self) -> None:
         self.box.stop()
         release_block(self.box.directory)
-        self._hook.shutdown()
-        self._thread.join()
-        self._hook.server_close()
+        self._hook.close()
+
+    def _take(self, _path: str, content: Any) -> int:
+        self.calls += [(time.time(), event) for event in content["events"]]
+        return 200
 
     @property
     def folder(self) -> Path:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -32,6 +31,8 @@ from egse.settings import Settings
 from egse.site.layout import SiteLayout
 from egse.site.localsettings import read_local_settings, write_local_settings
 
+from ...receiver import JSONReceiver
+
 
 class Hook:
     """An HTTP server that keeps what it gets.
@@ -40,7 +41,7 @@ class Hook:
         got: path and content of each request.
         refuse: so many requests are answered with an error.
         code: the error.
-        busy: while this is set, requests are not answered.
+        free: while this is not set, requests are not answered.
     """
 
     def __init__(self) -> None:
@@ -50,26 +51,17 @@ class Hook:
         self.free = threading.Event()
         self.free.set()
         self.arrived = threading.Semaphore(0)
-        hook = self
+        self.receiver = JSONReceiver(self._take)
+        self.url = self.receiver.url
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.arrived.release()
-                hook.free.wait(20.0)
-                if hook.refuse:
-                    hook.refuse -= 1
-                    self.send_error(hook.code)
-                    return
-                hook.got.put((self.path, json.loads(body)))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+    def _take(self, path: str, content: Any) -> int:
+        self.arrived.release()
+        self.free.wait(20.0)
+        if self.refuse:
+            self.refuse -= 1
+            return self.code
+        self.got.put((path, content))
+        return 200
 
     def get(self, timeout: float = 30.0) -> Any:
         return self.got.get(timeout=timeout)[1]
@@ -82,15 +74,9 @@ class Hook:
 @contextmanager
 def serving() -> Iterator[Hook]:
     hook = Hook()
-    thread = threading.Thread(target=hook.server.serve_forever)
-    thread.start()
-    try:
+    with hook.receiver:
         yield hook
-    finally:
         hook.free.set()
-        hook.server.shutdown()
-        thread.join()
-        hook.server.server_close()
 
 
 @contextmanager
