@@ -96,7 +96,9 @@ def test_a_live_panel_for_two_operators(ui: Pages, controller: LakeShore336Proxy
 
     first.get_by_role("tab", name="Commands").click()
     first.get_by_placeholder("filter").fill("set_temperature_setpoint")
-    first.locator(".camtest-commands select").select_option(label="set_temperature_setpoint")
+    commands = first.locator(".camtest-commands select")
+    eventually(lambda: commands.locator("option").count() == 1, "the filter")  # the kernel renews the choices
+    commands.select_option(label="set_temperature_setpoint")
     first.get_by_label("output").select_option("2") if first.get_by_label("output").first.evaluate(
         "e => e.tagName"
     ) == "SELECT" else first.get_by_label("output").first.fill("2")

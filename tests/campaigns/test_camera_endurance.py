@@ -79,7 +79,9 @@ def test_long_run(camera: Sandbox, minutes: float, rows: int, speed: float) -> N
     assert seen.files > 0
     assert not seen.incomplete
     assert {name: after[name] - before[name] for name in BAD} == dict.fromkeys(BAD, 0)
-    assert abs(drift) < (1e-4 if minutes >= 5 else 1e-2)
+    # Of a few pulses on a busy machine the period is known no better than their jitter allows.
+    known_to = 4 * jitter * speed / (READOUT_PERIOD * len(numbers))
+    assert abs(drift) < (1e-4 if minutes >= 5 else 1e-2 + known_to)
     if minutes >= 5:
         for name, values in seen.memory.items():
             settled = values[len(values) // 3 :]

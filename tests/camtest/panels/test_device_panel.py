@@ -27,7 +27,7 @@ def panel(server: DummyServer) -> Iterator[DevicePanel]:
 
 
 def value_of(panel: DevicePanel, name: str) -> str:
-    return next((row[1] for row in panel.board.state["rows"] if row[0] == name), "")
+    return next((row[1] for row in panel.board.state.get("rows", ()) if row[0] == name), "")
 
 
 def lamp_of(panel: DevicePanel, name: str) -> str:
