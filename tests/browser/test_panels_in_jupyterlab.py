@@ -63,7 +63,7 @@ NAMELESS = re.compile(
 UNREACHABLE = """() => [...document.querySelectorAll('.camtest-panel :is(button, input, select, textarea)')]
   .filter((e) => !e.disabled && e.offsetParent !== null && e.tabIndex < 0).map((e) => e.outerHTML.slice(0, 200))"""
 BUSY_CELL = ".jp-InputArea-prompt:has-text('[*]')"
-"""A cell that runs; the status of the kernel is that of any of its channels."""
+"""A cell that runs."""
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_abort_does_not_wait_behind_a_cell(lab_in_browser: Any, in_sandbox: Sand
         page.screenshot(path=shots / "observation.png")
         (root / "go_on").touch()
     page.locator('[data-led="OBSERVATION"][data-state="off"]').wait_for()
-    page.wait_for_function(jupyterlab.KERNEL_IDLE)  # after a cell the static forms are brought up to date
+    notebook.wait_done()  # after a cell the static forms are brought up to date
     notebook.save()
     page.close()
     saved = nbformat.read(path, as_version=4)
@@ -154,7 +154,7 @@ def test_alarms_are_heard_by_who_wants_to(lab_in_browser: Any) -> None:
     eventually(lambda: heard() >= 3, "the alarm, again and again")
     assert page.get_by_role("button", name=re.compile("Sound on$")).count() == 1, "the browser plays"
     (root / "heard").touch()
-    page.wait_for_function(jupyterlab.KERNEL_IDLE)
+    notebook.wait_done()
     page.wait_for_timeout(500)
     before = heard()
     page.wait_for_timeout(2500)

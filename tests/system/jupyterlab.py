@@ -26,6 +26,7 @@ START = 120.0
 
 KERNEL_IDLE = """() => { const w = window.jupyterapp?.shell?.currentWidget;
   return w?.sessionContext?.isReady && w.sessionContext.session?.kernel?.status === 'idle'; }"""
+CELLS_DONE = """() => [...document.querySelectorAll('.jp-InputArea-prompt')].every((e) => !e.innerText.includes('[*]'))"""
 SETTINGS = {
     "apputils-extension/notification": {
         "fetchNews": "false",
@@ -47,6 +48,11 @@ class Notebook:
         """Executes all cells; without waiting the page goes on meanwhile."""
         command = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
         self.page.evaluate(f"() => {command}" if wait else f"() => {{ {command}; }}")
+
+    def wait_done(self) -> None:
+        """Waits until no cell is running or queued; the status of the kernel alone is that of any of its channels."""
+        self.page.wait_for_function(CELLS_DONE)
+        self.page.wait_for_function(KERNEL_IDLE)
 
     def save(self) -> None:
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")

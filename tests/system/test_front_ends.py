@@ -183,7 +183,7 @@ def test_questions_are_answered_in_jupyterlab(
     page.locator(".jp-OutputArea-output", has_text="elsewhere ben").first.wait_for()
     type_in("A remark?", "it rains")
     page.locator(".jp-OutputArea-output", has_text="typed again it rains").first.wait_for()
-    page.wait_for_function(jupyterlab.KERNEL_IDLE)
+    notebook.wait_done()
     assert notebook.errors == 0
     page.close()
 
