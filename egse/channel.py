@@ -12,6 +12,7 @@ from egse.frames import NOBLOCK, send_frame
 from egse.localsocket import nearest
 from egse.response import register_error
 from egse.security.curve import await_connection, monitor_events, secure_client
+from egse.turns import patient_threads
 from egse.wire import (
     DECODING_ERRORS,
     MAX_MESSAGE_SIZE,
@@ -63,7 +64,8 @@ class Channel:
     def _open(self) -> zmq.Socket[bytes]:
         if self._socket is not None:
             return self._socket
-        sock: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        with patient_threads():  # the first socket of a context starts its threads
+            sock: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         sock.setsockopt(zmq.LINGER, 0)
         # Only a peer that is really there gets the message; none is kept for a server that starts tomorrow.
         sock.setsockopt(zmq.IMMEDIATE, 1)

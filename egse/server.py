@@ -46,6 +46,7 @@ from egse.serversockets import FIRST_FRAME, IDLE_SLICE, LAST_WORDS, ServerSocket
 from egse.services import ServiceInterface
 from egse.settings import Settings
 from egse.telemetry import DEFAULT_MARGIN, HousekeepingStore, Lane
+from egse.turns import wait_for_turns
 from egse.wire import (
     Request,
     WireError,
@@ -157,6 +158,7 @@ class ControlServer(EventParticipant):
 
     def run(self, ready: Callable[[ControlServer], None] | None = None) -> None:
         """Serves until `stop()`; `ready` is called when commands are accepted."""
+        wait_for_turns()
         services = threading.Thread(target=self._serve_services, name=f"{self.name}-services", daemon=True)
         try:
             self.protocol.start()

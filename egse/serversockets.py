@@ -8,13 +8,14 @@ from pathlib import Path
 
 import zmq
 
-from egse.frames import NOBLOCK, SNDMORE, send_frame
+from egse.frames import NOBLOCK, SNDMORE, receive_frame, send_frame
 from egse.localsocket import local_path, sweep
 from egse.ports import PortInUseError
 from egse.proxy import endpoint_from_settings
 from egse.security.curve import Guard
 from egse.security.keys import KeysError
 from egse.security.roles import ANYBODY, Caller
+from egse.turns import patient_threads
 from egse.wire import DECODING_ERRORS, MAX_MESSAGE_SIZE, Request, WireError, decode_request_bare
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,9 @@ class ServerSockets:
         self._local: list[Path] = []
         self._publishing = threading.Lock()
         self._context = zmq.Context()
-        self.guard = Guard(name, self._context)
-        self.commanding = self._open(zmq.ROUTER, "commanding")
+        with patient_threads():  # the first socket of a context starts its threads
+            self.guard = Guard(name, self._context)
+            self.commanding = self._open(zmq.ROUTER, "commanding")
         self.service = self._open(zmq.ROUTER, "service")
         self.monitoring = self._open(zmq.PUB, "monitoring")
 
@@ -115,8 +117,8 @@ class ServerSockets:
         else:
             # A ROUTER delivers at least two frames. Two calls cost less than `recv_multipart`, and a Frame knows whether
             # more frames follow, which is dear to ask of the socket.
-            client = sock.recv()
-            frame = sock.recv(copy=False)
+            client = receive_frame(sock)
+            frame = receive_frame(sock, 0, False)
             data = _skip_message(sock) if frame.more else frame.bytes
         try:
             return client, decode_request_bare(data), caller
