@@ -24,7 +24,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.ioloop import IOLoop
 
-from camtest.jupyter.offline import keep_in_bounds
+from camtest.jupyter.offline import keep_in_bounds, keep_up
 from camtest.panels import pages, site_status
 from camtest.panels.errors import one_line
 from egse.confman import ConfigurationManagerProxy, ObservationError
@@ -165,6 +165,8 @@ def _load_jupyter_server_extension(server: Any) -> None:
         server.log.warning(
             "camtest: what live panels tell while their browser is away is kept without bounds"
         )
+    if not keep_up(server.web_app.settings):
+        server.log.warning("camtest: what live panels tell a browser behind a slow line is kept without bounds")
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(
         ".*$",
