@@ -8,7 +8,7 @@ import time
 
 import zmq
 
-from egse.frames import NOBLOCK, send_frame
+from egse.frames import NOBLOCK, receive_frame, send_frame
 from egse.localsocket import nearest
 from egse.response import register_error
 from egse.security.curve import await_connection, monitor_events, secure_client
@@ -131,7 +131,7 @@ class Channel:
                     self._send_when_connected(sock, data, timeout)
                 if timeout >= PATIENCE:
                     try:
-                        reply = decode_reply_bare(sock.recv())
+                        reply = decode_reply_bare(receive_frame(sock))
                         if reply.id == request.id:
                             return reply
                     except zmq.Again:
