@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -19,9 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_browser_suite_is_stable(tmp_path: Path) -> None:
     failures = []
     for number in range(1, TIMES + 1):
+        folder = tmp_path / str(number)
         began = time.monotonic()
         done = subprocess.run(
-            [*PYTEST, "--basetemp", str(tmp_path / str(number))],
+            [*PYTEST, "--basetemp", str(folder)],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -33,4 +35,5 @@ def test_the_browser_suite_is_stable(tmp_path: Path) -> None:
         if done.returncode:
             print(done.stdout, flush=True)
             failures.append(number)
+        shutil.rmtree(folder, ignore_errors=True)  # with it go the claims of its sandboxes for ports
     assert failures == [], "repeats that failed"
