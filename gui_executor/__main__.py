@@ -45,6 +45,7 @@ from camtest.tasks.page import PageError, PageOptions, serve
 )
 @click.option("--verbose", "-v", count=True, hidden=True)
 @click.option("--debug", "-d", is_flag=True, hidden=True)
+@click.option("--config", "config", type=click.Path(path_type=Path), hidden=True)
 @click.option("--single", is_flag=True, help="Refuse to start when this GUI is running already.")
 def main(
     packages: tuple[str, ...],
@@ -57,12 +58,15 @@ def main(
     browser: bool | None,
     verbose: int,
     debug: bool,
+    config: Path | None,
     single: bool,
 ) -> None:
     """Show the tasks of a package as a page of buttons (chapter 22 of the manual).
 
     Prints the address of the page; Ctrl-C ends it.
     """
+    if config is not None:
+        click.echo(f"{config} is not used: what it can say are options here (see --help)", err=True)
     options = PageOptions(packages, kernel, title, logo, command_log, save_output, port, browser, single)
     try:
         raise SystemExit(serve(options))

@@ -30,6 +30,13 @@ TYPE = click.option(
     help="Through the control server; a model in the page's own process; the device itself, past its server.",
 )
 
+PROFILE = click.option(
+    "--profile",
+    is_flag=True,
+    expose_value=False,
+    help="Taken as by the windows of the original, without effect: what a page does is logged in any case.",
+)
+
 
 def _serving(command: Any) -> Any:
     for option in reversed(SERVING):
@@ -82,7 +89,7 @@ def page_command(name: str) -> click.Command:
     )
     made = _serving(command)
     if page.of_device:
-        made = TYPE(made)
+        made = PROFILE(TYPE(made))
     if name == "device_ui":
         made = click.argument("server")(made)
     if name == "hdf5_ui":

@@ -95,9 +95,10 @@ class Task:
 
     @property
     def icons(self) -> tuple[Path, ...]:
-        """Pictures of the button that exist: normal, selected."""
+        """Pictures of the button that exist: normal, selected; a relative path begins at the folder of the module."""
         icons = self._ui("icons") or ()
-        found = [Path(icon) for icon in ((icons,) if isinstance(icons, (str, Path)) else icons)]
+        folder = Path(self._ui("file") or ".").parent
+        found = [folder / icon for icon in ((icons,) if isinstance(icons, (str, Path)) else icons)]
         return tuple(path for path in found if path.is_file())
 
     @property
@@ -134,8 +135,8 @@ class RecurringTask:
 
     @property
     def permanent(self) -> bool:
-        """True at the right of the status bar."""
-        return getattr(self.function, "__ui_status_type__", None) == StatusType.PERMANENT
+        """True at the right of the status bar, where all stand that are not said to be NORMAL."""
+        return getattr(self.function, "__ui_status_type__", None) != StatusType.NORMAL
 
 
 @dataclass(frozen=True)
@@ -262,7 +263,7 @@ def _sub_tabs(package: str, root: ModuleType, catalogue: Catalogue) -> list[Tab]
         if groups:
             tabs[name] = Tab(str(getattr(module, "UI_TAB_DISPLAY_NAME", name)), full, groups)
     wanted = [name for name in getattr(root, "UI_TAB_ORDER", None) or () if name in tabs]
-    others = sorted(set(tabs) - set(wanted), key=lambda name: (tabs[name].title, name))
+    others = sorted(set(tabs) - set(wanted), key=lambda name: (in_order(tabs[name].title), name))
     return [tabs[name] for name in dict.fromkeys((*wanted, *others))]
 
 
@@ -288,7 +289,14 @@ def _groups(package: str, catalogue: Catalogue) -> tuple[Group, ...]:
             if not imported:  # else it stands in this group already
                 tasks.append(Task(function, full, key))
     groups += [Group(title, tasks[0].module, tuple(tasks)) for title, tasks in found.items()]
-    return tuple(sorted(groups, key=lambda group: group.title))
+    return tuple(sorted(groups, key=lambda group: in_order(group.title)))
+
+
+def in_order(title: str) -> list[tuple[int, int, str]]:
+    """Returns a key for sorting in which numbers count as such: `2 Camera` comes before `10 OGSE`."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", title) if part
+    ]
 
 
 def _reason(exc: BaseException) -> str:

@@ -160,7 +160,8 @@ def _terminate(*_: object) -> None:
 
 
 def _run(script: str, module: str, call: str, capture: str, channel: Channel) -> None:
-    from camtest.tasks.loading import begin_task, end_task
+    from camtest.tasks.loading import begin_task
+    from camtest.tasks.printing import print_result
 
     begin_task(module, call)
     _follow_waits(channel)
@@ -168,7 +169,7 @@ def _run(script: str, module: str, call: str, capture: str, channel: Channel) ->
     names = [name.strip().lstrip("*") for name in capture.split(",") if name.strip()]
     values = [found.get(name) for name in names]
     result = values[0] if len(names) == 1 and "," not in capture else tuple(values)
-    end_task(result)
+    print_result(result)
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.show()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from camtest.tasks.ansi import ansi_to_html, settle, strip_ansi
+from camtest.tasks.printing import in_colour
 
 MAX_LINES = 2000
 """Lines of text that are kept."""
@@ -30,6 +31,11 @@ PICTURES = ("image/png", "image/jpeg", "image/gif")
 class _Text:
     line: str
     error: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The line with ANSI colours."""
+        return in_colour(self.line.rstrip("\r"))
 
 
 @dataclass
@@ -110,16 +116,14 @@ class Console:
         """The line that has no end yet, without colours; empty when there is none."""
         with self._lock:
             last = self._items[-1] if self._items and self._open else None
-            return strip_ansi(last.line).rstrip("\r") if isinstance(last, _Text) else ""
+            return strip_ansi(last.shown) if isinstance(last, _Text) else ""
 
     @property
     def text(self) -> str:
         """All of it as plain text."""
         with self._lock:
             return "\n".join(
-                strip_ansi(item.line).rstrip("\r")
-                if isinstance(item, _Text)
-                else str(item.data.get("text/plain", ""))
+                strip_ansi(item.shown) if isinstance(item, _Text) else str(item.data.get("text/plain", ""))
                 for item in self._items
             ) + ("" if self._open else "\n")
 
@@ -130,7 +134,7 @@ class Console:
             lines: list[str] = []
             for item in self._items:
                 if isinstance(item, _Text):
-                    lines.append(item.line.rstrip("\r"))
+                    lines.append(item.shown)
                     continue
                 pieces.append(_pre(lines))
                 pieces.append(_rich_html(item.data))

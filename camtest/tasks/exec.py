@@ -142,7 +142,7 @@ def exec_recurring_task(
 
     Args:
         kind: `Kind.RECURRING`.
-        status_type: PERMANENT for the right of the status bar, NORMAL (the default) for its left.
+        status_type: NORMAL for the left of the status bar, PERMANENT (also without one) for its right.
     """
 
     def decorator(function: Callable[P, R]) -> Callable[P, R]:

@@ -136,7 +136,7 @@ class TextField:
 
     def __init__(self, hint: Any, default: Any = EMPTY) -> None:
         self.hint = hint
-        self.default = default
+        self.default = fitting(hint, default)
         missing = "" if hint is EMPTY else _example(hint)
         self.text = widgets.Text(
             placeholder=missing if default is EMPTY else text_of(default), layout=WIDE, continuous_update=True
@@ -173,9 +173,22 @@ def _example(hint: Any) -> str:
     return {list: "1, 2, 3", tuple: "1, 2", dict: "a=1, b=2"}.get(kind, "")
 
 
-class _CheckBox:
+class _Offered:
+    """A field that has a value from the beginning."""
+
+    widget: Any
+    _first: Any
+
+    @property
+    def is_touched(self) -> bool:
+        """True when it is not as it was at first."""
+        return bool(self.widget.value != self._first)
+
+
+class _CheckBox(_Offered):
     def __init__(self, default: Any) -> None:
-        self.widget: Any = widgets.Checkbox(value=default is not EMPTY and bool(default), indent=False)
+        self._first = default is not EMPTY and bool(default)
+        self.widget = widgets.Checkbox(value=self._first, indent=False)
 
     def value(self) -> Any:
         return bool(self.widget.value)
@@ -190,15 +203,14 @@ def _is_truth(default: Any) -> bool:
     )
 
 
-class _Choice:
+class _Choice(_Offered):
     """A list to choose from; the first is chosen when there is no default."""
 
     def __init__(self, options: dict[str, Any], default: Any, none: bool = False) -> None:
         self._options = ({"None": None} if none else {}) | options
         chosen = _label_of(default, self._options)
-        self.widget: Any = widgets.Dropdown(
-            options=list(self._options), value=chosen or next(iter(self._options), None)
-        )
+        self._first = chosen or next(iter(self._options), None)
+        self.widget = widgets.Dropdown(options=list(self._options), value=self._first)
 
     def value(self) -> Any:
         if self.widget.value is None:
@@ -402,10 +414,13 @@ class _Row:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing was typed, and there is no default."""
+        """Nothing was typed, ticked or chosen, and there is no default."""
         texts = [field for field in self.fields if isinstance(field, TextField)]
-        return len(texts) == len(self.fields) and all(
-            not field.text.value.strip() and field.default is EMPTY for field in texts
+        others = [field for field in self.fields if field not in texts]
+        return (
+            bool(texts)
+            and all(not field.text.value.strip() and field.default is EMPTY for field in texts)
+            and all(not getattr(field, "is_touched", True) for field in others)
         )
 
 

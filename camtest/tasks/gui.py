@@ -156,7 +156,9 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
             value=False,
         )
         self.kernels = widgets.Dropdown(
-            description="kernel", options=[OWN_KERNEL, *kernel_names()], value=self.session.kernel_name
+            description="available kernels",
+            options=[OWN_KERNEL, *kernel_names()],
+            value=self.session.kernel_name,
         )
         self.kernels.observe(lambda change: self.want(self._switch, change["new"]), names="value")
         self.prompt = widgets.Text(

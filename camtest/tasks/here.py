@@ -21,10 +21,10 @@ from camtest.tasks.child import figures_in, picture_of
 from camtest.tasks.console import Console
 from camtest.tasks.failures import tell_failure
 from camtest.tasks.loading import note_task
+from camtest.tasks.printing import print_result
 from camtest.tasks.questions import is_known
 from camtest.tasks.running import DONE, FAILED, INTERRUPTED, Outcome, RunContext, show_waits_in, thread_input
 
-COLUMNS = 100
 """Width of tables that are printed [characters]."""
 
 
@@ -65,7 +65,7 @@ class OwnKernelRunner:
             for figure in figures_in(result):
                 context.console.show(picture_of(figure))
             store_result(call.task.capture, result, self.namespace)  # type: ignore[arg-type]
-            print_result(result, context.console)
+            show_result(result, context.console)
         except KeyboardInterrupt as exc:
             context.console.write("KeyboardInterrupt\n", error=True)
             return Outcome(INTERRUPTED, _named(exc))
@@ -91,16 +91,10 @@ def _named(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {exc}".rstrip(": ")
 
 
-def print_result(result: Any, console: Console) -> None:
+def show_result(result: Any, console: Console) -> None:
     """Shows a result as rich prints it; None is not shown."""
-    if result is None:
-        return
-    from rich.console import Console as RichConsole
-
     text = io.StringIO()
-    RichConsole(
-        file=text, force_terminal=True, width=COLUMNS, color_system="truecolor", force_jupyter=False
-    ).print(result)
+    print_result(result, text)
     console.write(text.getvalue())
 
 

@@ -286,7 +286,8 @@ def _kernel_code(call: TaskCall) -> str:
     shown = names[0] if len(names) == 1 and "," not in call.task.capture else f"({', '.join(names)},)"
     return (
         "from camtest.tasks.child import show_returned\n"
-        "from camtest.tasks.loading import begin_task, end_task\n"
+        "from camtest.tasks.loading import begin_task\n"
+        "from camtest.tasks.printing import print_result as end_task\n"
         f"begin_task({call.task.module!r}, {call.shown!r}, {call.variables!r}, globals())\n"
         f"{call.code}show_returned({shown})\nend_task({shown})"
     )

@@ -42,12 +42,3 @@ def note_task(module: str, call: str) -> None:
         running = observations.running_context()
         if running is not None:
             running.mark("task", module=module, call=call)
-
-
-def end_task(result: Any) -> None:
-    """Prints a result as rich does; None is not printed."""
-    if result is None:
-        return
-    from rich.console import Console
-
-    Console(force_terminal=True, width=100, color_system="truecolor", force_jupyter=False).print(result)

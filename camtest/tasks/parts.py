@@ -60,7 +60,7 @@ class TaskButton:
         self.button = widgets.Button(
             description=task.title,
             tooltip=task.tooltip,
-            icon="" if task.icons else ("bolt" if task.immediate else "tasks"),
+            icon="" if task.icons else "tasks",
             layout=widgets.Layout(width="auto", min_width="13em"),
         )
         if task.immediate:

@@ -264,8 +264,10 @@ def member_by_value(kind: Any, value: Any) -> Any:
 
 
 def fitting(hint: Any, default: Any) -> Any:
-    """Returns a default that was written as text in the type of its hint; as it is where that cannot be."""
+    """Returns a default that was written in another type, such as text, in that of its hint; as it is where that cannot be."""
     plain = bare(hint)
+    if plain is float and type(default) is int:
+        return float(default)
     if not isinstance(default, str) or plain in (None, EMPTY, Any, str) or isinstance(hint, str):
         return default
     if is_union(plain) or get_origin(plain) is Literal or is_enum(plain):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from camtest.cli.tasks import tasks as command
 from camtest.tasks.catalogue import Catalogue, TaskPackageError, read_catalogue
+from camtest.tasks.parts import TaskButton
 
 TASK = "from gui_executor.exec import exec_ui\n@exec_ui()\ndef {}(): pass\n"
 
@@ -118,3 +119,42 @@ def test_a_hide_function_that_fails_is_told(read: Read) -> None:
         del sys.modules[name]
     catalogue = read({**TABS, "__init__.py": "UI_TAB_HIDE = lambda: False\n"})
     assert len(catalogue.tabs) == 3
+
+
+def test_numbers_in_titles_are_sorted_as_numbers(read: Read) -> None:
+    files = {
+        f"{name}.py": f"UI_MODULE_DISPLAY_NAME = {title!r}\n" + TASK.format("t") for name, title in GROUPS
+    }
+    assert [group.title for group in read(files).tabs[0].groups] == ["2 - Camera", "10 - OGSE", "10a", "TCS"]
+
+
+GROUPS = (("a", "TCS"), ("b", "10 - OGSE"), ("c", "2 - Camera"), ("d", "10a"))
+
+
+def test_icons_beside_the_module_are_found_and_one_click_has_the_icon_of_the_others(read: Read) -> None:
+    task = (
+        "from gui_executor.exec import exec_ui\n"
+        "@exec_ui(icons=('icons/a.svg', 'icons/none.svg'))\ndef drawn(): pass\n"
+        "@exec_ui(immediate_run=True)\ndef at_once(): pass\n"
+        "@exec_ui()\ndef later(): pass\n"
+    )
+    tasks = {task.name: task for task in read({"m.py": task, "icons/a.svg": "<svg/>"}).tasks()}
+    assert [path.name for path in tasks["drawn"].icons] == ["a.svg"]
+    buttons = {name: TaskButton(found, lambda _: None).button for name, found in tasks.items()}
+    assert {name: button.icon for name, button in buttons.items()} == {
+        "drawn": "",
+        "at_once": "tasks",
+        "later": "tasks",
+    }
+
+
+def test_a_recurring_task_stands_at_the_left_only_when_it_is_said_to_be_normal(read: Read) -> None:
+    recurring = "from gui_executor.exec import StatusType, exec_recurring_task\n"
+    for name, status in (
+        ("a", ""),
+        ("b", "status_type=StatusType.NORMAL"),
+        ("c", "status_type=StatusType.PERMANENT"),
+    ):
+        recurring += f"@exec_recurring_task({status})\ndef {name}(): return {name!r}\n"
+    found = read({"r.py": recurring, "m.py": TASK.format("t")}).recurring
+    assert {task.name: task.permanent for task in found} == {"a": True, "b": False, "c": True}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from camtest.tasks.ansi import ansi_to_html, settle, strip_ansi
 from camtest.tasks.console import MAX_LINES, Console
+from camtest.tasks.printing import print_result
 from camtest.tasks.questions import Question, QuestionDesk
 
 
@@ -81,3 +86,52 @@ def test_a_question_is_answered_once_or_given_up() -> None:
     thread.join(10)
     assert answers == ["ben", None]
     assert desk.current is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "plain", "coloured"),
+    [
+        ("[red]ERROR: no connection to the OGSE.[/]", "ERROR: no connection to the OGSE.", "#d03a31"),
+        ("[bold red]a[/bold red] b", "a b", "font-weight:bold"),
+        ("[red]x[/red] [1, 2] a[i] [Y/n] [/tmp/a.txt:3]", "x [1, 2] a[i] [Y/n] [/tmp/a.txt:3]", "#d03a31"),
+        ("a[i] and [/i] \\[red]no[/]", "a and  [red]no[/]", "italic"),
+        ("[red]never closed", "[red]never closed", ""),
+        ("[no style]x[/no style] [/]", "[no style]x[/no style] [/]", ""),
+        ("[link=http://here]there[/link]", "there", ""),
+    ],
+)
+def test_styles_that_a_task_prints_are_colours(printed: str, plain: str, coloured: str) -> None:
+    console = Console()
+    console.write(printed[:5])
+    console.write(printed[5:] + "\n")
+    assert console.text == plain + "\n"
+    assert coloured in console.html()
+
+
+@pytest.mark.parametrize(
+    ("result", "plain"),
+    [
+        ("output [/Users/rik/output.py:11]: 0.001 s", "output [/Users/rik/output.py:11]: 0.001 s"),
+        ("value = 42 [no units]", "value = 42 [no units]"),
+        ("[green]done[/] in [1, 2] x[i]", "done in [1, 2] x[i]"),
+        ("[green]done", "done"),
+        ("[red]a [bold]b[/red] c[/bold] [/red]", "a b c [/red]"),
+        ([1, "[x]"], "[1, '[x]']"),
+        (None, ""),
+    ],
+)
+def test_a_result_is_shown_whatever_brackets_it_has(result: Any, plain: str) -> None:
+    file = io.StringIO()
+    print_result(result, file)
+    assert strip_ansi(file.getvalue()).rstrip("\n") == plain
+
+
+def test_a_result_that_cannot_be_shown_is_told() -> None:
+    class Shy:
+        def __rich__(self) -> str:
+            raise RuntimeError("not [me]")
+
+    file = io.StringIO()
+    print_result(Shy(), file)
+    text = strip_ansi(file.getvalue())
+    assert text == "the result, a Shy, cannot be shown: RuntimeError: not [me]\n"

@@ -19,7 +19,7 @@ import pytest
 
 from camtest.tasks.calls import TaskCall, code_of
 from camtest.tasks.catalogue import Task
-from camtest.tasks.exec import exec_ui
+from camtest.tasks.exec import FileName, exec_ui
 from camtest.tasks.fields import FieldError, ValueWidget, asks_author, make_field
 from camtest.tasks.form import ArgumentsForm, FormError, call_with
 from camtest.tasks.types import Callback, DropdownList, FixedList, ListList, TypeObject, VariableName
@@ -264,12 +264,24 @@ def test_a_default_that_is_copied_into_its_field_is_itself(hint: Any, value: Any
         (Callback(lambda: [1, "1"]), "1", "1"),
         (FixedList([int, Path, float], [1, "/tmp", "2"]), EMPTY, [1, Path("/tmp"), 2.0]),
         (ListList([Path, str], ["/tmp", "2"]), EMPTY, [[Path("/tmp"), "2"]]),
+        (FixedList([float, float], [0, 1]), EMPTY, [0.0, 1.0]),
+        (FileName, "README.md", Path("README.md")),
+        (Path, "/tmp", Path("/tmp")),
+        (float, 42, 42.0),
+        (float | None, 42, 42.0),
+        (int, 42.5, 42.5),
+        (list, "[1, 2]", [1, 2]),
+        (float, "auto", "auto"),
+        (ListList([int, bool]), None, []),
+        (ListList([Path, Mode]), None, []),
     ],
 )
 def test_an_untouched_default_is_sent(hint: Any, default: Any, sent: Any) -> None:
     found = default_sent(hint, default)
     assert found == sent
     assert type(found) is type(sent)
+    if isinstance(found, list):
+        assert list(map(type, found)) == list(map(type, sent))
 
 
 def test_a_choice_that_was_the_default_can_be_changed() -> None:
