@@ -232,7 +232,7 @@ def _run_in_all_modes(page: Page, root: Path) -> None:
         assert times == "7"
         seen.add(process)
     expect(page.locator(".camtest-console").nth(1)).to_contain_text("in GUI App", timeout=LONG)
-    page.get_by_label("kernel", exact=True).select_option("python3")
+    page.get_by_label("available kernels").select_option("python3")
     expect(console(page)).to_contain_text("----- Kernel 'python3' is running", timeout=LONG)
     _run(page, "note", "Run in kernel", where="separate")
     seen.add(written(root / "separate").split()[0])
