@@ -159,6 +159,7 @@ class TasksGUI(Keepsake, widgets.VBox):  # type: ignore[misc]
             description="available kernels",
             options=[OWN_KERNEL, *kernel_names()],
             value=self.session.kernel_name,
+            style={"description_width": "initial"},
         )
         self.kernels.observe(lambda change: self.want(self._switch, change["new"]), names="value")
         self.prompt = widgets.Text(
