@@ -1,4 +1,4 @@
-"""`das daq6510` as a process: through a control server into the files of a storage manager."""
+"""`das NAME` as a process: through a control server into the files of a storage manager."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def end(process: subprocess.Popen[str]) -> None:
     assert process.wait(20) == 0
     assert process.stdout is not None
     process.stdout.close()
+
+
+def test_readings_of_the_tcs_egse_are_stored(site: SiteLayout, start: Start) -> None:
+    start("sm_cs", "start")
+    start("tcs_cs", "start", "--simulator")
+    assert start("das", "tcs", "--count", "2", "--interval", "0.5").wait(60) == 0
+    (path,) = site.data.glob("daily/*/*_DAS-TCS.csv")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert [float(row["GTCS_AMBIENT_RTD"]) for row in rows] == pytest.approx([21.0] * 2, abs=1.0)
 
 
 def test_scans_are_stored(site: SiteLayout, start: Start) -> None:
