@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from camtest.commanding import tcs
 from camtest.tasks.blocks import block_task
 
 UI_MODULE_DISPLAY_NAME = "5 - TCS"
+
+STOP_ICON = Path(__file__).with_name("icons") / "stop.svg"
 
 start_task = block_task(tcs.start_task, "Start Task", description="TCS start task", immediate_run=True)
 stop_task = block_task(
@@ -21,6 +25,7 @@ stop_tcs_egse = block_task(
     tcs.stop_tcs_egse,
     "Stop TCS EGSE",
     description="TCS EGSE off by contingency",
+    icons=(STOP_ICON,),
     immediate_run=True,
     allow_kernel_interrupt=True,
 )

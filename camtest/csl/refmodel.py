@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from camtest.core.exec import Abort
-from camtest.core.prompts import confirm
 from camtest.tasks import exec_ui
+from camtest.tasks.shared.setup_changes import submit_changes
 from camtest.tasks.types import Callback
 from egse import setup
 
@@ -47,13 +47,11 @@ def new_model(filename: Path, description: str) -> Any:
         Abort: when the table is no model, or the operator does not want it.
     """
     model = read_model(filename)
-    old = setup.load_setup()
-    new = old.copy()
-    new.gse.csl_model = {"model": model}
-    changes = str(setup.diff_setups(old, new))
-    if not confirm(f"{changes}\nSubmit this Setup?", default=False):
-        raise Abort("The operator does not want this Setup: nothing was submitted")
-    return setup.submit_setup(new, description)
+
+    def put_in(new: setup.Setup) -> None:
+        new.gse.csl_model = {"model": model}
+
+    return submit_changes(put_in, description)
 
 
 def read_model(filename: Path) -> dict[str, dict[str, Any]]:

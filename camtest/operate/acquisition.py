@@ -5,7 +5,7 @@ from __future__ import annotations
 from camtest.commanding import dpu
 from camtest.tasks.blocks import block_task
 
-UI_MODULE_DISPLAY_NAME = "4 - Acquisition"
+UI_MODULE_DISPLAY_NAME = "4 - Camera"
 
 full_standard = block_task(dpu.n_cam_full_standard, "Full CCDs", num_cycles=1, ccd_side="BOTH")
 full_ccd = block_task(

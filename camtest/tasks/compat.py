@@ -5,6 +5,9 @@
 - `executor.ExternalCommand`, with which `__init__.py` files start the GUI in the background: a small one that does that.
 - other modules of the original (`gui_executor.client`, `gui_executor.view`, ...): stand-ins whose names can be read,
   called and set, to no effect.
+- modules of the original Common-EGSE that have another place here (`egse.state`, `egse.exceptions`, `egse.obsid`, ...), and
+  names that modules have there and not here: what does the same here, `RELOCATED` and `ADDED`. A name for which there is
+  nothing is missing, as ever.
 
 They are found last, and only while task modules are loaded: what is installed is taken as it is.
 """
@@ -17,7 +20,8 @@ import importlib.machinery
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -28,6 +32,33 @@ QT = ("PyQt5", "PyQt6", "PySide2", "PySide6")
 """Toolkits for which there is a stand-in."""
 ORIGINAL = "gui_executor."
 """What modules of the original begin with."""
+
+_ADAPTED = "camtest.tasks.shared.original"
+_HUBER = "egse.stages.huber.smc9300"
+
+RELOCATED: dict[str, dict[str, str]] = {
+    "egse.state": {"GlobalState": "camtest.state"},
+    "egse.exceptions": {"Abort": "camtest.core.exec"},
+    "egse.obsid": {"ObservationIdentifier": _ADAPTED, "obsid_from_storage": _ADAPTED},
+    "egse.collimator": {},
+    "egse.collimator.fcul": {},
+    "egse.collimator.fcul.ogse": {
+        **dict.fromkeys(("OGSEController", "OGSEInterface", "OGSEProxy", "OGSESimulator"), "egse.ogse"),
+        "is_ogse_cs_active": _ADAPTED,
+    },
+    "egse.stages.huber.smc9300_devif": dict.fromkeys(("HuberError", "HuberSMC9300EthernetInterface"), _HUBER),
+}
+"""Modules that have another place here: for each of their names, the module that has it."""
+
+ADDED: dict[str, dict[str, str]] = {
+    "egse.tcs.tcs": {"is_tcs_cs_active": _ADAPTED},
+    "egse.stages.huber": {"is_smc9300_cs_active": _ADAPTED},
+    _HUBER: {"untangle_status": _ADAPTED},
+    "camtest.commanding.csl_gse": dict.fromkeys(
+        ("rotation_stage_move", "sma_rotation_move", "sma_translation_move"), _ADAPTED
+    ),
+}
+"""Names that modules have besides while task modules are loaded, and the module that has them."""
 
 
 class QtStandIn:
@@ -102,6 +133,84 @@ def _open_name(module: str, name: str) -> Any:
     return type(name, (OpenStandIn,), {"__module__": module})
 
 
+def _names_of(module: str, names: Mapping[str, str], otherwise: Any = None) -> Any:
+    """Returns a `__getattr__` of a module that looks for names in other modules, after its own."""
+
+    def get(name: str) -> Any:
+        if name in names:
+            return getattr(importlib.import_module(names[name]), name)
+        if otherwise is not None:
+            return otherwise(name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return get
+
+
+class _Additions:
+    """Gives modules the names of `ADDED`, those that are loaded and those that will be, for as long as anybody wants them.
+
+    First in `sys.meta_path`, but it finds nothing: it only has the modules concerned looked for by the others, and adds
+    their names once they are executed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._users = 0
+        self._before: dict[str, tuple[ModuleType, Any]] = {}
+
+    def begin(self) -> None:
+        """Adds the names, unless they are there."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                sys.meta_path.insert(0, self)
+                for name in ADDED:
+                    if name in sys.modules:
+                        self.add(sys.modules[name])
+
+    def end(self) -> None:
+        """Takes them away again, when nobody else wants them."""
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            sys.meta_path.remove(self)
+            for module, before in self._before.values():
+                if before is None:
+                    del module.__getattr__
+                else:
+                    module.__getattr__ = before  # type: ignore[method-assign]
+            self._before.clear()
+
+    def add(self, module: ModuleType) -> None:
+        """Adds the names of one module."""
+        name = module.__name__
+        with self._lock:
+            if self._users and name not in self._before:
+                own = vars(module).get("__getattr__")
+                self._before[name] = (module, own)
+                module.__getattr__ = _names_of(name, ADDED[name], own)  # type: ignore[method-assign]
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in ADDED:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            loader, execute = spec.loader, spec.loader.exec_module
+
+            def execute_and_add(module: ModuleType) -> None:
+                execute(module)
+                self.add(module)
+
+            loader.exec_module = execute_and_add  # type: ignore[method-assign]
+        return spec
+
+
+_additions = _Additions()
+
+
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Makes the stand-ins when they are imported."""
 
@@ -109,7 +218,8 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         root = fullname.partition(".")[0]
-        if fullname != "executor" and root not in QT and not fullname.startswith(ORIGINAL):
+        known = fullname == "executor" or fullname in RELOCATED
+        if not known and root not in QT and not fullname.startswith(ORIGINAL):
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname != "executor")
 
@@ -117,6 +227,9 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module = ModuleType(spec.name)
         if spec.name == "executor":
             module.ExternalCommand = ExternalCommand  # type: ignore[attr-defined]
+            return module
+        if spec.name in RELOCATED:
+            module.__getattr__ = _names_of(spec.name, RELOCATED[spec.name])  # type: ignore[method-assign]
             return module
         make = _open_name if spec.name.startswith(ORIGINAL) else _qt_name
         module.__getattr__ = lambda name: _keep(module, name, make(spec.name, name))  # type: ignore[method-assign]
@@ -132,9 +245,11 @@ def stand_ins() -> Iterator[None]:
     finder = _StandIns()
     before = set(sys.modules)
     sys.meta_path.append(finder)
+    _additions.begin()
     try:
         yield
     finally:
+        _additions.end()
         sys.meta_path.remove(finder)
         for name in set(sys.modules) - before:  # nobody else shall take them for the real ones
             if getattr(getattr(sys.modules[name], "__spec__", None), "loader", None) is finder:

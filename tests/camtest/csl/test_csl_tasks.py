@@ -9,8 +9,9 @@ import pytest
 from camtest.commanding import csl_gse
 from camtest.core.dryrun import DryRun
 from camtest.core.exec import Abort
-from camtest.csl import huber, refmodel
+from camtest.csl import circle, huber, refmodel
 from camtest.tasks.catalogue import read_catalogue
+from camtest.tasks.form import ArgumentsForm
 
 TABLE = """\
 name;parent;tx;ty;tz;rx;ry;rz;links
@@ -48,6 +49,32 @@ def test_the_groups_of_the_reference() -> None:
     for title, tasks in wanted.items():
         assert tasks <= set(groups[title]), title
     assert catalogue.find("Emergency stop").icons, "it has a picture"
+    assert [task.name for task in catalogue.recurring] == ["show_setup_and_obsid"]
+
+
+SPOTS = "cycle,frame,ccd,row,column,flux,width,peak,x,y,theta,phi\n0,0,1,2,3,4.0,1.5,5.0,10.0,20.0,8.3,45.0\n"
+
+
+def test_circles_by_their_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """User interfaces, section 4: test id, site, text."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    for name in ("00900_CSL", "CSL1_00084_00901", "902"):
+        (tmp_path / f"spots_{name}.csv").write_text(SPOTS)
+    rows = [[900, "CSL", "CSL EM Final"], [901, "CSL1", "warm"], [902, "CSL2", ""]]
+    names = circle.reduced_names(rows, tmp_path)
+    assert names == {"00900_CSL": "CSL EM Final", "CSL1_00084_00901": "warm", "902": "902"}
+    table = circle.analyse(rows, tmp_path, save=True, verbose=True)
+    assert list(table["obsid"]) == ["CSL EM Final", "warm", "902"]
+    assert (tmp_path / "circle_00900_CSL_CSL1_00084_00901_902.png").is_file()
+    with pytest.raises(LookupError, match="00901_CSL2 has not been reduced"):
+        circle.reduced_names([[901, "CSL2", "x"]], tmp_path)
+
+
+def test_form_of_the_circles(tmp_path: Path) -> None:
+    task = next(task for task in read_catalogue(["camtest.csl"]).tasks() if task.function is circle.analyse)
+    form = ArgumentsForm(task)
+    form.fill(reduced_dir=str(tmp_path))
+    assert "[[900, 'CSL', 'CSL EM Final']]" in form.call().code
 
 
 def test_reference_frames_of_a_table(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ def test_every_task_that_is_shipped_has_a_form(package: str) -> None:
         try:
             call = ArgumentsForm(task).call()
         except FormError as exc:
-            assert all(error.endswith(": must be given") for error in exc.errors), exc  # noqa: PT017
+            fine = (": must be given", ": the choices cannot be had")  # no configuration manager here
+            assert all(any(text in error for text in fine) for error in exc.errors), exc  # noqa: PT017
         else:
             assert call.code.startswith(f"from {task.module} import {task.name}") or "import" in call.code
 

@@ -18,11 +18,16 @@ import rich.console
 import rich.tree
 
 import gui_executor
+from camtest import Abort, GlobalState
+from camtest.core.dryrun import DryRun
+from camtest.tasks import compat
 from camtest.tasks.calls import TaskCall
 from camtest.tasks.catalogue import Task, read_catalogue
 from camtest.tasks.exec import exec_ui, get_arguments
 from camtest.tasks.fields import ValueWidget, make_field
 from camtest.tasks.form import immediate_call
+from camtest.tasks.shared import original
+from egse.stages.huber.smc9300 import HuberError
 from gui_executor import snippets, utils, utypes
 from gui_executor.utils import copy_func
 from gui_executor.utypes import Callback, DropdownList, FixedList, ListList, TypeObject, VariableName
@@ -297,3 +302,102 @@ def test_code_helpers() -> None:
             ask(os.curdir)
     assert all(hasattr(utils, name) for name in utils.__all__)
     assert TaskCall(Task(press, __name__, "press")).shown == "response = press()"
+
+
+ORIGINAL = """\
+from camtest.commanding.csl_gse import rotation_stage_move, sma_rotation_move, sma_translation_move
+from egse.collimator.fcul.ogse import OGSEInterface, OGSEProxy, is_ogse_cs_active
+from egse.exceptions import Abort
+from egse.obsid import ObservationIdentifier, obsid_from_storage
+from egse.stages.huber import is_smc9300_cs_active
+from egse.stages.huber.smc9300 import HuberSMC9300Interface, untangle_status
+from egse.stages.huber.smc9300_devif import HuberError
+from egse.state import GlobalState
+from egse.tcs.tcs import TCSInterface, is_tcs_cs_active
+from gui_executor.exec import exec_ui
+UI_MODULE_DISPLAY_NAME = "Stages"
+@exec_ui()
+def running():
+    return is_tcs_cs_active(0.05), is_smc9300_cs_active(0.05), is_ogse_cs_active(timeout=0.05)
+@exec_ui()
+def state():
+    return GlobalState, Abort, HuberError
+@exec_ui()
+def move(angle: float):
+    rotation_stage_move(angle=angle)
+    sma_rotation_move(angle=2.0)
+    sma_translation_move(distance=360.0)
+    stages: HuberSMC9300Interface = GlobalState.setup.gse.stages.device
+    return [untangle_status(stages.get_status(axis=axis)) for axis in (1, 2, 3)]
+"""
+
+
+def test_names_of_the_common_egse_that_are_elsewhere_here(make_package: MakePackage, dry_run: DryRun) -> None:
+    catalogue = read_catalogue([make_package(stages=ORIGINAL)])
+    ((group,),) = [tab.groups for tab in catalogue.tabs]
+    assert not group.problem
+    assert catalogue.find("state").function() == (GlobalState, Abort, HuberError)
+    statuses = catalogue.find("move").function(angle=12.5)
+    assert [status["err_no"] for status in statuses] == [0, 0, 0]
+    assert {12.5, 2.0, 360.0} == {status["pos"] for status in statuses}
+    with pytest.raises(Abort, match="hard stop"):
+        catalogue.find("move").function(angle=179.0)
+
+
+def test_servers_that_answer(make_package: MakePackage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def nobody(endpoint: str, timeout: float) -> bool:
+        asked.append((endpoint, timeout))
+        return False
+
+    monkeypatch.setattr(original, "is_control_server_active", nobody)
+    catalogue = read_catalogue([make_package(stages=ORIGINAL)])
+    assert catalogue.find("running").function() == (False, False, False)
+    assert len(set(asked)) == 3
+    assert {timeout for _, timeout in asked} == {0.05}
+
+
+def test_nobody_else_gets_these_names(make_package: MakePackage) -> None:
+    read_catalogue([make_package(stages=ORIGINAL)])
+    for module in ("egse.state", "egse.exceptions", "egse.obsid", "egse.collimator.fcul.ogse"):
+        assert module not in sys.modules
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(module)
+    for module, names in compat.ADDED.items():
+        assert not [name for name in names if hasattr(importlib.import_module(module), name)]
+    assert not [finder for finder in sys.meta_path if type(finder).__module__ == compat.__name__]
+
+
+def test_a_name_for_which_there_is_nothing_is_missing(make_package: MakePackage) -> None:
+    with compat.stand_ins():
+        with pytest.raises(ImportError, match="InternalError"):
+            from egse.exceptions import InternalError  # type: ignore[import-not-found]  # noqa: F401
+        with pytest.raises(ImportError, match="nonsense"):
+            from egse.tcs.tcs import nonsense  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_status_of_a_stage_by_the_names_of_the_original() -> None:
+    status = original.untangle_status("2:11:software limit +:1.5:1.49:2:1:0:1:0:0:0:")
+    assert status == {
+        "axis": 2,
+        "err_no": 11,
+        "err_msg": "software limit +",
+        "pos": 1.5,
+        "epos": 1.49,
+        "elimit": 2,
+        "ref": 1,
+        "eref": 0,
+        "ctrl": 1,
+        "osc": 0,
+        "prog": 0,
+    }
+
+
+def test_names_of_observations(tmp_path: Path) -> None:
+    folder = tmp_path / "LAB" / "obs" / "00012_LAB_chimay"
+    folder.mkdir(parents=True)
+    (tmp_path / "LAB" / "daily").mkdir()
+    for location in (tmp_path / "LAB", folder.parent):
+        assert original.obsid_from_storage(12, location) == "00012_LAB_chimay"
+    assert original.ObservationIdentifier(test_id=12, site_id="LAB", setup_id=3).obsid == "LAB_00003_00012"

@@ -1,0 +1,1 @@
+"""Tasks around the camera: on, off, its N-FEE, its part of the Setup, the short functional test."""
