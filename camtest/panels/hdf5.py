@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,26 +15,45 @@ import numpy as np
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.images import BLOCK, CCDImage, as_png, reduce_into
 from camtest.panels.panel import Panel
-from camtest.panels.static_form import Section
+from camtest.panels.static_form import COLOURS, Section
 from camtest.panels.threads import weak
 from egse.command import CommandError
 from egse.env import EnvError, get_data_storage_location
-from egse.fee import decode_hk, error_flag_names
-from egse.fee.geometry import LEFT_SIDE
+from egse.fee import decode_hk, error_flag_names, load_hk_map
+from egse.fee.geometry import COLUMNS_TRANSMITTED, LEFT_SIDE
 from egse.fee.numbering import camera_model, ccd_numbering
 from egse.h5 import get_file
 from egse.h5.images import SideImage, read_images
-from egse.h5.reader import frame_numbers, get_data, get_obsid, show_attributes
+from egse.h5.packed import PacketGroup, PacketItem
+from egse.h5.reader import frame_numbers, get_attributes, get_data, get_obsid, show_attributes
 from egse.reg import RegisterMap
 from egse.spw import SpaceWirePacket
+from egse.spw.packets import CCDSide, DataPacket, PacketKind, PacketType
 
-PACKET = re.compile(r"/\d+/data/\d+$")
+PACKET = re.compile(r"/(\d+)/data/\d+$")
 FRAME = re.compile(r"/(\d+)$")
 SHOWN_BYTES = 512
 MOST_NODES = 4000
 """So many nodes are listed; a frame has more than a thousand packets."""
 LATEST = 50
 """So many of the newest raw files are offered."""
+ERROR_LAMPS = (
+    "Wrong X", "Wrong Y", "E SRAM full", "F SRAM full", "AWLA", "SRAM EDAC correct", "SRAM EDAC uncorrect", "Disconnect",
+    "Escape", "Credit", "Parity", "Lock",
+)  # fmt: skip
+"""Lamps of the error flags, bit 0 first, as `egse.fee.hk.ERROR_FLAGS`."""
+SPW_LAMPS = {
+    "Running": "SPW_LINK_RUNNING", "Disconnect": "SPW_LINK_DISCONNECT", "Parity": "SPW_LINK_PARITY_ERROR",
+    "Credit": "SPW_LINK_CREDIT_ERROR", "Escape": "SPW_LINK_ESCAPE_ERROR", "RMAP target indicate": "RMAP_TARGET_INDICATE",
+}  # fmt: skip
+"""Lamps of the SpaceWire link, and the bits of the housekeeping they tell."""
+GOOD = ("Running", "RMAP target indicate")
+"""Lamps that are green when they are lit; the others are red."""
+CCD_VOLTAGES = {
+    "VOD_E": "VOD_MON_E", "VOD_F": "VOD_MON_F", "VOG": "VOG_MON", "VDD": "VDD_MON", "VGD": "VGD_MON",
+    "VRD_E": "VRD_MON_E", "VRD_F": "VRD_MON_F",
+}  # fmt: skip
+"""Lines of the table of CCD voltages, and the ends of their names in the housekeeping."""
 
 
 class HDF5Panel(Panel):
@@ -163,13 +182,16 @@ class _View:
         self.images: list[CCDImage] = []
         with get_file(path) as file:
             item = file[node]
-            self.properties = _table(_properties(item))
+            self.properties = _table(_properties(node, item))
             self.attributes = f"<pre>{escape(show_attributes(item))}</pre>" if len(item.attrs) else "none"
             frame = FRAME.match(node)
             if frame and int(frame[1]) in frame_numbers(file):
                 self._show_images(file, int(frame[1]))
             elif PACKET.match(node):
-                self._show_packet(bytes(np.asarray(get_data(item), np.uint8)))
+                columns = (
+                    get_attributes(file, int(node.split("/")[1])).get("h_end", COLUMNS_TRANSMITTED - 1) + 1
+                )
+                self._show_packet(bytes(np.asarray(get_data(item), np.uint8)), columns)
             elif node.endswith(("/hk", "/hk_data")):
                 self._show_housekeeping(bytes(np.asarray(get_data(item), np.uint8)))
             elif node.rpartition("/")[2] == "register":
@@ -192,23 +214,24 @@ class _View:
             )
         self.text = "".join(parts) or "<p>no image data in this frame</p>"
 
-    def _show_packet(self, data: bytes) -> None:
+    def _show_packet(self, data: bytes, columns: int) -> None:
         packet = SpaceWirePacket.create_packet(data)
         self.header = f"<pre>{escape(str(packet))}</pre>"
         bits = " ".join(f"{byte:08b}" for byte in data[:10])
-        pixels = getattr(packet, "pixels", np.empty(0, np.uint16))
-        values = " ".join(map(str, pixels[:SHOWN_BYTES]))
-        self.text = f"<p>w={len(data)} bytes</p><pre>header {bits}</pre><pre style='white-space:pre-wrap'>{values} ...</pre>"
+        about, values = f"w={len(data)} bytes", ""
+        if isinstance(packet, DataPacket):
+            pixels = packet.pixels
+            about = f"w={width_text(pixels.size, columns)} pixels, {len(data)} bytes"
+            values = " ".join(map(str, pixels[:SHOWN_BYTES])) + (" ..." if pixels.size > SHOWN_BYTES else "")
+            self.text = _table(type_rows(packet.type))
+        self.text += f"<p>{about}</p><pre>header {bits}</pre><pre style='white-space:pre-wrap'>{values}</pre>"
 
     def _show_housekeeping(self, data: bytes) -> None:
-        values = decode_hk(data)
-        flags = int(values.get("NFEE_ERROR_FLAGS", 0))
-        names = ", ".join(error_flag_names(flags)) or "none"
+        model = camera_model()
+        values = decode_hk(data, load_hk_map(model if model in LEFT_SIDE else "fm"))
         if len(data) == 154:
             self.header = f"<pre>{escape(str(SpaceWirePacket.create_packet(data)))}</pre>"
-        self.text = f"<p>Error flags <b>{flags:#06x}</b>: {escape(names)}. Raw values.</p>" + _table(
-            [(name, str(value)) for name, value in values.items()]
-        )
+        self.text = housekeeping_html(values)
 
     def _show_registers(self, memory: np.ndarray[Any, np.dtype[np.uint8]], wanted: str) -> None:
         model = camera_model()
@@ -223,6 +246,65 @@ class _View:
             if pattern.search(name) or pattern.search(field.pieces[0].register)
         ]
         self.text = _table(rows, escaped=False)
+
+
+def width_text(pixels: int, columns: int) -> str:
+    """Returns the width of a packet in pixels, as rows of so many columns where it has whole ones: `16065 = 7 x 2295`."""
+    rows, rest = divmod(pixels, columns)
+    return f"{pixels} = {rows} x {columns}" if rows and not rest else str(pixels)
+
+
+def type_rows(kind: PacketType) -> list[tuple[str, str]]:
+    """Returns the decoded type of a packet, with the CGSE number of its CCD."""
+    known = kind.packet_type in tuple(PacketKind)
+    return [
+        ("type", f"{kind.word:#06x}"),
+        ("packet type", PacketKind(kind.packet_type).name.lower() if known else str(kind.packet_type)),
+        ("frame number", str(kind.frame_number)),
+        ("CCD", f"{ccd_numbering().bin_to_id[kind.ccd_number]} (code {kind.ccd_number})"),
+        ("side", CCDSide(kind.ccd_side).name),
+        ("last packet", "yes" if kind.last_packet else "no"),
+        ("mode", str(kind.mode)),
+    ]
+
+
+def housekeeping_html(values: Mapping[str, int]) -> str:
+    """Returns N-FEE housekeeping, raw values: lamps of the error flags and of the link, CCD voltages, all others."""
+    flags = int(values.get("NFEE_ERROR_FLAGS", 0))
+    names = ", ".join(error_flag_names(flags)) or "none"
+    errors = {name: bool(flags >> bit & 1) for bit, name in enumerate(ERROR_LAMPS)}
+    link = {
+        lamp: bool(values[f"NFEE_{name}"]) for lamp, name in SPW_LAMPS.items() if f"NFEE_{name}" in values
+    }
+    voltages = {line: [f"NFEE_CCD{ccd}_{end}" for ccd in (1, 2, 3, 4)] for line, end in CCD_VOLTAGES.items()}
+    in_table = {name for line in voltages.values() for name in line}
+    rest = [(name, str(value)) for name, value in values.items() if name not in in_table]
+    return (
+        f"<p>Error flags <b>{flags:#06x}</b>: {escape(names)}. Raw values.</p>"
+        f"{_lamps('Error flags', errors)}{_lamps('SpW status', link)}"
+        f"{_voltages(voltages, values)}{_table(rest)}"
+    )
+
+
+def _lamps(title: str, lamps: Mapping[str, bool]) -> str:
+    cells = []
+    for name, is_set in lamps.items():
+        state = ("ok" if name in GOOD else "bad") if is_set else "off"
+        text = f"{name}: {'yes' if is_set else 'no'}"
+        cells.append(
+            f'<span data-led="{name}" data-state="{state}" aria-label="{text}" style="margin-right:1em">'
+            f'<span style="color:{COLOURS[state]}">{"●" if is_set else "○"}</span> {text}</span>'
+        )
+    return f'<div role="group" aria-label="{title}"><b>{title}</b> {"".join(cells)}</div>'
+
+
+def _voltages(lines: Mapping[str, Sequence[str]], values: Mapping[str, int]) -> str:
+    head = "".join(f"<th>CCD{ccd}</th>" for ccd in (1, 2, 3, 4))
+    rows = []
+    for line, names in lines.items():
+        cells = "".join(f"<td>{values.get(name, '-')}</td>" for name in names)
+        rows.append(f"<tr><th>{line}</th>{cells}</tr>")
+    return f'<table class="camtest-ccd-voltages"><tr><th>CCD voltages</th>{head}</tr>{"".join(rows)}</table>'
 
 
 def small_images(sides: Sequence[SideImage]) -> list[CCDImage]:
@@ -270,6 +352,9 @@ def _nodes_of(path: Path) -> dict[str, str]:
         else:
             about = f"{item.shape} {item.dtype}"
         nodes[f"/{name}"] = "\u00a0\u00a0" * depth + f"{last}  {about}"
+        if isinstance(item, PacketGroup):  # of format 3.0: the packets are no datasets of their own
+            for number, size in enumerate(item.table["size"][: MOST_NODES - len(nodes)]):
+                nodes[f"/{name}/{number}"] = "\u00a0\u00a0" * (depth + 1) + f"{number}  ({size},) uint8"
         return 1 if len(nodes) >= MOST_NODES else None
 
     with get_file(path) as file:
@@ -278,7 +363,14 @@ def _nodes_of(path: Path) -> dict[str, str]:
     return nodes
 
 
-def _properties(item: Any) -> list[tuple[str, str]]:
+def _properties(node: str, item: Any) -> list[tuple[str, str]]:
+    if isinstance(item, PacketItem):  # no dataset of its own
+        return [
+            ("Name", node),
+            ("Shape", str(item.shape)),
+            ("Type", str(item.dtype)),
+            ("Bytes", str(item.size)),
+        ]
     rows = [("Name", str(item.name)), ("Id", str(item.id.id))]
     if isinstance(item, h5py.Dataset):
         rows += [

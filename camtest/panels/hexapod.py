@@ -8,16 +8,18 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
-from camtest.panels.board import Lamp, Value
+from camtest.panels.board import BoardState, Lamp, Value
 from camtest.panels.device import DevicePanel
 from camtest.panels.hexapod_view import lamps_of, matrix_html, sketch
 from camtest.panels.local import LocalPanel
 from camtest.panels.panel import fresh
 from camtest.panels.threads import Commanding, weak
+from egse.command import CommandError
 from egse.hexapod.symetrie.mechanisms import JORAN, PUNA, ZONDA
 from egse.proxy import Proxy
 
@@ -30,6 +32,8 @@ MODES = {
     "Relative object": ("move_relative_object", "check_relative_object_movement"),
 }
 SPECIFIC = {"ZERO": "goto_zero_position", "RETRACTED": "goto_retracted_position"}
+WITHOUT_PLUG = ("stop", "is_connected", "connect")
+"""Commands that a panel sends over its second connection also while it is disconnected: STOP always works."""
 LOOK = 1.0
 """Pause between two looks at the states [s]."""
 LOOK_AGAIN = 5.0
@@ -64,6 +68,8 @@ class HexapodFace(DevicePanel):
     """What the panel of a hexapod shows and does, with or without its control server."""
 
     name: ClassVar[str] = "hexapod"
+    plugged = True
+    """False after "Disconnect": nothing is looked at or commanded but STOP."""
 
     # -- two connections ---------------------------------------------------------------------------------------------
 
@@ -83,20 +89,29 @@ class HexapodFace(DevicePanel):
 
     def _call(self, command: str, *arguments: float) -> Any:
         """Calls a command of the device over the second connection."""
+        self._check_plug(command)
         if self._second is None:
             self._second = fresh(self.proxy)
         return getattr(self._second, command)(*arguments)
 
+    def _check_plug(self, command: str) -> None:
+        if not self.plugged and command not in WITHOUT_PLUG:
+            raise CommandError(f"{command}: this panel is disconnected; press Reconnect")
+
     def _refresh(self) -> None:
+        if not self.plugged:
+            return
         if self.telemetry.alive and time.monotonic() - self._looked_at >= LOOK:
             self._looked_at = time.monotonic()
             self._watching.put("?states", weak(self._look), weak(self._looked))
         super()._refresh()
 
     def _look(self) -> Any:
-        return self._call("get_general_state"), self._call("get_actuator_state")
+        return (self._call("get_general_state"), self._call("get_actuator_state")) if self.plugged else None
 
     def _looked(self, found: Any) -> None:
+        if found is None:
+            return
         self.general, actuators = found
         self.matrix.value = matrix_html(actuators)
         machine = self._positions("MACH")
@@ -116,8 +131,20 @@ class HexapodFace(DevicePanel):
         """Returns the six numbers of `USER`, `MACH` or `ALEN` of the newest row; empty when there is none."""
         return [float(value) for name, value in self.telemetry.row.items() if f"_{part}_" in name]
 
+    @property
+    def mode_text(self) -> str:
+        """By which way the panel reaches the hexapod."""
+        return "Proxy"
+
+    def _state(self) -> BoardState:
+        state = super()._state()
+        if self.plugged:
+            return state
+        return replace(state, alive=False, note="disconnected by hand: press Reconnect; what is below is old")
+
     def _lamps(self) -> list[Lamp]:
-        return super()._lamps() + (lamps_of(self.general) if self.general is not None else [])
+        states = lamps_of(self.general) if self.general is not None else []
+        return [Lamp("MODE", "info", self.mode_text), *super()._lamps(), *states]
 
     def _values(self) -> list[Value]:
         found = []
@@ -138,13 +165,15 @@ class HexapodFace(DevicePanel):
         return super()._body()
 
     def _controls(self) -> list[widgets.Widget]:
+        self.plug = self.button("Disconnect", self._pull_or_plug)
+        self._show_plug()
         buttons = (
             self.button("STOP", self._stop, style="danger", hint="Stop the motion now"),
             self.button("Control on", self._control_on, hint="Switch the servo loops on"),
             self.button("Control off", self._control_off, hint="Switch the servo loops off"),
             self.button("Homing", self._homing, hint="Do the homing; it takes two minutes"),
             self.button("Clear errors", self._clear, hint="Clear errors whose cause is gone"),
-            self.button("Reconnect", self._reconnect, hint="Connect the server to the device again"),
+            self.plug,
         )
         return [widgets.HBox(buttons)]
 
@@ -222,12 +251,38 @@ class HexapodFace(DevicePanel):
     def _clear(self) -> None:
         self.send("clear_error", {}, confirm=False)
 
-    def _reconnect(self) -> None:
-        self.command("reconnect", self._reconnect_now)
+    def send(self, name: str, arguments: dict[str, Any], confirm: bool | None = None) -> None:
+        self._check_plug(name)
+        super().send(name, arguments, confirm)
 
-    def _reconnect_now(self) -> None:
-        self._call("disconnect")
-        self._call("connect")
+    def _pull_or_plug(self) -> None:
+        if self.plugged:
+            self.plugged = False
+            self._show_plug()
+            self.command("disconnect", self.proxy.disconnect_cs)
+            self._watching.put("disconnect", weak(self._pull_second), weak(self._looked))
+        else:
+            self.command("reconnect", self._plug_in, self._plugged_in)
+
+    def _show_plug(self) -> None:
+        self.plug.description = "Disconnect" if self.plugged else "Reconnect"
+        self.plug.tooltip = (
+            "Give up the connections of this panel; STOP still works"
+            if self.plugged
+            else "Connect this panel again, and the server to the device when it has lost it"
+        )
+
+    def _pull_second(self) -> None:
+        (self._second or self.proxy).disconnect_cs()
+
+    def _plug_in(self) -> None:
+        self.proxy.reconnect_cs()
+        if not self._call("is_connected"):
+            self._call("connect")
+
+    def _plugged_in(self, _done: None) -> None:
+        self.plugged = True
+        self._show_plug()
 
     def _copy(self) -> None:
         position = self._positions("USER")
@@ -294,7 +349,15 @@ class HexapodPanel(HexapodFace):
 class LocalHexapodPanel(HexapodFace, LocalPanel):
     """Panel of a hexapod without its control server."""
 
+    @property
+    def mode_text(self) -> str:
+        return "Simulator" if self.device.simulator else "Direct"
+
+    def _plug_in(self) -> None:
+        self._call("connect")
+
     def _call(self, command: str, *arguments: float) -> Any:
+        self._check_plug(command)
         names = [parameter.name for parameter in self.commands[command].parameters]
         return self.device.execute(command, dict(zip(names, arguments, strict=True)))
 

@@ -18,6 +18,18 @@ WARNINGS = frozenset(
 )  # fmt: skip
 """States that are orange when they are set; those with `error`, `limit`, `emergency`, `fault` or `bounds` are red."""
 _BAD_WORDS = ("error", "limit", "emergency", "fault", "bounds")
+LABELS = {
+    "System initialized": "System Initialized",
+    "Control loop on servo motors active": "Amplifier enabled",
+    "Brake control output": "Brake on",
+    "Emergency stop button engaged": "Emergency stop",
+    "Following error (warning)": "Warning FE",
+    "Following error": "Fatal FE",
+    "Actuator out of bounds error": "Actuator Limit Error",
+    "Amplifier error": "Amplifier Error",
+    "R/W flash memory error": "R/W memory error",
+}
+"""What stands on the lamps of general states whose names are long."""
 SIZE = 320
 """Width and height of the sketch [px]."""
 VIEW = rotation(-65.0, 0.0, 0.0) @ rotation(0.0, 0.0, 30.0)
@@ -47,9 +59,9 @@ def bits_of(state: Sequence[Any], names: Sequence[str]) -> dict[str, bool]:
 
 
 def lamps_of(state: Sequence[Any]) -> list[Lamp]:
-    """Returns a lamp for each general state."""
+    """Returns a lamp for each general state, in the order of the bits."""
     return [
-        Lamp(name, colour_of(name, is_set), "yes" if is_set else "no")
+        Lamp(LABELS.get(name, name), colour_of(name, is_set), "yes" if is_set else "no")
         for name, is_set in bits_of(state, ALPHA_GENERAL).items()
     ]
 

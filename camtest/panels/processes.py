@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from html import escape
@@ -12,12 +13,16 @@ import ipywidgets as widgets
 from camtest.jupyter.keeping import is_page
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.devices import panel_of_server
+from camtest.panels.pages import PAGES, page_named
 from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import COLOURS, Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
+from egse.command import CommandError
 from egse.procman import ProcessManagerProxy
-from egse.procman.interface import CORE, DEVICE, PROGRAM
+from egse.procman.interface import CORE, DEVICE, PROGRAM, ProcessManagerError
+from egse.setup import SetupError, get_setup
+from egse.setup.paths import value_at
 from egse.tmdict import TMDictionary
 
 SETTINGS = "Process Manager Control Server"
@@ -25,10 +30,22 @@ CM_SETTINGS = "Configuration Manager Control Server"
 GROUPS = {CORE: "Core services", PROGRAM: "File generation", DEVICE: "Device control servers"}
 STARTS = {"fitsgen": "fitsgen", "fov_hk": "fov_hk", "n_fee_hk": "n_fee_hk"}
 CHANGING = ("starting", "stopping")
+LINKS = {"cm_cs": "cm_ui", "log_cs": "log_ui", "dpu_cs": "dpu_ui", "fov_hk": "fov_ui"}
+"""Servers that have a page of their own; the page of any device is made from its interface."""
+GENERATED = ("fitsgen",)
+"""What is no device and gets such a page all the same."""
+TOOLS = {"fov_ui": "Source position", "visited_positions_ui": "Visited positions"}
+"""Pages that the bar leads to, and what stands on their buttons."""
+IDENTIFIERS = {"CAMERA ID": "camera.ID", "HEXAPOD ID": "gse.hexapod.ID"}
+"""Lamps that tell an identifier, and where the Setup has it."""
+ASK_AGAIN = 10.0
+"""How long to wait before a Setup that could not be read is asked for again [s]."""
+AEU = "aeu_"
+"""The names of the AEU's servers begin with it."""
 
 
 def lamp_of(server: dict[str, Any]) -> tuple[str, str]:
-    """Returns colour and words of a server: green when all is well, orange without its hardware, red when it should run.
+    """Returns colour and words of a server: green when all is well, orange without its hardware, red when it does not run.
 
     Args:
         server: `egse.procman.interface.ServerStatus` as plain data.
@@ -40,9 +57,23 @@ def lamp_of(server: dict[str, Any]) -> tuple[str, str]:
         return "ok", "running" + (" (simulator)" if server.get("simulator") else "")
     if state in CHANGING:
         return "info", f"⏳ {state}"
-    if state == "stopped" and server["kind"] != CORE:
-        return "off", "stopped"
     return "bad", state
+
+
+def page_of(name: str, kind: str) -> str:
+    """Returns the address of a server's page, beside that of this panel; empty when it has none."""
+    if name in LINKS:
+        return f"{LINKS[name]}.ipynb"
+    return f"device_ui.ipynb?server={name}" if kind == DEVICE or name in GENERATED else ""
+
+
+def identifiers(setup_id: int) -> dict[str, str] | None:
+    """Returns what a Setup says for each of `IDENTIFIERS`, `none` where it says nothing; None when it cannot be read."""
+    try:
+        setup = get_setup(setup_id)
+    except (OSError, SetupError):
+        return None
+    return {lamp: str(value_at(setup, place, "none")) for lamp, place in IDENTIFIERS.items()}
 
 
 class ServerRow:
@@ -72,13 +103,9 @@ class ServerRow:
             )
             self.mode.observe(_show_mode, "value")
             buttons.append(self.mode)
-            if is_page():
-                page = {"dpu_cs": "dpu_ui.ipynb"}.get(name, f"device_ui.ipynb?server={name}")
-                buttons.append(widgets.HTML(f'<a href="{page}" target="_blank">UI</a>'))
-            else:
-                buttons.append(
-                    panel.button("UI", partial(weak(panel.open_panel), name), hint=f"Panel of {name}")
-                )
+        page = page_of(name, server["kind"])
+        if page:
+            buttons.append(panel.link("UI", LINKS.get(name, name), page, hint=f"Panel of {name}"))
         self.widget = widgets.VBox([widgets.HBox([self.text, *buttons]), self.trouble])
         self.show(server)
 
@@ -119,6 +146,13 @@ class ServerRow:
             button.disabled = not enabled
 
 
+def _is_trouble(server: dict[str, Any]) -> bool:
+    """Says whether something has to be done about a server; one that was stopped on purpose is none."""
+    return server["state"] in ("crashed", "not responding") or (
+        server["kind"] == CORE and server["state"] == "stopped"
+    )
+
+
 def _show_mode(change: Any) -> None:
     change["owner"].description = "simulator" if change["new"] else "hardware"
 
@@ -137,6 +171,9 @@ class ProcessPanel(Panel):
         self.site = Telemetry("cm_cs", TMDictionary([]))
         self.manager = fresh(proxy or ProcessManagerProxy(), 10.0)
         self.rows: dict[str, ServerRow] = {}
+        self.identifiers: dict[str, str] = {}
+        self._identified: str | None = None
+        self._asked_at = float("-inf")
         self._opened: dict[str, Panel] = {}
         super().__init__("Process manager")
 
@@ -149,8 +186,12 @@ class ProcessPanel(Panel):
 
     @property
     def servers(self) -> dict[str, dict[str, Any]]:
-        """Status of all servers by name."""
-        return dict(self.telemetry.status.get("servers") or {})
+        """Status of all servers by name; a process manager that is not heard cannot tell its own, so it is told here."""
+        found = dict(self.telemetry.status.get("servers") or {})
+        own = self.telemetry.server
+        if own in found and not self.telemetry.alive:
+            found[own] = {**found[own], "state": "not responding", "reason": f"{own} is not heard"}
+        return found
 
     # -- what is shown -------------------------------------------------------------------------------------------------
 
@@ -160,15 +201,34 @@ class ProcessPanel(Panel):
         lamps.append(
             Lamp("OBSERVATION", "ok" if observation else "off", observation or "No observation is running")
         )
-        lamps.append(Lamp("SETUP", "info", str(self.telemetry.status.get("setup") or "none")))
-        crashed = [
-            name for name, server in self.servers.items() if server["state"] in ("crashed", "not responding")
-        ]
-        if crashed:
-            lamps.append(Lamp("TROUBLE", "bad", ", ".join(crashed)))
+        setup = self.telemetry.status.get("setup")
+        lamps.append(Lamp("SETUP ID", "info", str(setup or "none")))
+        unknown = "not known" if setup else "none"
+        lamps += [Lamp(name, "info", self.identifiers.get(name, unknown)) for name in IDENTIFIERS]
+        troubles = [name for name, server in self.servers.items() if _is_trouble(server)]
+        if troubles:
+            lamps.append(Lamp("TROUBLE", "bad", ", ".join(troubles)))
         return BoardState(self.title, self.telemetry.note, self.telemetry.alive, tuple(lamps))
 
+    def _identify(self) -> None:
+        """Has the Setup looked at when it is another one."""
+        setup, now = self.telemetry.status.get("setup"), time.monotonic()
+        if setup == self._identified:
+            return
+        self.identifiers = {}
+        if not setup:
+            self._identified = None
+        elif self.site.alive and now - self._asked_at >= ASK_AGAIN:
+            self._asked_at = now
+            look = partial(identifiers, int(setup))
+            self.command("?identifiers of the Setup", look, partial(self._take_identifiers, str(setup)))
+
+    def _take_identifiers(self, setup: str, found: dict[str, str] | None) -> None:
+        if found is not None:
+            self._identified, self.identifiers, self._asked_at = setup, found, float("-inf")
+
     def _refresh(self) -> None:
+        self._identify()
         servers = self.servers
         if set(servers) != set(self.rows):
             self._rebuild(servers)
@@ -190,9 +250,30 @@ class ProcessPanel(Panel):
             [
                 self.button("▶ start all devices", self.start_all, style="success"),
                 self.button("■ stop all devices", self.stop_all, style="danger"),
+                self.button(
+                    "▶ start AEU", self.start_aeu, style="success", hint="Start all servers of the AEU"
+                ),
+                self.button("■ stop AEU", self.stop_aeu, style="danger", hint="Stop all servers of the AEU"),
+                *(
+                    self.link(text, page, f"{page}.ipynb", hint=PAGES[page].title)
+                    for page, text in TOOLS.items()
+                ),
             ]
         )
         return [bar, self._columns, self._place]
+
+    def link(self, text: str, panel: str, page: str, *, hint: str) -> widgets.Widget:
+        """Returns what opens another panel: a link on a page, else a button that shows it below.
+
+        Args:
+            text: on it.
+            panel: name of a page or of a device server, for `open_panel`.
+            page: address of its page.
+            hint: tool tip.
+        """
+        if is_page():
+            return widgets.HTML(f'<a href="{page}" target="_blank" title="{escape(hint)}">{escape(text)}</a>')
+        return self.button(text, partial(weak(self.open_panel), panel), hint=hint)
 
     def _extra_sections(self) -> Sequence[Section]:
         rows = [
@@ -206,6 +287,17 @@ class ProcessPanel(Panel):
         # Sent without waiting for the end of it: how the server is comes with the stream.
         with self.manager as manager:
             manager.send(command, arguments)
+
+    def _tell_each(self, command: str, calls: Sequence[dict[str, Any]]) -> None:
+        """Sends a command for several servers; one that is refused does not keep the others from it."""
+        refused = []
+        for arguments in calls:
+            try:
+                self._tell_manager(command, **arguments)
+            except ProcessManagerError as exc:
+                refused.append(str(exc))
+        if refused:
+            raise CommandError("; ".join(refused))
 
     def start(self, name: str) -> None:
         """Starts a server, in the mode that its switch shows."""
@@ -242,11 +334,41 @@ class ProcessPanel(Panel):
             confirm="Really stop ALL device servers?",
         )
 
+    def _aeu(self, *states: str) -> list[str]:
+        """Returns the servers of the AEU that are in one of these states.
+
+        Raises:
+            CommandError: when there are none of the AEU at all.
+        """
+        found = {name: server["state"] for name, server in self.servers.items() if name.startswith(AEU)}
+        if not found:
+            raise CommandError("the Setup names no AEU, and none of its servers runs")
+        return [name for name, state in found.items() if state in states]
+
+    def start_aeu(self) -> None:
+        """Starts the servers of the AEU that do not run, in the mode that the switch of each one shows."""
+        names = self._aeu("stopped", "crashed")
+        calls = [{"name": name, "sim_mode": self.rows[name].simulator} for name in names]
+        self.command(
+            "start AEU",
+            lambda: self._tell_each("start_cs", calls),
+            confirm="Really start the servers of the AEU? After its power-up: not before 3 minutes are over.",
+        )
+
+    def stop_aeu(self) -> None:
+        """Stops all servers of the AEU, when the operator agrees."""
+        calls = [{"name": name} for name in self._aeu("running", "starting", "not responding", "crashed")]
+        self.command(
+            "stop AEU",
+            lambda: self._tell_each("shut_down_cs", calls),
+            confirm="Really stop ALL servers of the AEU? Until they run again nobody can switch the camera off.",
+        )
+
     def open_panel(self, name: str) -> None:
-        """Shows the panel of a device server below, once; again takes it away."""
+        """Shows a page, or the panel of a device server, below, once; again takes it away."""
         opened = self._opened.pop(name, None)
         if opened is None:
-            self._opened[name] = panel_of_server(name)
+            self._opened[name] = page_named(name).make() if name in PAGES else panel_of_server(name)
         self._place.children = [panel.widget for panel in self._opened.values()]
         if opened is not None:
             opened.close()

@@ -13,7 +13,7 @@ import h5py
 import pytest
 
 from camtest.panels.aeu import AEUPanel
-from egse.aeu.lines import LEDS, N_CAM
+from egse.aeu.lines import N_CAM
 from egse.clock import system_clock
 from egse.site.ports import release_block
 from egse.site.sandbox import Sandbox
@@ -104,16 +104,15 @@ def test_the_lamps_of_the_panel_are_lit_while_the_camera_is_on(sandbox_with_aeu:
     with sandbox_with_aeu.joined(), AEUPanel() as panel:
 
         def lit() -> set[str]:
-            lamps = panel.board.state.get("lamps", [])
-            return {name for name, state, *_ in lamps if state == "ok" and name in LEDS}
+            return {lamp.name for lamps in panel.groups().values() for lamp in lamps if lamp.state == "ok"}
 
         def until(lamps: set[str]) -> None:
             deadline = system_clock().monotonic() + 60.0
             while lit() != lamps:
-                assert system_clock().monotonic() < deadline, (lit(), panel.board.state)
+                assert system_clock().monotonic() < deadline, (lit(), panel.groups())
                 system_clock().sleep(0.1)
 
-        until({"Standby"})
+        until({"Stand-by"})
         run(
             sandbox_with_aeu,
             SWITCH.format(
@@ -121,6 +120,7 @@ def test_the_lamps_of_the_panel_are_lit_while_the_camera_is_on(sandbox_with_aeu:
             ),
         )
         lines = {"V_CCD", "V_CLK", "V_AN1", "V_AN2", "V_AN3", "V_DIG"}
-        until({"FC_TVAC", "N-CAM", *lines, "Clk_50MHz", "Clk_ccdread", "Clk_heater"})
+        clocks = {"Clk_N_50MHz", "Clk_N_ccdread", "TCS 50MHz nom", "TCS heater nom"}
+        until({"Functional check & TVAC", "N-CAM", *lines, *clocks})
         run(sandbox_with_aeu, SWITCH.format(what="aeu.n_cam_sync_disable(); aeu.n_cam_swoff()"))
-        until({"Standby"})
+        until({"Stand-by"})

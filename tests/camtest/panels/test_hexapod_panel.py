@@ -96,8 +96,8 @@ def test_homing_a_move_and_stop(request: pytest.FixtureRequest, puna_site: SiteL
         request.getfixturevalue("puna_cs")
     with panel_of_server("puna_cs", kind) as panel:
         assert isinstance(panel, HexapodFace)
-        eventually(lambda: lamp_of(panel, "System initialized") == "ok", "the states")
-        assert lamp_of(panel, "Brake control output") == "warn"
+        eventually(lambda: lamp_of(panel, "System Initialized") == "ok", "the states")
+        assert lamp_of(panel, "Brake on") == "warn"
         assert lamp_of(panel, "Homing done") == "off"
         press(panel, "Homing")
         agree(panel)
@@ -150,13 +150,60 @@ def test_configuration(puna_cs: None) -> None:
 def test_lamps_for_either_controller() -> None:
     assert len(lamps_of((0b1000011, []))) == 24
     states = {lamp.name: lamp.state for lamp in lamps_of((0b1100011, []))}
-    assert states["Error"] == states["Emergency stop button engaged"] == "bad"
-    assert states["Brake control output"] == "warn"
-    assert states["System initialized"] == "ok"
+    assert states["Error"] == states["Emergency stop"] == "bad"
+    assert states["Brake on"] == "warn"
+    assert states["System Initialized"] == "ok"
     plus = ({"Error": 0, "Emergency stop": 1, "Control on": 1}, [0, 1, 1])
     assert [lamp.state for lamp in lamps_of(plus)] == ["off", "bad", "ok"]
     assert bits_of((1, []), ALPHA_GENERAL)["Error"] is True
     assert colour_of("Positive limit", True) == "bad"
+
+
+def test_the_general_states_are_called_as_the_manual_says() -> None:
+    assert [lamp.name for lamp in lamps_of((0, []))] == [
+        "Error", "System Initialized", "In position", "Amplifier enabled", "Homing done", "Brake on", "Emergency stop",
+        "Warning FE", "Fatal FE", "Actuator Limit Error", "Amplifier Error", "Encoder error", "Phasing error",
+        "Homing error", "Kinematic error", "Abort input error", "R/W memory error", "Temperature error",
+        "Homing done (virtual)", "Encoders power off", "Limit switches power off", "Reserved (21)", "Reserved (22)",
+        "Reserved (23)",
+    ]  # fmt: skip
+    states = {lamp.name: lamp.state for lamp in lamps_of((0b1110101000, []))}
+    assert (states["Warning FE"], states["Fatal FE"], states["Actuator Limit Error"]) == (
+        "warn",
+        "bad",
+        "bad",
+    )
+    assert (states["Amplifier enabled"], states["Brake on"]) == ("ok", "warn")
+
+
+@pytest.mark.parametrize("kind", ["proxy", "simulator"])
+def test_the_plug_is_pulled_and_put_in_again(
+    request: pytest.FixtureRequest, puna_site: SiteLayout, kind: str
+) -> None:
+    if kind == "proxy":
+        request.getfixturevalue("puna_cs")
+    with panel_of_server("puna_cs", kind) as panel:
+        assert isinstance(panel, HexapodFace)
+        eventually(lambda: lamp_of(panel, "Brake on") == "warn", "the states")
+        mode = next(lamp for lamp in panel.board.state["lamps"] if lamp[0] == "MODE")
+        assert mode[2] == kind.capitalize()
+        press(panel, "Disconnect")
+        eventually(lambda: "disconnect: done" in panel.message.value, "the end of the connection")
+        eventually(lambda: panel.board.state["alive"] is False, "a board that says so")
+        assert "disconnected by hand" in panel.board.state["note"]
+        press(panel, "Control on")
+        eventually(lambda: "press Reconnect" in panel.message.value, "the refusal")
+        press(panel, "Validate Movement...")
+        eventually(lambda: "check_absolute_movement: this panel" in panel.message.value, "another one")
+        press(panel, "STOP")
+        eventually(lambda: "stop()" in panel.message.value, "the stop all the same")
+        press(panel, "Reconnect")
+        eventually(lambda: "reconnect: done" in panel.message.value, "the connection")
+        eventually(lambda: panel.board.state["alive"] is True, "a board that lives again")
+        press(panel, "Control on")
+        eventually(lambda: lamp_of(panel, "Amplifier enabled") == "ok", "the command")
+        assert panel.plug.description == "Disconnect"
+        assert panel.errors == []
 
 
 def test_matrix_says_in_words_what_its_colours_say() -> None:

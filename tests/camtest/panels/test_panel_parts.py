@@ -171,7 +171,7 @@ def test_lamps_of_servers() -> None:
     base = {"kind": "device", "connected": True, "simulator": False}
     assert lamp_of({**base, "state": "running"}) == ("ok", "running")
     assert lamp_of({**base, "state": "running", "connected": False})[0] == "warn"
-    assert lamp_of({**base, "state": "stopped"})[0] == "off"
+    assert lamp_of({**base, "state": "stopped"}) == ("bad", "stopped")
     assert lamp_of({**base, "kind": "core", "state": "stopped"})[0] == "bad"
     assert lamp_of({**base, "state": "crashed"})[0] == "bad"
 
