@@ -19,7 +19,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from egse.event import EventInterface, add_event_command
 from egse.execution import CommandExecutor, Dispatcher
 from egse.journal import Journal
 from egse.maintenance import MaintenanceInterface, find_maintenance
+from egse.metrics.figures import Figure
 from egse.metrics.port import MetricsPort
 from egse.mode import SIMULATOR
 from egse.process import ProcessStatus
@@ -151,8 +152,12 @@ class ControlServer(EventParticipant):
             period=lambda: max(self.hk_lane.period, self.monitoring_lane.period),
             interface=self.app.interface,
             title=self.app.title,
-            figures=lambda: self.protocol.get_figures(),
+            figures=self._get_figures,
         )
+
+    def _get_figures(self) -> Iterator[Figure]:
+        yield from self.process_status.update().figures()
+        yield from self.protocol.get_figures()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -374,14 +379,25 @@ class ControlServer(EventParticipant):
             "counters": {**self.executor.counters, "malformed": self.sockets.malformed},
             "housekeeping": {
                 "period": self.hk_lane.period,
+                "wanted_period": self.hk_lane.wanted,
                 "rows": self.hk_lane.count,
                 "missed": self.hk_lane.missed,
             },
+            "monitoring_period": self.monitoring_lane.period,
+            "process": self.get_process_status(),
             "setup_loaded": str(self.setup_watch.loaded or ""),
             **({"device_connected": self._device_is_connected()} if self.app.device else {}),
             **({"reserved": self.maintenance.describe()} if self.maintenance is not None else {}),
             **self.protocol.get_status(),
         }
+
+    def get_process_status(self) -> dict[str, Any]:
+        """Returns what the process costs now, see `ProcessStatus.as_dict`; its UUID as text, `delay` that of housekeeping.
+
+        May be called by any thread.
+        """
+        values = self.process_status.update().as_dict()
+        return {**values, "UUID": str(values["UUID"]), "delay": round(self.hk_lane.period * 1000)}
 
     def _device_is_connected(self) -> bool | None:
         """Returns whether the device is connected; None for a Controller that cannot tell."""

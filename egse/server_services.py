@@ -25,8 +25,7 @@ class ServiceController(ServiceInterface):
         self._server = server
 
     def get_process_status(self) -> dict[str, Any]:
-        status = self._server.process_status.as_dict()
-        return {**status, "delay": round(self._server.hk_lane.period * 1000)}
+        return self._server.get_process_status()
 
     def get_server_status(self) -> dict[str, Any]:
         return self._server.status()
@@ -48,7 +47,7 @@ class ServiceController(ServiceInterface):
         return logging.getLevelName(target.level)
 
     def get_cs_module(self) -> str:
-        return self._server.app.controller.__module__
+        return self._server.app.find_module()
 
     def get_commands(self) -> list[dict[str, Any]]:
         table = self._server.executor.commands.table

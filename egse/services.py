@@ -19,7 +19,13 @@ class ServiceInterface:
     @observe
     @dynamic_interface
     def get_process_status(self) -> dict[str, Any]:
-        """Returns timestamp, delay [ms], PID, Up [s], UUID, RSS, USS [bytes], CPU User, CPU System [s], CPU count, CPU%."""
+        """Returns what the process of the server costs now; the monitoring port publishes the same as `process` of its status.
+
+        Returns:
+            `timestamp` (UTC), `delay` (between two housekeeping rows, as applied, [ms]), `PID`, `Up` [s], `UUID` (it
+            travels as text; the service proxy makes a `uuid.UUID` of it), `RSS`, `USS` [bytes], `CPU User`, `CPU System` [s],
+            `CPU count`, `CPU%`. USS and CPU% are measured once a second at most.
+        """
 
     @observe
     @dynamic_interface
@@ -31,13 +37,15 @@ class ServiceInterface:
         """Sets how often housekeeping is taken and stored.
 
         The delay between two rows is never shorter than the mean execution time of `get_housekeeping` plus the
-        server's margin (`HK_MARGIN` in its settings, default 0.2 s), so that other commands get their turn.
+        server's margin (`HK_MARGIN` in its settings, default 0.2 s), so that other commands get their turn. That holds
+        for `HK_DELAY` too, and for as long as the server runs: a device that becomes slow gets more time, and the wanted
+        frequency is used again once it can be. `get_server_status` tells the period that is applied now.
 
         Args:
             freq: wanted frequency [Hz].
 
         Returns:
-            The frequency that is really used [Hz].
+            The frequency that is really used [Hz], as things are now.
         """
 
     @dynamic_interface
@@ -48,7 +56,7 @@ class ServiceInterface:
             freq: wanted frequency [Hz].
 
         Returns:
-            The frequency that is really used [Hz].
+            The frequency that is really used [Hz], as things are now.
         """
 
     @dynamic_interface

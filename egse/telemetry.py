@@ -21,6 +21,8 @@ DEFAULT_MARGIN = 0.2
 """Time left for other commands between two housekeeping rows [s] (section 6.4 of the manual)."""
 BATCH = 500
 """Largest number of rows in one request to the storage manager."""
+WEIGHT = 0.2
+"""Weight of the last call in the mean execution time; the first few have more: the mean of one is that one."""
 CELLS = 100_000
 """Largest number of values in one request."""
 RETRY = 0.5
@@ -32,11 +34,19 @@ CLOSE_LIMIT = 1.5
 class Lane(threading.Thread):
     """Calls a function at a fixed rhythm; a call that comes too late is skipped and counted, never caught up.
 
+    The rhythm is the wanted one as long as the function is quick enough: see `period`.
+
     Args:
         name: for the thread and messages.
         action: what to do in each period.
-        period: seconds between two calls; 0 for never.
-        margin: smallest pause after a call [s].
+        period: wanted seconds between two calls; 0 for never.
+        margin: what the mean execution time is increased with [s], so that there is a pause after a call.
+
+    Attributes:
+        wanted: the wanted period [s], which is applied again when the function becomes quicker.
+        count: calls that went well.
+        missed: calls that were due, at the period applied then, and could not be made in time.
+        failed: calls in a row that raised an exception, until now.
     """
 
     def __init__(self, name: str, action: Callable[[], None], period: float, margin: float) -> None:
@@ -45,15 +55,21 @@ class Lane(threading.Thread):
         self._margin = margin
         self._wake = threading.Event()
         self._ending = False
-        self.period = period
+        self.wanted = period
         self.count = 0
         self.missed = 0
         self.failed = 0
         self._mean_duration = 0.0
+        self._measured = 0
+
+    @property
+    def period(self) -> float:
+        """The period that is applied [s]: never shorter than mean execution time + margin (section 6.4); 0 for never."""
+        return max(self.wanted, self._mean_duration + self._margin) if self.wanted > 0.0 else 0.0
 
     def set_frequency(self, frequency: float) -> float:
-        """Sets the rhythm [Hz] and returns the one really used: never faster than mean duration + margin."""
-        self.period = max(1.0 / frequency, self._mean_duration + self._margin)
+        """Sets the wanted rhythm [Hz] and returns the one that is applied now, see `period`."""
+        self.wanted = 1.0 / frequency
         self._wake.set()
         return 1.0 / self.period
 
@@ -65,23 +81,29 @@ class Lane(threading.Thread):
     def run(self) -> None:
         due = time.monotonic()
         while not self._ending:
-            if self.period <= 0.0:
+            period = self.period  # what is due at this rhythm while the call goes on is missed
+            if period <= 0.0:
                 self._wake.wait()
                 self._wake.clear()
                 due = time.monotonic()
                 continue
             started = time.monotonic()
             self._call()
-            duration = time.monotonic() - started
-            self._mean_duration += 0.2 * (duration - self._mean_duration)
-            due += self.period
-            late = int((time.monotonic() - due) / self.period) + 1 if time.monotonic() > due else 0
+            self._note_duration(time.monotonic() - started)
+            due += period
+            late = int((time.monotonic() - due) / period) + 1 if time.monotonic() > due else 0
             if late:
                 self.missed += late
-                due += late * self.period
+                due += late * period
+            if (slower := self.period) > period:
+                due = max(due, started + slower)
             if self._wake.wait(max(due - time.monotonic(), 0.0)):
                 self._wake.clear()
                 due = time.monotonic()
+
+    def _note_duration(self, duration: float) -> None:
+        self._measured += 1
+        self._mean_duration += max(WEIGHT, 1.0 / self._measured) * (duration - self._mean_duration)
 
     def _call(self) -> None:
         try:

@@ -115,7 +115,7 @@ def storage_and_server(
         f"Storage Control Server:\n  COMMANDING_PORT: {a}\n  SERVICE_PORT: {b}\n  MONITORING_PORT: {c}\n"
         "  STORAGE_MNEMONIC: ''\n"
         f"Busy Control Server:\n  COMMANDING_PORT: {d}\n  SERVICE_PORT: {e}\n  MONITORING_PORT: {f}\n"
-        f"  STORAGE_MNEMONIC: BUSY\n  HK_DELAY: {PERIOD}\n"
+        f"  STORAGE_MNEMONIC: BUSY\n  HK_DELAY: {PERIOD}\n  HK_MARGIN: 0\n"
     )
     monkeypatch.setenv("PLATO_LOCAL_SETTINGS", str(tmp_path / "local.yaml"))
     Settings.load(force=True)

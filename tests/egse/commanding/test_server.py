@@ -10,16 +10,18 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 import zmq
 
 from egse.command import CommandError
 from egse.journal import read_journal
-from egse.proxy import OutcomeUnknownError, command_context
+from egse.proxy import OutcomeUnknownError, command_context, endpoint_from_settings
 from egse.settings import Settings
 from egse.wire import Request, decode_reply, decode_value, encode
 
@@ -87,6 +89,49 @@ def test_services_answer_while_a_command_runs(server: Any, proxy: Any) -> None:
         names = {entry["name"] for entry in services.get_commands()}
         assert {"add", "wait", "image"} <= names
     caller.join()
+
+
+def test_the_process_status_is_that_of_now(server: Any, proxy: Any) -> None:
+    with type(proxy)() as bench, bench.get_service_proxy() as services:
+        before = services.get_process_status()
+        used = before["CPU User"] + before["CPU System"]
+
+        def uses_more() -> bool:
+            bench.count()
+            now = services.get_process_status()
+            return bool(now["CPU User"] + now["CPU System"] > used)
+
+        wait_until(uses_more)
+        after = services.get_process_status()
+    assert after["timestamp"] > before["timestamp"]
+    assert after["Up"] > before["Up"]
+    assert after["UUID"] == before["UUID"]
+    assert uuid.UUID(str(after["UUID"])).version == 1
+
+
+def test_status_and_process_status_are_sent_on_the_monitoring_port(server: Any, proxy: Any) -> None:
+    with zmq.Context() as context, context.socket(zmq.SUB) as sock:
+        sock.setsockopt(zmq.RCVTIMEO, 10_000)
+        sock.subscribe(b"status")
+        sock.connect(endpoint_from_settings("Bench Control Server", "MONITORING_PORT"))
+        first, second = (msgspec.msgpack.decode(sock.recv_multipart()[1]) for _ in range(2))
+    with type(proxy)() as bench, bench.get_service_proxy() as services:
+        asked = services.get_process_status()
+    assert first["process"].keys() == asked.keys()
+    assert (first["process"]["PID"], first["process"]["UUID"]) == (server.process.pid, str(asked["UUID"]))
+    assert second["process"]["Up"] > first["process"]["Up"]
+    assert second["process"]["RSS"] >= second["process"]["USS"] > 1_000_000
+
+
+def test_status_tells_the_rhythms_that_are_applied(server: Any, proxy: Any) -> None:
+    with type(proxy)() as bench, bench.get_service_proxy() as services:
+        status = services.get_server_status()
+        assert status["monitoring_period"] >= 0.2  # MONITORING_DELAY is 0.1, the margin 0.2
+        assert 0 < services.set_hk_frequency(100.0) <= 5.0
+        rhythm = services.get_server_status()["housekeeping"]
+        assert rhythm["wanted_period"] == pytest.approx(0.01)
+        assert rhythm["period"] >= 0.2
+        assert services.get_process_status()["delay"] == round(1000 * rhythm["period"])
 
 
 def test_no_answer_in_time_is_an_unknown_outcome(server: Any, proxy: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,16 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         threading.Event().wait(0.05)
 
 
+def check_with_promtool(text: str) -> None:
+    """Has `promtool` look for mistakes in names and units, if it is installed."""
+    if shutil.which("promtool") is None:
+        return
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 @pytest.fixture
 def port(free_ports: Callable[[int], list[int]]) -> int:
     return free_ports(1)[0]
@@ -62,6 +73,14 @@ def test_it_tells_what_was_published_last(metrics: MetricsPort, port: int) -> No
     assert abs(found["GOGSE_ATT_LVL_ts"] - time.time()) < 60.0
     assert found["extra"] == 1.0
     assert found["process_resident_memory_bytes"] > 1e6
+
+
+def test_what_the_process_costs_is_no_number_of_the_status(metrics: MetricsPort, port: int) -> None:
+    status = {"name": "test_cs", "queue": {"waiting": 2}, "process": {"RSS": 5, "CPU%": 1.0}}
+    metrics.note("status", status)
+    figures = [name for name in samples(page(port)) if name.startswith("egse_server_status{")]
+    assert figures == ['egse_server_status{figure="queue.waiting"}']
+    assert "process" in status  # what is published stays whole
 
 
 def test_it_listens_on_loopback_only_unless_the_settings_name_a_host(port: int) -> None:
@@ -183,6 +202,10 @@ def test_a_device_server_tells_its_housekeeping_and_itself(dummy: tuple[subproce
     found = samples(page(port))
     assert found["egse_server_simulator"] == 1.0
     assert found["egse_server_device_connected"] == 1.0
+    assert found["egse_process_resident_memory_bytes"] > found["egse_process_unique_memory_bytes"] > 1e6
+    assert 0.0 <= found["egse_process_cpu_ratio"] < 8.0
+    assert found["egse_process_cpu_seconds_total"] > 0.0
+    check_with_promtool(page(port))
     assert abs(found["GSRON_DUMMY_VOLTAGE_ts"] - time.time()) < 60.0
     with socket.create_connection(("127.0.0.1", port)):  # a client that asks nothing does not keep the server
         process.send_signal(signal.SIGTERM)

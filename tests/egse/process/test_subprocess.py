@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 import uuid
+from typing import Any
 
+import psutil
 import pytest
 
+from egse.clock import VirtualClock
 from egse.process import ProcessStatus, SubProcess
 from egse.process.identity import wait_gone
 from egse.system import str_to_datetime
@@ -93,7 +98,83 @@ def test_the_status_of_a_process_that_has_ended() -> None:
     with SubProcess("sleeper", [sys.executable, "-c", SLEEPER]) as sleeper:
         status = ProcessStatus(pid=sleeper.pid)
         assert status.as_dict()["PID"] == sleeper.pid
-    with pytest.raises(ProcessLookupError):
+    with pytest.raises(ProcessLookupError, match="has ended"):
         status.update()
     with pytest.raises(ProcessLookupError):
         ProcessStatus(pid=2**22 + 1)
+
+
+def use_processor(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_who_asks_often_does_not_disturb_who_asks_seldom() -> None:
+    clock = VirtualClock()
+    status = ProcessStatus(clock=clock)
+    before = status.as_dict()["CPU%"]
+    for _ in range(9):
+        use_processor(0.05)
+        clock.sleep(0.1)
+        assert status.update().as_dict()["CPU%"] == before
+    clock.sleep(2.1)
+    share = status.update().as_dict()["CPU%"]
+    assert 100.0 * 0.43 / 3.0 <= share < 100.0 * 1.5 / 3.0  # of all 3 s, not of the last moment
+    clock.sleep(0.5)
+    assert status.update().as_dict()["CPU%"] == share
+
+
+def test_unique_memory_is_measured_once_a_second_and_the_rest_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[psutil.Process] = []
+    walk = psutil.Process.memory_full_info
+
+    def counted(process: psutil.Process) -> Any:
+        measured.append(process)
+        return walk(process)
+
+    monkeypatch.setattr(psutil.Process, "memory_full_info", counted)
+    clock = VirtualClock()
+    status = ProcessStatus(clock=clock)
+    first = status.as_dict()
+    for _ in range(19):  # 10 Hz for almost two seconds
+        clock.sleep(0.1)
+        status.update()
+    assert len(measured) == 2
+    use_processor(0.05)
+    last = status.update().as_dict()
+    assert last["CPU User"] + last["CPU System"] > first["CPU User"] + first["CPU System"]
+    assert last["Up"] == pytest.approx(first["Up"] + 1.9)
+
+
+def test_the_status_is_whole_whatever_other_threads_do() -> None:
+    status = ProcessStatus()
+    seen: list[dict[str, Any]] = []
+
+    def ask() -> None:
+        for _ in range(50):
+            seen.append(status.update().as_dict())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 200
+    assert all(values["USS"] > 1_000_000 and values["Up"] > 0 and values["CPU%"] >= 0 for values in seen)
+
+
+def test_the_figures_are_in_the_units_of_prometheus() -> None:
+    status = ProcessStatus()
+    values = status.as_dict()
+    figures = {figure.name: figure for figure in status.figures()}
+    told = {name: figure.samples[0][1] for name, figure in figures.items()}
+    assert told == {
+        "egse_process_uptime_seconds": values["Up"],
+        "egse_process_resident_memory_bytes": values["RSS"],
+        "egse_process_unique_memory_bytes": values["USS"],
+        "egse_process_cpu_seconds_total": values["CPU User"] + values["CPU System"],
+        "egse_process_cpu_ratio": values["CPU%"] / 100.0,
+    }
+    counters = [name for name, figure in figures.items() if figure.kind == "counter"]
+    assert counters == ["egse_process_cpu_seconds_total"]
