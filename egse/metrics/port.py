@@ -12,7 +12,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from egse.metrics.book import MetricsBook
@@ -37,9 +37,6 @@ TURN, LET_GO = 0.002, 0.0002
 """After so much work [s] on a page the interpreter is let go for so long [s]: a command waits hardly longer than that."""
 
 LOOPBACK = "127.0.0.1"
-
-PROCESS = "process"
-"""Key of what the process of a server costs, in its status; see `ProcessStatus.figures`."""
 
 
 def address_of(settings: Any) -> tuple[str, int] | None:
@@ -86,6 +83,7 @@ class MetricsPort:
             str(settings.get("METRICS_TIMESTAMPS") or "housekeeping"),
             float(settings.get("METRICS_STALE_AFTER") or 0.0),
         )
+        self.note = self.book.note
         self.address = address_of(settings)
         self._interface, self._title, self._figures = interface, title, figures
         self._descriptions: Descriptions | None = None
@@ -95,12 +93,6 @@ class MetricsPort:
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
         self._ending = threading.Event()
         self._socket: socket.socket | None = None
-
-    def note(self, topic: str, value: Any) -> None:
-        """Takes notice of what is published; what the process of the server costs is told by figures of its own."""
-        if topic == "status" and isinstance(value, Mapping) and PROCESS in value:
-            value = {key: entry for key, entry in value.items() if key != PROCESS}
-        self.book.note(topic, value)
 
     def start(self) -> None:
         """Opens the port; one that is in use is said and the server goes on without."""

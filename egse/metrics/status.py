@@ -23,6 +23,7 @@ OWN_KEYS = frozenset(
         "setup_loaded",
         "device_connected",
         "reserved",
+        "process",
     }
 )
 """What every server tells about itself, see `ControlServer.status`."""
