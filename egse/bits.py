@@ -74,7 +74,13 @@ def set_field(value: int, start: int, width: int, field: int) -> int:
 
 
 def twos_complement(value: int, width: int) -> int:
-    """Reads an unsigned number of `width` bits as signed two's complement."""
+    """Reads an unsigned number of `width` bits as signed two's complement.
+
+    Raises:
+        ValueError: when `width` is less than 1.
+    """
+    if width < 1:
+        raise ValueError(f"there is no number of {width} bits")
     value &= bit_mask(0, width)
     return value - (1 << width) if value >> (width - 1) & 1 else value
 
@@ -85,30 +91,36 @@ def beautify_binary(value: int, sep: str = " ", group: int = 8, prefix: str = ""
     Args:
         value: not negative.
         sep: between the groups.
-        group: digits in a group.
+        group: digits in a group, at least 1.
         prefix: in front, e.g. `0b`.
         size: the least number of digits; filled up to whole groups in any case.
 
     Raises:
-        ValueError: for a negative number.
+        ValueError: for a negative number, or groups without digits.
     """
     return prefix + _grouped(_not_negative(value, "b"), sep, group, size)
 
 
-def beautify_hex(value: int | bytes, sep: str = " ", group: int = 2, prefix: str = "", size: int = 0) -> str:
+def beautify_hex(
+    value: int | bytes | bytearray | memoryview,
+    sep: str = " ",
+    group: int = 2,
+    prefix: str = "",
+    size: int = 0,
+) -> str:
     """Writes a number or bytes in hexadecimal, in groups: `beautify_hex(b'\\x01\\xff')` gives `'01 FF'`.
 
     Args:
-        value: bytes, or a number that is not negative.
+        value: bytes (or bytearray, memoryview), or a number that is not negative.
         sep: between the groups.
-        group: digits in a group.
+        group: digits in a group, at least 1.
         prefix: in front, e.g. `0x`.
         size: the least number of digits; filled up to whole groups in any case.
 
     Raises:
-        ValueError: for a negative number.
+        ValueError: for a negative number, or groups without digits.
     """
-    digits = value.hex().upper() if isinstance(value, bytes) else _not_negative(value, "X")
+    digits = _not_negative(value, "X") if isinstance(value, int) else value.hex().upper()
     return prefix + _grouped(digits, sep, group, size)
 
 
@@ -247,6 +259,8 @@ def _not_negative(value: int, fmt: str) -> str:
 
 
 def _grouped(digits: str, sep: str, group: int, size: int) -> str:
+    if group < 1:
+        raise ValueError(f"a group has at least one digit, not {group}")
     length = -(-max(len(digits), size) // group) * group
     digits = digits.zfill(length)
     return sep.join(digits[i : i + group] for i in range(0, length, group))

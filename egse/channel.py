@@ -46,8 +46,15 @@ class OutcomeUnknownError(TimeoutError):
     command_id: str = ""
 
 
+@register_error
+class NotSentError(TimeoutError):
+    """A command was not sent: until its time was over another call of the same proxy, in another thread, had its turn."""
+
+
 class Channel:
     """One DEALER socket to one endpoint: sends a request and waits for its reply.
+
+    Threads take turns; the time that one waits for its turn counts as time of its call.
 
     Args:
         endpoint: `tcp://host:port`.
@@ -57,7 +64,8 @@ class Channel:
     def __init__(self, endpoint: str, help_text: str = "") -> None:
         self.endpoint = endpoint
         self.help_text = help_text
-        self._lock = threading.Lock()
+        # An RLock knows its owner: wherever Ctrl-C strikes, who gives up can tell whether the turn was its own.
+        self._lock = threading.RLock()
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
 
@@ -102,19 +110,46 @@ class Channel:
 
         Raises:
             HandshakeError: the server is there and the keys do not match.
+            NotSentError: another call is waiting for its answer all the time.
         """
-        with self._lock:
+        deadline = time.monotonic() + timeout
+        try:
+            left = self._take_turn("a look at the connection", timeout, deadline)
             try:
-                return await_connection(self._open(), self._monitor, self.endpoint, timeout)
+                return await_connection(self._open(), self._monitor, self.endpoint, left)
             except ConnectionError:
                 self._close()
                 raise
+        finally:  # in place: Ctrl-C comes where functions begin
+            try:  # noqa: SIM105
+                self._lock.release()
+            except RuntimeError:
+                pass  # it was never ours
+
+    def _take_turn(self, what: str, timeout: float, deadline: float) -> float:
+        """Waits until no other thread uses the socket; to be called inside of a `try` that gives the turn back.
+
+        Returns:
+            What is left of `timeout` [s].
+        """
+        if self._lock.acquire(blocking=False):
+            return timeout
+        wait = min(max(deadline - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
+        is_ours = self._lock.acquire(timeout=wait)
+        left = deadline - time.monotonic()
+        if not is_ours or left <= 0:
+            raise NotSentError(
+                f"{what} at {self.endpoint}: nothing was sent, because another call of this proxy was still waiting for "
+                f"its answer after {timeout:g} s"
+            )
+        return left
 
     def exchange(self, request: Request, timeout: float) -> Reply:
         """Sends a request and returns its reply.
 
         Raises:
             ConnectionError: nothing was sent, the server is not there.
+            NotSentError: nothing was sent, another thread's call was waiting for its answer all the time.
             OutcomeUnknownError: the request was sent and no reply came within `timeout` [s], or the server went away.
         """
         try:
@@ -122,14 +157,17 @@ class Channel:
         except DECODING_ERRORS:
             data = encode(request)  # which tells what is wrong
         deadline = time.monotonic() + timeout
-        with self._lock:
+        left, lock = timeout, self._lock
+        try:
+            if not lock.acquire(blocking=False):
+                left = self._take_turn(request.name, timeout, deadline)
             sock = self._socket or self._open()
             try:
                 try:
                     send_frame(sock, data, NOBLOCK)
                 except zmq.Again:
-                    self._send_when_connected(sock, data, timeout)
-                if timeout >= PATIENCE:
+                    self._send_when_connected(sock, data, left)
+                if left >= PATIENCE:
                     try:
                         reply = decode_reply_bare(receive_frame(sock))
                         if reply.id == request.id:
@@ -145,6 +183,11 @@ class Channel:
             except BaseException:
                 self._close()  # a late reply must not meet the next request
                 raise
+        finally:  # in place: Ctrl-C comes where functions begin
+            try:  # noqa: SIM105
+                lock.release()
+            except RuntimeError:
+                pass  # it was never ours
 
     def _finish_in_flight(
         self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float

@@ -125,9 +125,11 @@ class DeviceTransport(ABC):
         lock: held during a transaction.
         tap: what went over the wire lately.
         reaches_hardware: False for one whose other end is a model in this process.
+        connection_error: what is raised when the device is away; see `OwnConnectionError`.
     """
 
     reaches_hardware: ClassVar[bool] = True
+    connection_error: type[DeviceConnectionError] = DeviceConnectionError
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -183,6 +185,35 @@ class DeviceTransport(ABC):
             return self.read()
         except DeviceTimeoutError:
             return b""
+
+
+class OwnConnectionError:
+    """Lets a device that is away raise an error of its own kind (section 13.1.1 of the manual: `except HexapodError`).
+
+    Goes before the Controller base of a driver, which names the error in `connection_error`. That is a registered
+    sub-class of `DeviceConnectionError` and of the driver's other errors.
+    """
+
+    connection_error: ClassVar[type[DeviceConnectionError]] = DeviceConnectionError
+    transport: DeviceTransport
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.transport.connection_error = self.connection_error
+
+    def connect(self) -> None:
+        """Connects to the device.
+
+        Raises:
+            DeviceConnectionError: the `connection_error` of this driver, when nothing can be reached, something else
+                answers, or nothing does in time.
+        """
+        try:
+            super().connect()  # type: ignore[misc]  # of the Controller that it goes before
+        except self.connection_error:
+            raise
+        except (DeviceConnectionError, DeviceTimeoutError) as exc:
+            raise self.connection_error(str(exc)) from exc
 
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
@@ -261,14 +292,14 @@ class StreamTransport(DeviceTransport):
 
     def connect(self) -> None:
         if (reason := locked_reason()) is not None:
-            raise DeviceConnectionError(f"connection to {self.address} refused: {reason}")
+            raise self.connection_error(f"connection to {self.address} refused: {reason}")
         with self.lock:
             if self._socket is not None:
                 return
             try:
                 self._socket = self.open_stream()
             except OSError as exc:
-                self._lost = DeviceConnectionError(
+                self._lost = self.connection_error(
                     f"cannot connect to the device at {self.address}: {exc}; is it switched on and is the address "
                     "in the settings right?"
                 )
@@ -303,7 +334,7 @@ class StreamTransport(DeviceTransport):
                 sock.sendall(data)
             except OSError as exc:
                 self.disconnect()
-                raise DeviceConnectionError(f"the connection to {self.address} broke: {exc}") from exc
+                raise self.connection_error(f"the connection to {self.address} broke: {exc}") from exc
 
     def read(self) -> bytes:
         with self.lock:
@@ -339,10 +370,10 @@ class StreamTransport(DeviceTransport):
             raise DeviceTimeoutError(f"no reply from {self.address} within {self.timeout:g} s") from exc
         except OSError as exc:
             self.disconnect()
-            raise DeviceConnectionError(f"the connection to {self.address} broke: {exc}") from exc
+            raise self.connection_error(f"the connection to {self.address} broke: {exc}") from exc
         if not data:
             self.disconnect()
-            raise DeviceConnectionError(f"the device at {self.address} closed the connection")
+            raise self.connection_error(f"the device at {self.address} closed the connection")
         self.tap.received(data)
         return data
 
@@ -350,10 +381,10 @@ class StreamTransport(DeviceTransport):
         if self._socket is None:
             wait = self._next_attempt - time.monotonic()
             if self._lost is not None and wait > 0:
-                raise DeviceConnectionError(f"{self._lost} (the next attempt is in {wait:.1f} s)")
+                raise self.connection_error(f"{self._lost} (the next attempt is in {wait:.1f} s)")
             self.connect()
         if self._socket is None:
-            raise DeviceConnectionError(f"not connected to {self.address}")
+            raise self.connection_error(f"not connected to {self.address}")
         return self._socket
 
     def _keep_interval(self) -> None:

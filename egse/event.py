@@ -25,7 +25,7 @@ class EVENT_ID(enum.StrEnum):
     """Another Setup is loaded: event type "new_setup", context `setup_id`."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True):
     """A change that listeners are told about.
 
     Attributes:

@@ -133,6 +133,9 @@ class CommandExecutor:
         except Exception as exc:
             self._count_failure(request, exc, caller)
             answer = encode(Reply(request.id, self._incarnation, None, describe_error(exc)))
+            if not inline:
+                outcomes.end(request.id, answer, failed=True)
+            return answer
         if not inline:
             outcomes.end(request.id, answer)
         return answer
@@ -153,7 +156,7 @@ class CommandExecutor:
             status, error = "failed", f"{type(exc).__name__}: {exc}"
         if self._journal is not None:
             self._journal.end(request.id, status, error)
-        self.outcomes.end(request.id, answer)
+        self.outcomes.end(request.id, answer, failed=status == "failed")
         return answer
 
     def _count_failure(self, request: Request, exc: Exception, caller: Caller) -> None:
@@ -212,7 +215,7 @@ def plain_result(value: Any) -> Any:
     if not isinstance(value, Response):
         return value
     if isinstance(value, Failure):
-        raise value.cause or RuntimeError(value.message)
+        raise value.cause if isinstance(value.cause, Exception) else RuntimeError(str(value))
     if isinstance(value, Success):
         return value.return_code
     if isinstance(value, Message):

@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
 from typing import Any, ClassVar, Protocol, Self
+from uuid import UUID
 
 import msgspec
 
 from egse.catalogue import LoadedCommands
-from egse.channel import CONNECT_TIMEOUT, Channel, OutcomeUnknownError
+from egse.channel import CONNECT_TIMEOUT, Channel, NotSentError, OutcomeUnknownError
 from egse.command import DEFINITION_ATTRIBUTE, CommandDefinition, commands_of
 from egse.context import (
     CommandContext,
@@ -39,6 +41,7 @@ __all__ = [
     "CommandRouter",
     "ControlServerConnectionInterface",
     "DynamicProxy",
+    "NotSentError",
     "OutcomeUnknownError",
     "Proxy",
     "ServiceProxy",
@@ -77,14 +80,16 @@ class _Numbers:
 
 
 _numbers = _Numbers()
+_making = threading.Lock()
+"""Held while a proxy gets its channel or its submitter, of which it has one."""
 
 
-def _renew_numbers() -> None:
-    global _numbers
-    _numbers = _Numbers()
+def _renew_after_fork() -> None:
+    global _numbers, _making
+    _numbers, _making = _Numbers(), threading.Lock()
 
 
-os.register_at_fork(after_in_child=_renew_numbers)
+os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 def _new_request(name: str, arguments: Any, timeout: float) -> Request:
@@ -177,10 +182,14 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface, is_base=True):
 
     def _get_channel(self) -> Channel:
         channel = self._channel
-        if channel is None:
-            advice = f" Start it with `{self.server_name} start`." if self.server_name else ""
-            channel = self._channel = Channel(self.get_endpoint(), advice)
-        return channel
+        if channel is not None:
+            return channel
+        advice = f" Start it with `{self.server_name} start`." if self.server_name else ""
+        endpoint = self.get_endpoint()
+        with _making:
+            if self._channel is None:
+                self._channel = Channel(endpoint, advice)
+            return self._channel
 
     def __copy__(self) -> Self:
         other = type(self).__new__(type(self))
@@ -207,9 +216,9 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface, is_base=True):
             self.load_commands()
 
     def disconnect_cs(self) -> None:
-        if self._submitter is not None:
-            self._submitter.close()
-            self._submitter = None
+        submitter, self._submitter = self._submitter, None
+        if submitter is not None:
+            submitter.close()
         if self._channel is not None:
             self._channel.close()
 
@@ -258,6 +267,7 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface, is_base=True):
 
         Raises:
             ConnectionError: when the server is not there.
+            NotSentError: when another thread's call of this proxy was still waiting for its answer.
             OutcomeUnknownError: when no answer came in time.
             Exception: the exception that the server reports.
         """
@@ -313,9 +323,10 @@ class Proxy(LoadedCommands, ControlServerConnectionInterface, is_base=True):
         They are sent one after the other, in the order of submission. A future has `result(timeout)`, `cancel()` (works
         until the command is sent), and works in asyncio with `asyncio.wrap_future(future)`.
         """
-        if self._submitter is None:
-            self._submitter = Submitter(self)
-        return self._submitter
+        with _making:
+            if self._submitter is None:
+                self._submitter = Submitter(self)
+            return self._submitter
 
     def get_service_proxy(self) -> ServiceProxy:
         """Returns a proxy for the services of the control server (section 6.4 of the manual)."""
@@ -392,6 +403,11 @@ class ServiceProxy(DynamicProxy, ServiceInterface):
             proxy.server_name,
             endpoint=proxy.send("get_service_endpoint", {}, timeout=5.0),
         )
+
+    def get_process_status(self) -> dict[str, Any]:
+        """Returns the process status of the control server; its `UUID`, text on the wire, is a `uuid.UUID` here."""
+        status = super().get_process_status()
+        return {**status, "UUID": UUID(status["UUID"])} if isinstance(status.get("UUID"), str) else status
 
 
 def convert_result(definition: CommandDefinition, value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Files that come with the software, by a name that does not depend on where it is installed.
 
-`get_resource(":/data/sandbox/setup.yaml")` is `egse/data/sandbox/setup.yaml` inside the installed package. Other
-packages add a root of their own: `add_resource_root("camtest-icons", folder)` makes `":/camtest-icons/..."` work.
+`get_resource(":/data/sandbox/setup.yaml")` is `egse/data/sandbox/setup.yaml` inside the installed package: `data` is the
+root that comes with it. Other packages add roots of their own: `add_resource_root("icons", folder)` makes
+`":/icons/..."` work.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from pathlib import Path
 
 from egse.advice import or_meant
 
-_ROOTS: dict[str, Path] = {
-    name: Path(__file__).resolve().parent / name for name in ("data", "icons", "images", "lib", "styles")
-}
+_ROOTS: dict[str, Path] = {"data": Path(__file__).resolve().parent / "data"}
 
 
 class ResourceError(FileNotFoundError):
@@ -37,7 +36,9 @@ def get_resource(locator: str) -> Path:
         raise ResourceError(f"{locator!r} is no resource: expected ':/ROOT/FILE'")
     name, _, relative = locator[2:].partition("/")
     if name not in _ROOTS:
-        raise ResourceError(f"no resource root {name!r}{or_meant(name, _ROOTS)} (roots: {', '.join(_ROOTS)})")
+        raise ResourceError(
+            f"no resource root {name!r}{or_meant(name, _ROOTS)} (roots: {', '.join(_ROOTS)}); add_resource_root adds one"
+        )
     root = _ROOTS[name]
     path = (root / relative).resolve()
     if not path.is_relative_to(root.resolve()):
@@ -52,7 +53,7 @@ def get_resource(locator: str) -> Path:
 
 
 def resource_roots() -> dict[str, Path]:
-    """Returns the roots that `get_resource` knows: name -> folder. Not each of them needs to exist."""
+    """Returns the roots that `get_resource` knows: name -> folder."""
     return dict(_ROOTS)
 
 

@@ -26,12 +26,14 @@ class ErrorInfo(msgspec.Struct, array_like=True, frozen=True):
         message: its text.
         traceback: the server's formatted traceback, chained causes included.
         causes: types and texts of the chained exceptions, nearest first.
+        errno: number of an `OSError`, None for others.
     """
 
     type: str
     message: str
     traceback: str = ""
     causes: list[str] = []
+    errno: int | None = None
 
 
 _REGISTERED: dict[str, type[BaseException]] = {}
@@ -58,7 +60,8 @@ def describe_error(exc: BaseException) -> ErrorInfo:
         causes.append(f"{_type_name(type(cause))}: {cause}")
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     text = str(exc.args[0]) if isinstance(exc, KeyError) and exc.args else str(exc)
-    return ErrorInfo(_type_name(type(exc)), text, "".join(traceback.format_exception(exc)), causes)
+    number = exc.errno if isinstance(exc, OSError) and isinstance(exc.errno, int) else None
+    return ErrorInfo(_type_name(type(exc)), text, "".join(traceback.format_exception(exc)), causes, number)
 
 
 def _find_type(name: str) -> type[BaseException] | None:
@@ -91,6 +94,8 @@ def restore_error(info: ErrorInfo) -> BaseException:
             exc = kind(info.message)
         except TypeError:
             exc = RemoteError(f"{info.type}: {info.message}")
+    if info.errno is not None and isinstance(exc, OSError):
+        exc.errno = info.errno
     if info.traceback:
         exc.add_note(SERVER_TRACEBACK + info.traceback)
     return exc
@@ -147,9 +152,9 @@ class Success(Response):
 
 
 class Failure(Response):
-    """The command failed; `cause` is the exception."""
+    """The command failed; `cause` is the exception, or a text where an older Controller has none."""
 
-    def __init__(self, message: str, cause: BaseException | None = None) -> None:
+    def __init__(self, message: str, cause: BaseException | str | None = None) -> None:
         super().__init__(message)
         self.cause = cause
 

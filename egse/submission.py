@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class Submitter:
-    """Sends the commands of a proxy from a thread of its own; see `Proxy.submit`."""
+    """Sends the commands of a proxy from a thread of its own; see `Proxy.submit`.
+
+    A command waits for its answer as long as the proxy's calls did when it was submitted.
+    """
 
     def __init__(self, proxy: Proxy) -> None:
+        self._source = weakref.ref(proxy)
         self._proxy = copy(proxy)
         self._proxy._channel = None  # waiting for one command must not block the others
         self._proxy._submitter = None
@@ -28,9 +33,17 @@ class Submitter:
 
         def submit(*args: Any, **kwargs: Any) -> Future[Any]:
             context = copy_context()
-            return self._thread.submit(context.run, method, *args, **kwargs)
+            source = self._source()
+            timeout = self._proxy.timeout if source is None else source.timeout
+            return self._thread.submit(context.run, self._send, method, timeout, args, kwargs)
 
         return submit
+
+    def _send(
+        self, method: Callable[..., Any], timeout: float, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        self._proxy.timeout = timeout  # there is only one thread that sends
+        return method(*args, **kwargs)
 
     def __dir__(self) -> list[str]:
         return [name for name in dir(self._proxy) if not name.startswith("_")]

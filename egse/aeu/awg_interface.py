@@ -8,6 +8,7 @@ from egse.aeu.messages import AWG
 from egse.command import Range, Unit, dynamic_interface
 from egse.device import DeviceInterface
 from egse.dialect import flag, integer, words
+from egse.security.roles import observe
 
 ArbName = Literal["ARB1", "ARB2", "ARB3", "ARB4"]
 Samples = list[Annotated[int, Range(-32768, 32767)]]
@@ -131,18 +132,22 @@ class _ArbCommands:
             samples: one pass of the waveform, at most 8192 points.
         """
 
+    @observe
     @dynamic_interface
     def get_arb1(self) -> list[int]:
         """Returns the samples in memory ARB1."""
 
+    @observe
     @dynamic_interface
     def get_arb2(self) -> list[int]:
         """Returns the samples in memory ARB2."""
 
+    @observe
     @dynamic_interface
     def get_arb3(self) -> list[int]:
         """Returns the samples in memory ARB3."""
 
+    @observe
     @dynamic_interface
     def get_arb4(self) -> list[int]:
         """Returns the samples in memory ARB4."""

@@ -8,6 +8,7 @@ from egse.aeu.messages import PSU
 from egse.command import Range, Unit
 from egse.device import DeviceInterface
 from egse.dialect import error_code, flag, floats, integer, words
+from egse.security.roles import changes
 
 Volts = Annotated[float, Range(0, 40), Unit("V")]
 Amps = Annotated[float, Range(0, 6), Unit("A")]
@@ -28,6 +29,7 @@ class _SystemCommands:
     def reset(self) -> None:
         """Puts all settings to those of the factory; the output is off then."""
 
+    @changes
     @PSU.question("*TST?", integer)
     def selftest(self) -> int:
         """Runs a self-test; returns 0 when all is well."""

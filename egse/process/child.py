@@ -5,14 +5,44 @@ For programs that shall outlive their parent, be restarted, or be found by other
 
 from __future__ import annotations
 
+import locale
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import IO
 
 import psutil
 
 from egse.process.identity import descendants, end_all
+
+KEPT = 4 * 1024 * 1024
+"""So much of what a child writes is kept of each stream, the newest [bytes]."""
+_PIECE = 64 * 1024
+
+
+class _Drain(threading.Thread):
+    """Reads what a child writes, whether anybody wants it or not: a child that finds its pipe full would stop."""
+
+    def __init__(self, name: str, stream: IO[bytes]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._stream = stream
+        self._data = bytearray()
+        self.start()
+
+    def run(self) -> None:
+        with self._stream:
+            while piece := self._stream.read(_PIECE):
+                self._data += piece
+                if len(self._data) > 2 * KEPT:
+                    del self._data[:-KEPT]
+
+    def text(self) -> str:
+        """Returns what was read, the newest `KEPT` bytes; for a stream that has ended."""
+        text = self._data[-KEPT:].decode(locale.getpreferredencoding(False), errors="replace")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class SubProcess:
@@ -23,7 +53,8 @@ class SubProcess:
         cmd: the program and its arguments; never passed through a shell.
         args: more arguments.
         env: variables added to the environment of this process.
-        stdout: as for `subprocess.Popen`; by default what is written is returned by `communicate`.
+        stdout: as for `subprocess.Popen`; by default what is written is read all the time, and the newest `KEPT` bytes are
+            returned by `communicate`.
         stderr: likewise.
 
     Example:
@@ -47,7 +78,8 @@ class SubProcess:
         self._env = {**os.environ, **(env or {})}
         self._stdout = stdout
         self._stderr = stderr
-        self._popen: subprocess.Popen[str] | None = None
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._drains: dict[str, _Drain] = {}
 
     def __enter__(self) -> SubProcess:
         return self if self._popen is not None else self.execute()
@@ -75,10 +107,12 @@ class SubProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._stdout,
             stderr=self._stderr,
-            text=True,
-            errors="replace",
+            bufsize=0,
             start_new_session=detach_from_parent,
         )
+        for which, stream in (("stdout", self._popen.stdout), ("stderr", self._popen.stderr)):
+            if stream is not None:
+                self._drains[which] = _Drain(f"{self.name} {which}", stream)
         return self
 
     @property
@@ -101,7 +135,7 @@ class SubProcess:
         return descendants(self.pid)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Waits for its end and returns what it wrote.
+        """Waits for its end and returns what it wrote, of each stream the newest `KEPT` bytes.
 
         Args:
             timeout: how long to wait [s]; None for ever.
@@ -112,11 +146,20 @@ class SubProcess:
         Raises:
             TimeoutError: when it still runs after `timeout`; it is left running.
         """
+        popen = self._started()
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            output, errors = self._started().communicate(timeout=timeout)
+            for drain in self._drains.values():
+                drain.join(_until(deadline))
+                if drain.is_alive():
+                    raise subprocess.TimeoutExpired(self.command, timeout or 0.0)
+            popen.wait(_until(deadline))
         except subprocess.TimeoutExpired as exc:
             raise TimeoutError(f"{self.name} (process {self.pid}) still runs after {timeout:g} s") from exc
-        return output or "", errors or ""
+        output, errors = (
+            self._drains[which].text() if which in self._drains else "" for which in ("stdout", "stderr")
+        )
+        return output, errors
 
     def stop(self, timeout: float = 5.0) -> int | None:
         """Ends it and all its descendants: SIGTERM, then SIGKILL.
@@ -138,12 +181,16 @@ class SubProcess:
                 self._popen.kill()
                 self._popen.wait()
         end_all(family, timeout=1.0)
-        for stream in (self._popen.stdout, self._popen.stderr):
-            if stream is not None:
-                stream.close()
+        for drain in self._drains.values():
+            drain.join(1.0)  # one that has escaped from the family may still write; it is read until it ends
         return self._popen.returncode
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _started(self) -> subprocess.Popen[bytes]:
         if self._popen is None:
             raise RuntimeError(f"{self.name} has not been started: call execute() first")
         return self._popen
+
+
+def _until(deadline: float | None) -> float | None:
+    """Returns how long it is until a time of the monotonic clock [s], None for ever."""
+    return None if deadline is None else max(deadline - time.monotonic(), 0.0)

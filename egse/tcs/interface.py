@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from egse.command import Unit, dynamic_command, dynamic_interface
+from egse.command import Unit, dynamic_command, dynamic_interface, urgent
 from egse.device import DeviceInterface
 from egse.security.roles import observe
 from egse.tcs.messages import (
@@ -222,6 +222,7 @@ class TaskCommands:
     def run_task(self) -> str:
         """Starts a task: measurement, and regulation as the operating mode says."""
 
+    @urgent
     @_setting("stop_task")
     def stop_task(self) -> str:
         """Stops the task; heaters go off."""

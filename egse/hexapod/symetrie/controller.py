@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from egse.clock import Clock, system_clock
 from egse.command import CommandDefinition
 from egse.declaration import ServerContext
-from egse.device import DeviceError
-from egse.hexapod import HexapodError
+from egse.device import DeviceError, OwnConnectionError
+from egse.hexapod import HexapodConnectionError, HexapodError
 from egse.hexapod.symetrie.interface import Done, HexapodInterface, Validation
 from egse.hexapod.symetrie.kinematics import Mode, Six
 from egse.instrument import InstrumentController, Simulated, maker
@@ -28,13 +28,14 @@ LONGEST_WAIT = 300.0
 """A homing or a restart that is waited for may take so long [s]."""
 
 
-class HexapodController(InstrumentController):
+class HexapodController(OwnConnectionError, InstrumentController):
     """Base of the drivers.
 
     Attributes:
         is_served: it belongs to a control server, where nothing may block: what has to wait is answered later.
     """
 
+    connection_error = HexapodConnectionError
     is_served = False
     _cancelled: threading.Event | None = None
 

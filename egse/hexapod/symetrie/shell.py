@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from egse.clock import Clock
-from egse.device import DeviceConnectionError, DeviceError, DeviceTransport, ReplyLength
+from egse.device import DeviceError, DeviceTransport, ReplyLength
 from egse.hexapod import HexapodError
 from egse.hexapod.symetrie.answers import to_numbers, wait_for_register
 from egse.hexapod.symetrie.states import RETURN_CODES
@@ -65,7 +65,7 @@ class GpasciiSession(DeviceTransport):
         self._expect(PASSWORD)
         self.write(password)
         if not self._expect(PROMPT, LOGIN).endswith(PROMPT):
-            raise DeviceConnectionError(
+            raise self.connection_error(
                 f"the hexapod controller does not let {user!r} in: check USER_NAME and PASSWORD in the settings"
             )
         for line in ("gpascii -2", "echo7"):

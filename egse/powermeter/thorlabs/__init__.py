@@ -1,7 +1,7 @@
 """Thorlabs PM100A and PM100D power meters: driver, simulator, control server."""
 
 from egse.powermeter.thorlabs.interface import ThorlabsPM100Interface
-from egse.powermeter.thorlabs.messages import PM100Error
+from egse.powermeter.thorlabs.messages import PM100ConnectionError, PM100Error
 from egse.powermeter.thorlabs.model import ThorlabsPM100Model
 from egse.powermeter.thorlabs.pm100a import (
     ThorlabsPM100Controller,
@@ -11,6 +11,7 @@ from egse.powermeter.thorlabs.pm100a import (
 )
 
 __all__ = [
+    "PM100ConnectionError",
     "PM100Error",
     "ThorlabsPM100Controller",
     "ThorlabsPM100EthernetInterface",

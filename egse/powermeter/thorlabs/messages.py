@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from egse.device import DeviceError
+from egse.device import DeviceConnectionError, DeviceError
 from egse.dialect import Dialect, flag, integer
 from egse.response import register_error
 
@@ -13,6 +13,11 @@ from egse.response import register_error
 @register_error
 class PM100Error(DeviceError):
     """The power meter refused a command or gave an answer that makes no sense."""
+
+
+@register_error
+class PM100ConnectionError(PM100Error, DeviceConnectionError):
+    """The power meter cannot be reached, or closed the connection."""
 
 
 PM = Dialect(

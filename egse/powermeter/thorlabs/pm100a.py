@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from egse.declaration import ServerContext
+from egse.device import OwnConnectionError
 from egse.instrument import InstrumentController, NetworkInterface, Simulated, Wire, maker
 from egse.powermeter.thorlabs.interface import ThorlabsPM100Interface
-from egse.powermeter.thorlabs.messages import PM
+from egse.powermeter.thorlabs.messages import PM, PM100ConnectionError
 from egse.powermeter.thorlabs.model import PORT, ThorlabsPM100Model
 from egse.proxy import DynamicProxy
 
@@ -24,10 +25,11 @@ class ThorlabsPM100EthernetInterface(NetworkInterface):
     wire = Wire(SETTINGS, PORT)
 
 
-class ThorlabsPM100Controller(InstrumentController, ThorlabsPM100Interface):
+class ThorlabsPM100Controller(OwnConnectionError, InstrumentController, ThorlabsPM100Interface):
     """Talks to a power meter."""
 
     network = ThorlabsPM100EthernetInterface
+    connection_error = PM100ConnectionError
     identity = ("Thorlabs", "PM100")
     proxy_class = "egse.powermeter.thorlabs.pm100a:ThorlabsPM100Proxy"
 

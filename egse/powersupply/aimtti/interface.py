@@ -31,9 +31,10 @@ class SystemCommands:
     def reset(self) -> None:
         """Brings back the factory settings; the outputs go off."""
 
+    @changes
     @TTI.question("*TST?", integer)
     def selftest(self) -> int:
-        """Returns 0 when all is well."""
+        """Runs a self-test; returns 0 when all is well."""
 
     @TTI.question("EER?", integer)
     def get_execution_error(self) -> int:

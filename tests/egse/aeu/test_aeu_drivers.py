@@ -26,11 +26,14 @@ from egse.aeu.aeu import (
     PSUSimulator,
 )
 from egse.aeu.aeu_cs import APPS
+from egse.aeu.awg_interface import AWGInterface
+from egse.aeu.psu_interface import PSUInterface
 from egse.aeu.rack import AEUModel
 from egse.aeu.waveforms import sync_waveforms
 from egse.clock import RealClock, VirtualClock
 from egse.command import CommandError, commands_of
 from egse.device import DeviceConnectionError
+from egse.security.roles import Role, role_of
 from egse.settings import Settings
 from egse.simulator import SimulatorServer, serve_together
 
@@ -229,3 +232,11 @@ def test_every_command_has_an_implementation(unit: str) -> None:
             getattr(controller, name)()
             asked += 1
     assert asked > 8
+
+
+def test_who_may_only_look_may_read_waveforms_and_run_no_self_test() -> None:
+    generator, supply = commands_of(AWGInterface), commands_of(PSUInterface)
+    assert {role_of(generator[f"get_arb{n}"]) for n in range(1, 5)} == {Role.OBSERVE}
+    assert role_of(generator["load_arb1_data"]) is Role.COMMAND
+    assert role_of(supply["selftest"]) is Role.COMMAND
+    assert role_of(supply["get_id"]) is Role.OBSERVE

@@ -368,3 +368,9 @@ def test_an_event_names_its_type() -> None:
     assert (event.type, event.context["setup_id"]) == ("new_setup", 53)
     assert Event(event_id=EVENT_ID.ALL).type == "all"
     assert as_event({"event_id": "setup", "context": {"setup_id": 1}}).event_id is EVENT_ID.SETUP
+
+
+def test_an_event_is_made_as_in_the_manual() -> None:
+    event = Event(EVENT_ID.SETUP, {"event_type": "new_setup", "setup_id": "00028"})
+    assert event == Event(event_id=EVENT_ID.SETUP, context={"event_type": "new_setup", "setup_id": "00028"})
+    assert event.type == "new_setup"

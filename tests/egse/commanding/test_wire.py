@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egse.context import CommandContext
-from egse.response import RemoteError, describe_error, register_error, restore_error
+from egse.execution import plain_result
+from egse.response import Failure, RemoteError, describe_error, register_error, restore_error
 from egse.wire import Reply, Request, WireError, decode_reply, decode_request, decode_value, encode
 
 
@@ -114,3 +116,38 @@ def test_unknown_error_types_are_named() -> None:
     assert type(restored) is RemoteError
     assert "Private: hidden" in str(restored)
     assert type(restore_error(describe_error(KeyError("k")))) is KeyError
+
+
+def test_system_errors_keep_their_number() -> None:
+    for exc in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        FileNotFoundError(errno.ENOENT, "no such", "x"),
+    ):
+        info = decode_reply(encode(Reply("1", "i", None, describe_error(exc)))).error
+        assert info is not None
+        restored = restore_error(info)
+        assert type(restored) is type(exc)
+        assert isinstance(restored, OSError)
+        assert restored.errno == exc.errno
+        assert str(restored) == str(exc)
+    without = restore_error(describe_error(OSError("odd")))
+    assert isinstance(without, OSError)
+    assert without.errno is None
+
+
+def test_an_error_of_an_older_server_has_no_number() -> None:
+    old = msgspec.msgpack.encode(["1", "i", None, ["OSError", "odd", "", []]])
+    info = decode_reply(old).error
+    assert info is not None
+    assert info.errno is None
+
+
+def test_a_failure_with_a_text_or_a_class_for_its_cause_is_an_error_with_both_texts() -> None:
+    with pytest.raises(RuntimeError, match=r"^move: the axis is blocked$"):
+        plain_result(Failure("move", "the axis is blocked"))
+    with pytest.raises(RuntimeError, match=r"move: .*ValueError"):
+        plain_result(Failure("move", ValueError))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match=r"^move$"):
+        plain_result(Failure("move"))
+    with pytest.raises(LookupError, match="axis 4"):
+        plain_result(Failure("move", LookupError("axis 4")))

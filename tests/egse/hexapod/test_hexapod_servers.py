@@ -107,7 +107,8 @@ def test_examples_of_the_manual_with_the_proxy(puna_cs: subprocess.Popen[str]) -
 
     with PunaProxy() as puna, puna.get_service_proxy() as srv:
         status = srv.get_process_status()
-    assert UUID(status["UUID"]).version == 1
+    assert isinstance(status["UUID"], UUID)
+    assert status["UUID"].version == 1
 
     setup = Setup.from_yaml_string(QUICK_EXAMPLE)
     device = setup.gse.hexapod.device

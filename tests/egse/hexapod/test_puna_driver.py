@@ -11,10 +11,11 @@ import pytest
 from egse.clock import RealClock, VirtualClock
 from egse.command import CommandError
 from egse.device import DeviceConnectionError, DeviceTimeoutError
-from egse.hexapod import HexapodError
+from egse.hexapod import HexapodConnectionError, HexapodError
 from egse.hexapod.symetrie.alpha_model import PunaModel
 from egse.hexapod.symetrie.puna import PmacEthernetInterface, PunaController, PunaSimulator
 from egse.hexapod.symetrie.puna_cs import APP
+from egse.response import describe_error, restore_error
 from egse.simulator import SimulatorServer
 
 Bench = tuple[PunaController, PunaModel, Callable[[float], None]]
@@ -149,8 +150,34 @@ def test_something_else_at_the_other_end(serve: Callable[[Any], SimulatorServer]
     server = serve(PunaModel())
     puna = PunaController(*server.address)
     puna.identify = lambda: "ThorLabs"  # type: ignore[method-assign]
-    with pytest.raises(DeviceConnectionError, match="603382"):
+    with pytest.raises(HexapodError, match="603382") as caught:
         puna.connect()
+    assert isinstance(caught.value, DeviceConnectionError)
+
+
+def test_a_hexapod_that_is_silent_or_goes_away_is_an_error_of_the_hexapod() -> None:
+    with SimulatorServer(PunaModel()) as server:
+        thread = threading.Thread(target=server.serve)
+        thread.start()
+        host, port = server.address
+        puna = PunaController(transport=PmacEthernetInterface(host, port, timeout=0.3))
+        server.faults.arm("silence")
+        with pytest.raises(HexapodConnectionError, match="no reply"):
+            puna.connect()
+        puna.connect()
+        server.stop()
+        thread.join()
+    for _ in range(2):
+        with pytest.raises(HexapodConnectionError):
+            puna.get_user_positions()
+    with pytest.raises(HexapodError, match="cannot connect to the device at 127"):
+        PunaController(host, port).connect()
+
+
+def test_a_connection_error_of_a_hexapod_travels_as_one() -> None:
+    restored = restore_error(describe_error(HexapodConnectionError("switched off")))
+    assert type(restored) is HexapodConnectionError
+    assert isinstance(restored, (HexapodError, DeviceConnectionError))
 
 
 def test_dry_run_on_virtual_time() -> None:

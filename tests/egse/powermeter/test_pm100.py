@@ -13,6 +13,7 @@ from egse.command import CommandError
 from egse.device import DeviceConnectionError
 from egse.deviceports import open_resource
 from egse.powermeter.thorlabs import (
+    PM100ConnectionError,
     PM100Error,
     ThorlabsPM100Controller,
     ThorlabsPM100Model,
@@ -20,6 +21,7 @@ from egse.powermeter.thorlabs import (
 )
 from egse.powermeter.thorlabs.pm100a_cs import APP
 from egse.powermeter.thorlabs.protocol import ThorlabsPM100Protocol
+from egse.response import describe_error, restore_error
 from egse.simulator import DeviceModel, FaultError, SimulatorServer
 
 from ..conftest import LineBench
@@ -188,9 +190,10 @@ def test_something_else_answers() -> None:
         thread.start()
         host, port = server.address
         with pytest.raises(
-            DeviceConnectionError, match=r"PM100, but 'ACME,SCOPE,1,1' answered.*PM100A Control Server"
-        ):
+            PM100Error, match=r"PM100, but 'ACME,SCOPE,1,1' answered.*PM100A Control Server"
+        ) as caught:
             ThorlabsPM100Controller(transport=open_resource(f"tcp:{host}:{port}")).connect()
+        assert isinstance(caught.value, DeviceConnectionError)
         server.stop()
         thread.join()
 
@@ -203,3 +206,14 @@ def test_housekeeping(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row == {
         "GIAS_PM100A_WAVELENGTH": 633.0, "GIAS_PM100A_RANGE": 5e-4, "GIAS_PM100A_AUTO": True, "GIAS_PM100A_AVERAGE": 1,
     }  # fmt: skip
+
+
+def test_a_meter_that_is_off_is_an_error_of_the_meter() -> None:
+    with SimulatorServer(Stranger()) as server:
+        host, port = server.address
+    meter = ThorlabsPM100Controller(transport=open_resource(f"tcp:{host}:{port}"))
+    for ask in (meter.connect, meter.get_value):
+        with pytest.raises(PM100ConnectionError, match="cannot connect"):
+            ask()
+    restored = restore_error(describe_error(PM100ConnectionError("off")))
+    assert type(restored) is PM100ConnectionError

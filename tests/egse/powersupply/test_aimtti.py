@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from egse.clock import VirtualClock
-from egse.command import CommandError
+from egse.command import CommandError, commands_of
 from egse.device import DeviceConnectionError, DeviceTimeoutError
 from egse.powersupply.aimtti import (
     AimTTiController,
@@ -20,7 +20,9 @@ from egse.powersupply.aimtti import (
 )
 from egse.powersupply.aimtti.aimtti import AimTTiEthernetInterface
 from egse.powersupply.aimtti.aimtti_cs import UNIT2
+from egse.powersupply.aimtti.interface import AimTTiInterface
 from egse.powersupply.aimtti.protocol import AimTTiProtocol
+from egse.security.roles import Role, role_of
 from egse.settings import Settings
 from egse.simulator import FaultError, SimulatorServer
 
@@ -229,3 +231,8 @@ def test_housekeeping_names_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     row = AimTTiProtocol(None, supply).get_housekeeping()  # type: ignore[arg-type]
     assert row["GCSL1_AIMTTI2_V1"] == 0.0
     assert set(row) == {f"GCSL1_AIMTTI2_{name}{n}" for n in (1, 2) for name in ("V", "I", "OUT", "LIMIT")}
+
+
+def test_a_self_test_is_no_question() -> None:
+    assert role_of(commands_of(AimTTiInterface)["selftest"]) is Role.COMMAND
+    assert role_of(commands_of(AimTTiInterface)["get_id"]) is Role.OBSERVE

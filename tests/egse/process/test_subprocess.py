@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from egse.clock import VirtualClock
-from egse.process import ProcessStatus, SubProcess
+from egse.process import ProcessStatus, SubProcess, child
 from egse.process.identity import wait_gone
 from egse.system import str_to_datetime
 
@@ -34,11 +35,40 @@ def test_output_and_exit_code_are_returned() -> None:
         assert not talker.is_running
 
 
+def test_a_child_that_writes_much_does_not_hang_when_nobody_reads() -> None:
+    source = "import sys; sys.stderr.write('e' * 1_000_000); print('x' * 1_000_000); print('end')"
+    with SubProcess("talker", [sys.executable], ["-c", source]) as talker:
+        psutil.Process(talker.pid).wait(timeout=30)
+        output, errors = talker.communicate(timeout=10)
+    assert output == "x" * 1_000_000 + "\nend\n"
+    assert errors == "e" * 1_000_000
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("talker")]
+
+
+def test_of_a_lot_of_output_the_newest_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "KEPT", 1000)
+    source = "for n in range(100_000): print(n)"
+    with SubProcess("counter", [sys.executable], ["-c", source]) as counter:
+        output, _ = counter.communicate(timeout=30)
+        assert len(counter._drains["stdout"]._data) <= 2000
+    assert len(output) == 1000
+    assert output.endswith("\n99998\n99999\n")
+
+
+def first_line(name: str, source: str, expected: str) -> SubProcess:
+    """Starts a program and waits for its first line."""
+    reader, writer = os.pipe()
+    process = SubProcess(
+        name, [sys.executable, "-c", source], stdout=writer, stderr=subprocess.DEVNULL
+    ).execute()
+    os.close(writer)
+    with open(reader) as lines:
+        assert lines.readline() == expected
+    return process
+
+
 def test_stop_ends_the_children_too() -> None:
-    process = SubProcess("parent", [sys.executable, "-c", PARENT], stderr=subprocess.DEVNULL).execute()
-    assert process._popen is not None
-    assert process._popen.stdout is not None
-    assert process._popen.stdout.readline() == "started\n"
+    process = first_line("parent", PARENT, "started\n")
     children = process.children()
     assert len(children) == 1
 
@@ -50,10 +80,7 @@ def test_stop_kills_what_ignores_sigterm() -> None:
     source = (
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); signal.pause()"
     )
-    process = SubProcess("deaf", [sys.executable, "-c", source]).execute()
-    assert process._popen is not None
-    assert process._popen.stdout is not None
-    process._popen.stdout.readline()
+    process = first_line("deaf", source, "x\n")
 
     assert process.stop(timeout=0.1) == -9
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from egse.clock import RealClock, VirtualClock
-from egse.command import CommandError
+from egse.command import CommandError, is_urgent
 from egse.device import DeviceConnectionError, DeviceTimeoutError
 from egse.proxy import Proxy
 from egse.settings import Settings
@@ -344,3 +344,8 @@ def test_a_server_with_its_model_inside_stores_the_telemetry_itself(run: Callabl
         telemetry = TCSTelemetryProxy()
         assert not is_answering(telemetry)
         telemetry.disconnect_cs()
+
+
+def test_the_stop_of_a_task_overtakes_what_waits() -> None:
+    assert is_urgent(TCSProxy, "stop_task")
+    assert not is_urgent(TCSProxy, "run_task")

@@ -26,6 +26,8 @@ def test_fields() -> None:
     assert (bits.twos_complement(0xFFFF, 16), bits.twos_complement(0x7FFF, 16)) == (-1, 32767)
     with pytest.raises(ValueError, match="300 does not fit into 8 bits"):
         bits.set_field(0, 0, 8, 300)
+    with pytest.raises(ValueError, match="no number of 0 bits"):
+        bits.twos_complement(5, 0)
     with pytest.raises(ValueError, match="no bits from 3 to 2"):
         bits.bit_mask(3, 2)
 
@@ -39,8 +41,12 @@ def test_texts() -> None:
         "00000000  41 42 43 00 41 42 43 00 41 42 43 00 41 42 43 00  |ABC.ABC.ABC.ABC.|",
         "00000010  41 42 43 00                                      |ABC.|",
     ]
+    assert bits.beautify_hex(bytearray(b"\x01\xff")) == bits.beautify_hex(memoryview(b"\x01\xff")) == "01 FF"
     with pytest.raises(ValueError, match="-1 is negative"):
         bits.beautify_binary(-1)
+    for beautify in (bits.beautify_binary, bits.beautify_hex):
+        with pytest.raises(ValueError, match="at least one digit, not 0"):
+            beautify(5, group=0)
 
 
 @pytest.mark.parametrize(
@@ -139,5 +145,12 @@ def test_checksums_by_name_give_their_check_values() -> None:
 
 def test_resource_roots() -> None:
     roots = resource.resource_roots()
-    assert {"data", "icons", "styles"} <= set(roots)
     assert get_resource(":/data") == roots["data"]
+    assert all(get_resource(f":/{name}").is_dir() for name in roots)
+
+
+def test_a_package_may_have_the_roots_of_the_manual(root: Path) -> None:
+    with pytest.raises(ResourceError, match=r"no resource root 'icons'.*add_resource_root"):
+        get_resource(":/icons")
+    add_resource_root("icons", root)
+    assert get_resource(":/icons/a.svg") == root / "a.svg"
