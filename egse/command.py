@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import string
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -19,7 +18,15 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import msgspec
 
 from egse.advice import did_you_mean
-from egse.command_check import check_definition, check_parameters
+from egse.command_check import (
+    check_annotations,
+    check_definition,
+    check_method,
+    checked_parameters,
+    fill_problem,
+    names_mistakes,
+    resolved_hints,
+)
 from egse.parameter import CommandError, ParameterDefinition, Range, Unit, split_annotation
 from egse.typedargs import ArgumentCodec, argument_codec
 from egse.wire import DECODING_ERRORS, WireError, decode_value, encode
@@ -37,6 +44,7 @@ __all__ = [
     "dynamic_interface",
     "needs_setup",
     "split_annotation",
+    "urgent",
 ]
 
 P = ParamSpec("P")
@@ -90,24 +98,25 @@ class CommandDefinition:
         return inspect.getdoc(self.function) or self.description
 
     @cached_property
+    def full_signature(self) -> inspect.Signature:
+        """The signature with `self`."""
+        return inspect.signature(self.function)
+
+    @cached_property
     def signature(self) -> inspect.Signature:
         """The signature without `self`."""
-        full = inspect.signature(self.function)
+        full = self.full_signature
         return full.replace(parameters=list(full.parameters.values())[1:])
 
     @cached_property
     def hints(self) -> dict[str, Any]:
         """Resolved type hints, with units and ranges; key "return" for the result."""
-        return typing.get_type_hints(self.function, include_extras=True)
+        return resolved_hints(self.function)
 
     @cached_property
     def parameters(self) -> tuple[ParameterDefinition, ...]:
-        """The named parameters in order (`**kwargs` is not among them)."""
-        return tuple(
-            ParameterDefinition.of(p, self.hints.get(p.name, Any))
-            for p in self.signature.parameters.values()
-            if p.kind is not inspect.Parameter.VAR_KEYWORD
-        )
+        """The named parameters in order (`**kwargs` is not among them), checked for mistakes in the definition."""
+        return checked_parameters(self)
 
     @cached_property
     def returns(self) -> ParameterDefinition:
@@ -218,7 +227,11 @@ class CommandDefinition:
         bound.update({key: kwargs[key] for key in unknown})
 
     def command_string(self, arguments: Mapping[str, Any]) -> str:
-        """Returns the command string with the arguments filled in and processed, ready for the transport."""
+        """Returns the command string with the arguments filled in and processed, ready for the transport.
+
+        Raises:
+            CommandError: when an argument cannot be written in the format that the command string gives it.
+        """
         values = dict(arguments)
         if self.extra_arguments is not None:
             names = {p.name for p in self.parameters}
@@ -226,7 +239,10 @@ class CommandDefinition:
             expand = self.process_kwargs or _expand_kwargs
             values[self.extra_arguments] = expand(extra)
         if self.use_format:
-            text = self.cmd_string.format(**values)
+            try:
+                text = self.cmd_string.format(**values)
+            except Exception as exc:  # a value may bring a format of its own
+                raise CommandError(f"{self.name}: {fill_problem(self.cmd_string, values)}") from exc
         else:
             text = string.Template(self.cmd_string).substitute(values)
         return self.process_cmd_string(text) if self.process_cmd_string else text
@@ -236,6 +252,7 @@ def _expand_kwargs(extra: dict[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in extra.items())
 
 
+@names_mistakes
 def dynamic_command(
     *,
     cmd_type: Literal["read", "write", "transaction", "query"],
@@ -264,8 +281,10 @@ def dynamic_command(
         post_cmd: called after the command with `transport=, response=`; its result is the command's result.
 
     Raises:
-        CommandError: at definition, when the type is unknown, the command string is not valid, a placeholder has no
-            parameter or a parameter no placeholder, or a callback cannot be called as described.
+        CommandError: at definition, when the type is unknown, the command string is missing or not valid, a placeholder
+            has no parameter or a parameter no placeholder, an argument has no meaning for the type, or a callback cannot
+            be called as described; then or as soon as annotations can be read, when one makes no sense, a default does
+            not fit it, or it does not fit the command string.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -280,22 +299,28 @@ def dynamic_command(
             pre_cmd,
             post_cmd,
         )
+        check_method(definition)
         check_definition(definition)
+        check_annotations(definition)
         return command_method(definition)
 
     return decorate
 
 
+@names_mistakes
 def dynamic_interface(function: Callable[P, R]) -> Callable[P, R]:
     """Declares a command that the Controller implements as a plain method (section 6.6.1 of the manual).
 
     The body of the method is its docstring; `raise NotImplementedError` may follow, it is never executed.
 
     Raises:
-        CommandError: at definition, when a parameter cannot travel by name.
+        CommandError: at definition, when it is no method, or a parameter cannot travel by name; then or as soon as
+            annotations can be read, when one makes no sense or a default does not fit it.
     """
-    check_parameters(function)
-    method: Callable[P, R] = command_method(CommandDefinition(function, "call"))
+    definition = CommandDefinition(function, "call")
+    check_method(definition)
+    check_annotations(definition)
+    method: Callable[P, R] = command_method(definition)
     setattr(method, INTERFACE_MARKER, True)
     return method
 
@@ -304,12 +329,20 @@ def command_method(definition: CommandDefinition) -> Callable[..., Any]:
     """Returns the method that an interface class carries for a command.
 
     A call on a Proxy or on a Controller with `DynamicCommandMixin` ends in their `_execute_command`. A Controller
-    without the mixin has methods of its own; only a command with another `device_method` comes by here.
+    without the mixin has methods of its own; only a command with another `device_method` comes by here, and one that it
+    does not implement.
     """
 
     @wraps(definition.function)
     def command(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._execute_command(definition, args, kwargs)
+        try:
+            execute = self._execute_command
+        except AttributeError:
+            raise NotImplementedError(
+                f"{type(self).__name__}.{definition.name}: the class is neither a Proxy nor has DynamicCommandMixin, and "
+                "does not implement this command"
+            ) from None
+        return execute(definition, args, kwargs)
 
     @wraps(definition.function)
     def alias(self: Any, *args: Any, **kwargs: Any) -> Any:

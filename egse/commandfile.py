@@ -30,7 +30,14 @@ from typing import Any, TypeVar
 
 from egse.advice import did_you_mean
 from egse.catalogue import make_function, parameter_of
-from egse.command import INTERFACE_MARKER, CommandDefinition, CommandError, command_method, commands_of
+from egse.command import (
+    DEFINITION_ATTRIBUTE,
+    INTERFACE_MARKER,
+    CommandDefinition,
+    CommandError,
+    command_method,
+    commands_of,
+)
 from egse.command_check import placeholders
 from egse.yamlfile import read_yaml
 
@@ -40,6 +47,9 @@ RESPONSE_METHOD = "handle_device_method"
 TOP_KEYS = ("Commands", "BaseClass", "ProxyClass", "ControlServerClass", "ControlServer", "UserInterface")
 COMMAND_KEYS = ("description", "cmd", "device_method", "response", "arguments")
 ARGUMENT_KEYS = ("type", "range", "unit", "choices", "default")
+
+_OWN_ATTRIBUTES = (DEFINITION_ATTRIBUTE, "__wrapped__", "__signature__")
+"""What a method says about itself; everything else was put there by decorators."""
 
 _UNNAMED = re.compile(r"(?<!\{)\{(?=[:!}])")
 
@@ -84,6 +94,8 @@ def command_file(path: str | Path) -> Callable[[C], C]:
                     "@dynamic_interface"
                 )
             method = command_method(_compile(file, name, entry, declared.get(name), interface.__name__))
+            if name in declared:
+                _carry_marks(getattr(interface, name), method)
             setattr(method, INTERFACE_MARKER, True)
             setattr(interface, name, method)
         return interface
@@ -138,9 +150,19 @@ def _compile(
         returns = declared.hints.get("return", Any) if declared else Any
         doc = (declared.doc if declared else "") or str(entry.get("description") or "").strip()
         function = make_function(name, doc, parameters, returns, owner)
+        if declared is not None:
+            _carry_marks(declared.function, function)
+        definition = CommandDefinition(function, "call", cmd, use_format=True, device_method=device_method)
+        _ = definition.parameters  # checks them
     except ValueError as exc:
         raise CommandError(f"{where}: {exc}") from exc
-    return CommandDefinition(function, "call", cmd, use_format=True, device_method=device_method)
+    return definition
+
+
+def _carry_marks(declared: Callable[..., Any], method: Callable[..., Any]) -> None:
+    """Gives a method what decorators (`urgent`, `observe`, ...) have said about the declaration that it replaces."""
+    marks = {key: value for key, value in vars(declared).items() if key not in _OWN_ATTRIBUTES}
+    vars(method).update(marks)
 
 
 def _named_fields(where: str, entry: Mapping[str, Any]) -> str:

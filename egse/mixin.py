@@ -35,6 +35,7 @@ class DynamicCommandMixin:
         if missing:
             raise CommandError(f"{cls.__qualname__} must implement {', '.join(sorted(missing))}")
         for name, definition in commands_of(cls).items():
+            _ = definition.parameters  # checks annotations that held names unknown to the interface
             method = inspect.getattr_static(cls, name)
             if (
                 definition.cmd_type == "call"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -30,14 +31,19 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Allowed range of a number, both ends included; None leaves an end open."""
+    """Allowed range of a number, both ends included; None (or an infinity) leaves an end open.
+
+    Infinities and "not a number" are in no range.
+    """
 
     minimum: float | None = None
     maximum: float | None = None
 
     def __contains__(self, value: float) -> bool:
-        return (self.minimum is None or value >= self.minimum) and (
-            self.maximum is None or value <= self.maximum
+        return (
+            (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and -math.inf < value < math.inf
         )
 
     def __str__(self) -> str:
@@ -81,11 +87,20 @@ def _check_str(value: Any) -> Any:
     raise _Refused("expected text")
 
 
+def _check_bytes(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise _Refused("expected bytes")
+
+
 _SIMPLE_CHECKS: dict[Any, Check] = {
     float: _check_float,
     int: _check_int,
     bool: _check_bool,
     str: _check_str,
+    bytes: _check_bytes,
 }
 
 
@@ -114,12 +129,35 @@ def _check_enum(kind: type[enum.Enum]) -> Check:
     return check
 
 
-def _check_list(item: Check | None, kind: str) -> Check:
+def _elements(value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping)) or not hasattr(value, "__len__"):
+        raise _Refused("expected a list")
+    try:
+        return list(value)
+    except TypeError:  # an array without dimensions
+        raise _Refused("expected a list") from None
+
+
+def _check_list(item: Check | None) -> Check:
     def check(value: Any) -> Any:
-        if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__"):
-            raise _Refused(f"expected a {kind}")
-        values = list(value)
+        values = _elements(value)
         return values if item is None else [item(element) for element in values]
+
+    return check
+
+
+def _check_tuple(args: tuple[Any, ...]) -> Check:
+    """Checks a tuple: of any length (`tuple`, `tuple[float, ...]`) or with a type for each place."""
+    if not args or (len(args) == 2 and args[1] is ...):
+        items = _check_list(_check_for(args[0]) if args else None)
+        return lambda value: tuple(items(value))
+    checks = [_check_for(arg) for arg in args]
+
+    def check(value: Any) -> Any:
+        values = _elements(value)
+        if len(values) != len(checks):
+            raise _Refused(f"expected {len(checks)} elements, not {len(values)}")
+        return tuple(v if item is None else item(v) for v, item in zip(values, checks, strict=True))
 
     return check
 
@@ -128,6 +166,20 @@ def _check_mapping(value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise _Refused("expected a dictionary")
     return value
+
+
+def _check_dict(args: tuple[Any, ...]) -> Check:
+    key, item = [_check_for(arg) for arg in args] if len(args) == 2 else (None, None)
+    if key is None and item is None:
+        return _check_mapping
+
+    def check(value: Any) -> Any:
+        return {
+            (k if key is None else key(k)): (v if item is None else item(v))
+            for k, v in _check_mapping(value).items()
+        }
+
+    return check
 
 
 def _check_union(checks: list[Check | None], optional: bool) -> Check | None:
@@ -160,11 +212,12 @@ def _check_for(hint: Any) -> Check | None:
         return _check_union([_check_for(member) for member in members], len(members) < len(args))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _check_enum(hint)
-    if hint in (list, tuple) or origin in (list, tuple):
-        item = _check_for(args[0]) if args and origin is list else None
-        return _check_list(item, "list")
-    if hint is dict or origin is dict:
-        return _check_mapping
+    if list in (hint, origin):
+        return _check_list(_check_for(args[0]) if args else None)
+    if tuple in (hint, origin):
+        return _check_tuple(args)
+    if dict in (hint, origin):
+        return _check_dict(args)
     if origin is typing.Annotated:
         unit, limits, bare = split_annotation(hint)
         return _check_for(bare) if limits is None else _ranged(_check_for(bare), limits, unit)
@@ -177,8 +230,15 @@ def _ranged(check: Check | None, limits: Range, unit: str) -> Check:
     def ranged(value: Any) -> Any:
         if check is not None:
             value = check(value)
-        if value is not None and value not in limits:
-            raise _Refused(f"must be in {allowed}")
+        if value is None:
+            return value
+        try:
+            fits = value in limits
+        except (TypeError, ValueError):  # text, an array
+            raise _Refused(f"must be a number in {allowed}") from None
+        if not fits:
+            infinite = isinstance(value, float) and math.isinf(value)
+            raise _Refused(f"must be finite and in {allowed}" if infinite else f"must be in {allowed}")
         return value
 
     return ranged

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -78,11 +79,13 @@ def _is_enumeration(hint: Any) -> bool:
 
 def _bounded(kind: type, limits: Range | None) -> Any:
     # What does not fit into 64 bits cannot travel; between 2**63 and 2**64 the slower way decides.
-    bounds: dict[str, Any] = {"ge": -(1 << 63), "le": (1 << 63) - 1} if kind is int else {}
+    lowest, highest = (
+        (-(1 << 63), (1 << 63) - 1) if kind is int else (-sys.float_info.max, sys.float_info.max)
+    )
     if limits is None:
-        return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
-    if limits.minimum is not None:
-        bounds["ge"] = math.ceil(limits.minimum) if kind is int else float(limits.minimum)
-    if limits.maximum is not None:
-        bounds["le"] = math.floor(limits.maximum) if kind is int else float(limits.maximum)
-    return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
+        return Annotated[kind, msgspec.Meta(ge=lowest, le=highest)] if kind is int else kind
+    if limits.minimum is not None and limits.minimum > -math.inf:
+        lowest = max(lowest, math.ceil(limits.minimum)) if kind is int else float(limits.minimum)
+    if limits.maximum is not None and limits.maximum < math.inf:
+        highest = min(highest, math.floor(limits.maximum)) if kind is int else float(limits.maximum)
+    return Annotated[kind, msgspec.Meta(ge=lowest, le=highest)]

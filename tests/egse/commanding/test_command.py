@@ -1,7 +1,9 @@
 """Definitions of commands: what is refused at definition, and how calls are bound and checked."""
 
 import enum
-from typing import Annotated, Any, Literal
+import inspect
+import math
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 import pytest
@@ -190,8 +192,6 @@ def test_controller_must_implement_declared_commands() -> None:
 
 
 def test_signature_and_documentation_are_kept() -> None:
-    import inspect
-
     assert str(inspect.signature(StageController.goto)).startswith("(self, axis: int, position:")
     assert StageInterface.goto.__doc__ == "Moves an axis."
 
@@ -212,3 +212,143 @@ def test_ranges_inside_other_types_hold_too() -> None:
         command.bind(([0, 1], 3), {})
     with pytest.raises(CommandError, match=r"`dump` must be in \[0, 9\] row, got 10"):
         command.bind(([1], 10), {})
+
+
+def declared(axis: Any, default: Any = inspect.Parameter.empty) -> type:
+    """Returns an interface with a command whose parameter `axis` has this annotation and default."""
+
+    def home(self, axis):  # type: ignore[no-untyped-def]
+        """Moves home."""
+
+    home.__qualname__ = "Stage.home"
+    home.__annotations__ = {"axis": axis, "return": None}
+    home.__defaults__ = None if default is inspect.Parameter.empty else (default,)
+    return type("Stage", (), {"home": dynamic_interface(home)})
+
+
+@pytest.mark.parametrize(
+    ("axis", "default", "message"),
+    [
+        (
+            Annotated[float, Range(0, 10), Unit("mm")],
+            11,
+            r"the default of `axis` [mm] must be in [0, 10] mm, got 11",
+        ),
+        (float, "far", "the default of `axis` expected a number, got 'far'"),
+        ("Annotated[int, Range(1, 3)]", 0, "the default of `axis` must be in [1, 3], got 0"),
+        (Literal["E", "F"], "G", "the default of `axis` expected one of 'E', 'F', got 'G'"),
+        (tuple[float, float], (1.0,), "the default of `axis` expected 2 elements, not 1"),
+        (Annotated[str, Range(0, 1)], None, "the annotation of `axis` has a range, [0, 1], but is no number"),
+        (Annotated[list[int], Range(0, 1)], None, "has a range, [0, 1], but is no number"),
+        (list[Annotated[Edge, Range(0, 1)]], None, "has a range, [0, 1], but is no number"),
+        (Annotated[float | str, Range(0, 1)], None, "has a range, [0, 1], but is no number"),
+        (
+            Annotated[float, Range],
+            None,
+            "the annotation of `axis` holds the class Range, it must be Range(...)",
+        ),
+        (list[Annotated[float, Unit]], None, "holds the class Unit, it must be Unit(...)"),
+        (Range(0, 1), None, "is Range(minimum=0, maximum=1), not a type"),
+        ("Annotated[float, Range(10, 0)]", None, "the annotation of `axis` has the empty range [10, 0]"),
+        ("Annotated[float, Range(0, 1, 2)]", None, "(Annotated[float, Range(0, 1, 2)]) cannot be read: "),
+        ("float[", None, "the annotation of `axis` (float[) cannot be read: "),
+    ],
+)
+def test_annotations_and_defaults_that_make_no_sense(axis: Any, default: Any, message: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        declared(axis, default)
+    assert str(caught.value).startswith("Stage.home: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("axis", "default", "bound"),
+    [
+        (float, None, None),
+        (Annotated[int, Range(1, 3)], None, None),
+        (Edge, "DOWN", Edge.DOWN),
+        (tuple[float, float], [1, 2], (1, 2)),
+        (Annotated[float | None, Range(0, 1)], 1, 1),
+        (Annotated[Literal[1, 2], Range(1, 2)], 2, 2),
+        (Annotated[np.ndarray, Unit("adu")], 2, 2),
+    ],
+)
+def test_defaults_that_fit(axis: Any, default: Any, bound: Any) -> None:
+    assert commands_of(declared(axis, default))["home"].bind((), {}) == {"axis": bound}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (10, 0, "the annotation of `axis` has the empty range [10, 0]"),
+        (math.nan, 1, "has the empty range [nan, 1]"),
+        (math.inf, None, "has the empty range [inf, +inf]"),
+        (None, -math.inf, "has the empty range [-inf, -inf]"),
+        ("a", 0, "has Range(minimum='a', maximum=0), whose ends must be numbers"),
+    ],
+)
+def test_ranges_that_hold_nothing(low: Any, high: Any, message: str) -> None:
+    for annotation in (Annotated[float, Range(low, high)], list[Annotated[int, Range(low, high)]]):
+        with pytest.raises(CommandError) as caught:
+            declared(annotation)
+        assert str(caught.value).startswith("Stage.home: ")
+        assert message in str(caught.value)
+
+
+def test_infinities_are_in_no_range() -> None:
+    for limits in (Range(0), Range(0, math.inf), Range()):
+        assert math.inf not in limits
+        assert math.nan not in limits
+        assert 10**400 in limits
+
+
+def test_a_name_that_is_not_known_at_definition() -> None:
+    interface = declared("Annotated[Axis, Unit('mm')]")
+    home = commands_of(interface)["home"]
+    message = r"Stage.home: the annotation of `axis` \(Annotated\[Axis, .*\) cannot be read: name 'Axis' is not defined"
+    with pytest.raises(CommandError, match=message):
+        home.bind((1,), {})
+    with pytest.raises(CommandError, match=message):
+
+        class Controller(DynamicCommandMixin, interface):  # type: ignore[misc, valid-type]
+            def home(self, axis: int) -> None: ...
+
+    globals()["Axis"] = int  # defined further down in the module
+    try:
+        assert home.bind((1,), {}) == {"axis": 1}
+        with pytest.raises(CommandError, match="expected a whole number"):
+            home.bind((1.5,), {})
+    finally:
+        del globals()["Axis"]
+
+
+def test_a_wrong_default_whose_type_is_known_later() -> None:
+    home = commands_of(declared("Later", "far"))["home"]
+    globals()["Later"] = float
+    try:
+        with pytest.raises(CommandError, match=r"Stage.home: the default of `axis` expected a number"):
+            home.bind((), {})
+    finally:
+        del globals()["Later"]
+
+
+def test_hints_are_those_of_typing() -> None:
+    for definition in commands_of(StageInterface).values():
+        assert definition.hints == get_type_hints(definition.function, include_extras=True)
+
+
+def test_old_controller_without_a_method_says_so() -> None:
+    class Old(StageInterface):
+        def configure(self, side: str, **_: Any) -> Any:  # type: ignore[override]
+            return {"side": side}
+
+    old = Old()
+    assert old.configure("E") == {"side": "E"}
+    with pytest.raises(NotImplementedError, match=r"Old.get_current_position: .*DynamicCommandMixin"):
+        old.get_current_position(1)
+
+
+def test_urgent_is_a_public_name() -> None:
+    import egse.command
+
+    assert {"urgent", "needs_setup"} <= set(egse.command.__all__)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
+import functools
 import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pytest
 
@@ -18,11 +21,26 @@ from egse.command import (
     commands_of,
     dynamic_command,
     dynamic_interface,
+    is_urgent,
+    needs_setup,
+    urgent,
 )
 from egse.commandfile import command_file, read_command_file
+from egse.deferral import deferred, is_deferred
 from egse.mixin import DynamicCommandMixin
 from egse.proxy import Proxy
+from egse.security.roles import (
+    Role,
+    always_allowed,
+    changes,
+    is_under_control,
+    needs_control,
+    observe,
+    role_of,
+)
 from egse.yamlfile import YAMLFileError
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 FILE = """
 Commands:
@@ -93,6 +111,53 @@ Commands:
     assert inspect.getdoc(Interface.stop) == "Stops."  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_decorators_of_the_interface_stay(tmp_path: Path, above: bool) -> None:
+    def marked(*marks: Any) -> Callable[[C], C]:
+        def decorate(method: Any) -> Any:
+            for mark in marks if above else (dynamic_interface, *marks):
+                method = mark(method)
+            return dynamic_interface(method) if above else method
+
+        return decorate
+
+    @command_file(written(tmp_path, "Commands: {halt: , look: , turn: , aim: , serve: , plain: }"))
+    class Interface:
+        @marked(urgent, always_allowed)
+        def halt(self) -> None: ...
+
+        @marked(observe)
+        def look(self) -> None: ...
+
+        @marked(deferred, changes, observe)
+        def turn(self) -> None: ...
+
+        @marked(needs_setup)
+        def aim(self) -> None: ...
+
+        @marked(needs_control)
+        def serve(self) -> None: ...
+
+        @dynamic_interface
+        def plain(self) -> None: ...
+
+    commands = commands_of(Interface)
+    assert commands["halt"].cmd_string == ""
+    assert commands["halt"].use_format, "it is not the definition of the file"
+    assert [name for name in commands if is_urgent(Interface, name)] == ["halt"]
+    assert [name for name in commands if is_deferred(Interface, name)] == ["turn"]
+    assert [name for name, command in commands.items() if command.needs_setup] == ["aim"]
+    observing = [name for name, command in commands.items() if role_of(command) is Role.OBSERVE]
+    assert observing == ["look"]
+    under_control = {
+        name: (is_under_control(command, device=True), is_under_control(command, device=False))
+        for name, command in commands.items()
+    }
+    assert under_control["halt"] == (False, False)
+    assert under_control["serve"] == (True, True)
+    assert under_control["plain"] == (True, False)
+
+
 def test_what_file_and_interface_both_say_is_refused(tmp_path: Path) -> None:
     class Untyped:
         @dynamic_interface
@@ -113,6 +178,19 @@ def test_what_file_and_interface_both_say_is_refused(tmp_path: Path) -> None:
         ("Commands: {goto: {cmd: 3}}", "goto: cmd must be text in quotes, got 3"),
         ("Commands: {goto: '{axis}'}", "goto: expected a mapping"),
         ("Commands: {goto: {cmd: '{axis'}}", "goto: expected '}'"),
+        ("Commands: {goto: {cmd: '?p${axis}'}}", "goto: `.{axis}` belongs to a template"),
+        (
+            "Commands: {goto: {cmd: '{a:s}', arguments: {a: {type: int}}}}",
+            "goto: goto: cmd_string '{a:s}' cannot fill in `a`, for example 1",
+        ),
+        (
+            "Commands: {goto: {cmd: '{a}', arguments: {a: {type: int, range: [1, 3], default: 4}}}}",
+            r"goto: the default of `a` must be in \[1, 3\], got 4",
+        ),
+        (
+            "Commands: {goto: {cmd: '{a}', arguments: {a: {range: [3, 1]}}}}",
+            r"`a` has the empty range \[3, 1\]",
+        ),
         ("Commands: {goto: {cmd: '{0}'}}", "goto: every `{...}` needs the name of a parameter"),
         ("Commands: {goto: {cmd: '{class}'}}", "goto: 'class' cannot be the name of an argument"),
         ("Commands: {goto: {response: print}}", "response must be handle_device_method, got 'print'"),
@@ -292,6 +370,165 @@ def test_mistakes_at_definition_name_class_method_and_argument(
     arguments: dict[str, Any], message: str
 ) -> None:
     assert message in refused(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cmd_type": "query"}, "cmd_string is missing, a command of type query sends one"),
+        ({"cmd_type": "transaction"}, "cmd_string is missing"),
+        ({"cmd_type": "write"}, "cmd_string is missing"),
+        ({"cmd_type": "read", "cmd_string": "?${axis} ${options}"}, "is never sent, a command of type read"),
+        (
+            {"cmd_type": "read", "process_cmd_string": str.strip},
+            "process_cmd_string has no cmd_string to process",
+        ),
+        (
+            {"cmd_type": "write", "cmd_string": "${axis} ${options}", "process_response": lambda response: 1},
+            "process_response is never called, a command of type write has no response",
+        ),
+        (
+            {"cmd_type": "query", "cmd_string": "${axis} ${options}", "process_response": int},
+            "process_response=int does not accept response=; write a function that does",
+        ),
+        (
+            {
+                "cmd_type": "query",
+                "cmd_string": "${axis} ${options}",
+                "process_response": functools.partial(str),
+            },
+            "does not accept response=",
+        ),
+        (
+            {"cmd_type": "query", "cmd_string": "?", "post_cmd": dict},
+            "post_cmd=dict does not accept transport=",
+        ),
+        ({"cmd_type": "query", "cmd_string": "?{axis}{options}"}, "a format string needs use_format=True"),
+        ({"cmd_str": "?", "cmd_type": "query"}, "has no argument `cmd_str`. Did you mean `cmd_string`?"),
+        ({"cmd_string": "?"}, "@dynamic_command needs cmd_type=..."),
+    ],
+)
+def test_arguments_that_would_be_dropped_are_refused(arguments: dict[str, Any], message: str) -> None:
+    assert message in refused(**arguments)
+
+
+def test_what_a_read_may_have() -> None:
+    def ask(transport: Any, cmd_string: str, **_: Any) -> None:
+        transport.write(cmd_string)
+
+    class Stage:
+        @dynamic_command(cmd_type="read", cmd_string="?${axis}", pre_cmd=ask, process_cmd_string=str)
+        def get_it(self, axis: int) -> bytes:
+            """The function before the command sends."""
+
+    assert commands_of(Stage)["get_it"].command_string({"axis": 1}) == "?1"
+
+
+def test_process_kwargs_needs_kwargs() -> None:
+    with pytest.raises(CommandError, match=r"Stage.set_it: process_kwargs is never called, set_it"):
+
+        class Stage:
+            @dynamic_command(cmd_type="write", cmd_string="${axis}", process_kwargs=str)
+            def set_it(self, axis: int) -> None:
+                """Sets."""
+
+
+def test_decorators_used_in_the_wrong_way_name_the_method() -> None:
+    def get_it(self: Any) -> float:
+        return 0.0
+
+    command: Any = dynamic_command
+    interface: Any = dynamic_interface
+    cases: tuple[tuple[Callable[[], Any], str], ...] = (
+        (
+            lambda: command(get_it),
+            r"get_it: @dynamic_command needs parentheses .*@dynamic_command\(cmd_type=..., ",
+        ),
+        (
+            lambda: command("query", "?")(get_it),
+            "get_it: @dynamic_command needs parentheses with its arguments by",
+        ),
+        (lambda: interface()(get_it), "get_it: @dynamic_interface is written without parentheses"),
+        (lambda: interface(cmd_type="query")(get_it), "get_it: @dynamic_interface is written without"),
+        (lambda: interface(property(get_it)), "get_it: a command is a method, not a property"),
+        (lambda: interface(staticmethod(get_it)), "get_it: a command is a method, not a staticmethod"),
+        (lambda: command(cmd_type="write", cmd_string="X")(property(get_it)), "get_it: .* not a property"),
+        (lambda: interface(interface(get_it)), "get_it: is declared as a command twice"),
+    )
+    for wrong, message in cases:
+        with pytest.raises(CommandError, match=message):
+            wrong()
+
+
+@pytest.mark.parametrize(
+    ("cmd_string", "message"),
+    [
+        ("{x:{wid}.3f} {axis} {mode} {text}", "uses wid, which is no parameter"),
+        ("{x:{axis:{axis}}}", "is not valid: the format of `axis` stands in a format itself"),
+        ("{axis!z}", "is not valid: `!z` is no conversion of `axis`, there are !r, !s and !a"),
+        ("?p${axis}", "`${axis}` belongs to a template, in a format string it is `{axis}`"),
+        ("{axis:0.4q}", "cannot fill in `axis`, for example 1, as {axis:0.4q}: "),
+        ("{axis:>5s}", "cannot fill in `axis`, for example 1, as {axis:>5s}: "),
+        ("{axis.name}", "cannot fill in `axis`, for example 1, as {axis.name}: "),
+        ("{x:d}", "cannot fill in `x`, for example 1.5, as {x:d}: "),
+        ("{x:{axis}s}", "cannot fill in `x`, for example 1.5, as {x:{axis}s}: "),
+        ("{text:.2f}", "cannot fill in `text`, for example 'A', as {text:.2f}: "),
+        ("{mode:d}", "cannot fill in `mode`, for example <Colour.RED: 'red'>, as {mode:d}: "),
+        ("{mode.value:d}", "cannot fill in `mode`"),
+        ("{flag:s}", "cannot fill in `flag`, for example True, as {flag:s}: "),
+        ("{level:.1f}", "cannot fill in `level`, for example 'OPEN', as {level:.1f}: "),
+        ("{options:.1f}", "cannot fill in `options`, for example 'A', as {options:.1f}: "),
+    ],
+)
+def test_formats_are_tried_with_values_of_the_annotated_types(cmd_string: str, message: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        declared_with(cmd_string)
+    assert str(caught.value).startswith("Stage.set_it: ")
+    assert message in str(caught.value)
+
+
+def declared_with(cmd_string: str) -> Any:
+    class Stage:
+        @dynamic_command(cmd_type="write", cmd_string=cmd_string, use_format=True, pre_cmd=lambda **_: None)
+        def set_it(
+            self,
+            axis: Annotated[int, Range(1, 3)] = 1,
+            x: float = None,  # type: ignore[assignment]  # noqa: RUF013
+            mode: Colour = Colour.RED,
+            text: str = "",
+            flag: bool = False,
+            level: float | Literal["OPEN"] | None = None,
+            anything: Any = None,
+            **options: Any,
+        ) -> None:
+            """Sets."""
+
+    return commands_of(Stage)["set_it"]
+
+
+@pytest.mark.parametrize(
+    ("cmd_string", "arguments", "text"),
+    [
+        ("{x:0{axis}.{axis}f}", {"axis": 3, "x": 1.5}, "1.500"),
+        ("{x:{text}}", {"x": 1.5, "text": "+.1f"}, "+1.5"),
+        ("{text[3]} {anything:%Y}", {"text": "ABCD", "anything": datetime.date(2031, 1, 2)}, "D 2031"),
+        ("{mode.value:>4}|{mode!s}", {"mode": Colour.RED}, " red|Colour.RED"),
+        ("$ {{${{{axis}}}", {"axis": 2}, "$ {${2}"),
+        ("{flag:d}{level}", {"flag": True, "level": "OPEN"}, "1OPEN"),
+    ],
+)
+def test_formats_that_are_right(cmd_string: str, arguments: dict[str, Any], text: str) -> None:
+    assert declared_with(cmd_string).command_string(arguments) == text
+
+
+def test_a_value_that_cannot_be_filled_in_is_named() -> None:
+    command = declared_with("{axis} {anything:.2f} {level:}")
+    with pytest.raises(
+        CommandError, match=r"set_it: `anything` cannot be written as \{anything:.2f\}: .*, got 'a'"
+    ):
+        command.command_string({"axis": 1, "anything": "a", "level": 1.0})
+    with pytest.raises(CommandError, match=r"set_it: `x` cannot be written as \{x:.1f\}: .*, got None"):
+        declared_with("{x:.1f}").command_string(declared_with("{x:.1f}").bind((), {}))
 
 
 def test_dollar_signs_can_be_written() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from egse.command import CommandError, Range, Unit, commands_of, dynamic_interface
@@ -52,6 +52,30 @@ class Interface:
 
     @dynamic_interface
     def order(self, value: list[int]) -> None: ...
+
+    @dynamic_interface
+    def positive(self, value: Annotated[float, Range(0, None)]) -> None: ...
+
+    @dynamic_interface
+    def below(self, value: Annotated[float, Range(None, 1e300)]) -> None: ...
+
+    @dynamic_interface
+    def count(self, value: Annotated[int, Range(-math.inf, math.inf)]) -> None: ...
+
+    @dynamic_interface
+    def large(self, value: Annotated[int, Range(0, 2**70)]) -> None: ...
+
+    @dynamic_interface
+    def pair(self, value: tuple[float, float]) -> None: ...
+
+    @dynamic_interface
+    def route(self, value: tuple[Annotated[int, Range(0, 2)], ...]) -> None: ...
+
+    @dynamic_interface
+    def table(self, value: dict[str, float]) -> None: ...
+
+    @dynamic_interface
+    def data(self, value: bytes) -> None: ...
 
     @dynamic_interface
     def anything(self, value: Any) -> None: ...
@@ -99,6 +123,7 @@ VALUES = st.one_of(
     ),
     st.lists(st.one_of(st.integers(0, 3), st.floats(0, 1), st.text(max_size=1)), max_size=3),
     st.tuples(st.integers(0, 3)),
+    st.tuples(st.integers(0, 3), st.floats(0, 1)),
     st.dictionaries(st.text(max_size=1), st.integers(0, 1), max_size=1),
 )
 
@@ -117,6 +142,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(type(one) is type(other) and one == other)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(COMMANDS)), VALUES)
 @example("angle", math.nan)
 @example("axis", 0)
@@ -125,6 +151,13 @@ def same(one: Any, other: Any) -> bool:
 @example("level", None)
 @example("angle", Mode.ON)
 @example("order", [Mode.ON])
+@example("positive", math.inf)
+@example("below", -math.inf)
+@example("large", 2**63 - 1)
+@example("pair", (1, 0.5))
+@example("route", (1, 3))
+@example("table", {"a": "1"})
+@example("data", bytearray(b"E"))
 def test_client_and_server_judge_as_the_slower_check_does(name: str, value: Any) -> None:
     command = COMMANDS[name]
     bound = outcome(lambda: command.bind((value,), {}))
@@ -200,6 +233,36 @@ def test_plain_numbers_that_do_not_fit(args: Any, kwargs: Any, text: str) -> Non
 def test_what_is_wrong_is_said(args: Any, kwargs: Any, text: str) -> None:
     with pytest.raises(CommandError, match=text):
         COMMANDS["two"].pack(args, kwargs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("positive", math.inf, r"`value` must be finite and in \[0, \+inf\], got inf"),
+        ("below", -math.inf, "`value` must be finite"),
+        ("pair", (1.0, 2.0, 3.0), "`value` expected 2 elements, not 3"),
+        ("pair", ("a", "b"), "`value` expected a number"),
+        ("pair", "ab", "`value` expected a list"),
+        ("pair", np.float64(1.0), "`value` expected a list"),
+        ("route", (1, 3), r"`value` must be in \[0, 2\]"),
+        ("table", {"a": "b"}, "`value` expected a number"),
+        ("table", {1: 2.0}, "`value` expected text"),
+        ("table", [1.0], "`value` expected a dictionary"),
+        ("data", "text", "`value` expected bytes"),
+    ],
+)
+def test_items_lengths_and_bytes(name: str, value: Any, text: str) -> None:
+    with pytest.raises(CommandError, match=text):
+        COMMANDS[name].bind((value,), {})
+    with pytest.raises(CommandError, match=text):
+        sent_by_a_proxy(name, value)
+
+
+def test_containers_arrive_as_declared() -> None:
+    assert sent_by_a_proxy("pair", [1, np.float64(2.5)]) == {"value": (1, 2.5)}
+    assert sent_by_a_proxy("route", (0, 1, 2)) == {"value": (0, 1, 2)}
+    assert sent_by_a_proxy("table", {"a": np.float32(0.5)}) == {"value": {"a": 0.5}}
+    assert sent_by_a_proxy("data", memoryview(b"\0E")) == {"value": b"\0E"}
 
 
 @pytest.mark.parametrize(
