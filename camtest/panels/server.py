@@ -166,7 +166,9 @@ def _load_jupyter_server_extension(server: Any) -> None:
             "camtest: what live panels tell while their browser is away is kept without bounds"
         )
     if not keep_up(server.web_app.settings):
-        server.log.warning("camtest: what live panels tell a browser behind a slow line is kept without bounds")
+        server.log.warning(
+            "camtest: what live panels tell a browser behind a slow line is kept without bounds"
+        )
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(
         ".*$",
