@@ -182,12 +182,7 @@ def set_fw_position(positions: tuple[int, int]) -> None:
 
     Args:
         positions: of the first and the second wheel, 1 to 8.
-
-    Raises:
-        Abort: when these are not two.
     """
-    if len(positions) != 2:
-        raise Abort(f"There are two filter wheels; positions {positions} are for {len(positions)}")
     ogse().att_set_level_position(positions[0], positions[1])
     _wait_for_attenuator()
 

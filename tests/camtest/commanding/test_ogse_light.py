@@ -8,6 +8,7 @@ from camtest import GlobalState
 from camtest.commanding import ogse
 from camtest.core.dryrun import DryRun
 from camtest.core.exec import Abort
+from egse.command import CommandError
 from egse.ogse import LEVELS
 from egse.setup import Setup
 
@@ -60,7 +61,7 @@ def test_positions_of_the_wheels(dry_run: DryRun) -> None:
     assert ogse.get_attenuation()["att_factor"] == pytest.approx(0.8)
     ogse.set_fw_position(positions=(8, 8))
     assert ogse.get_attenuation()["att_factor"] == pytest.approx(8.1e-7)
-    with pytest.raises(Abort, match="There are two filter wheels"):
+    with pytest.raises(CommandError, match="`positions` expected 2 elements, not 1"):
         ogse.set_fw_position(positions=(1,))  # type: ignore[arg-type]
 
 
