@@ -20,7 +20,7 @@ from benchmarks.measure import Call, child, read_line, verdict
 from benchmarks.trivial_device import TrivialProxy
 
 CLIENTS = 8
-ROUNDS = 7
+ROUNDS = 21
 SECONDS = 1.0
 AIM = 0.7
 
