@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 
 def wait_for_turns() -> None:
-    """Has this thread, and those that it starts from now on, wait for their turn; nothing where that is not allowed."""
+    """Has this thread wait for its turn, and the threads and processes that it starts from now on; nothing where that is forbidden."""
     _set_policy("SCHED_BATCH", "SCHED_OTHER")
 
 

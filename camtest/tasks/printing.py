@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import lru_cache
 from typing import IO, Any
+
+LOGGER = logging.getLogger(__name__)
 
 WIDTH = 100
 """Width of what is printed [characters]."""
@@ -29,6 +32,7 @@ def print_result(result: Any, file: IO[str] | None = None) -> None:
     try:
         console.print(styled(result) if isinstance(result, str) else result)
     except Exception as exc:  # of the result's own making: the task has done what it had to do
+        LOGGER.warning("a result cannot be shown", exc_info=exc)
         text = f"the result, a {type(result).__name__}, cannot be shown: {type(exc).__name__}: {exc}"
         console.print(text, markup=False)
 

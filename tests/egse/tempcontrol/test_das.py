@@ -41,23 +41,20 @@ def end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-def test_readings_of_the_tcs_egse_are_stored(site: SiteLayout, start: Start) -> None:
+@pytest.mark.parametrize(
+    ("name", "server", "column", "expected", "tolerance"),
+    [
+        ("daq6510", "daq6510_cs", "GLAB_DAQ6510_TRP1", 20.1, 0.1),
+        ("tcs", "tcs_cs", "GTCS_AMBIENT_RTD", 21.0, 1.0),
+    ],
+)
+def test_rows_are_stored(
+    site: SiteLayout, start: Start, name: str, server: str, column: str, expected: float, tolerance: float
+) -> None:
     start("sm_cs", "start")
-    start("tcs_cs", "start", "--simulator")
-    assert start("das", "tcs", "--count", "2", "--interval", "0.5").wait(60) == 0
-    (path,) = site.data.glob("daily/*/*_DAS-TCS.csv")
+    start(server, "start", "--simulator")
+    assert start("das", name, "--count", "3", "--interval", "0.2").wait(60) == 0
+    (path,) = site.data.glob(f"daily/*/*_DAS-{name.upper()}.csv")
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2
-    assert [float(row["GTCS_AMBIENT_RTD"]) for row in rows] == pytest.approx([21.0] * 2, abs=1.0)
-
-
-def test_scans_are_stored(site: SiteLayout, start: Start) -> None:
-    start("sm_cs", "start")
-    start("daq6510_cs", "start", "--simulator")
-    assert start("das", "daq6510", "--count", "3", "--interval", "0.2").wait(60) == 0
-    (path,) = site.data.glob("daily/*/*_DAS-DAQ6510.csv")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 3
-    assert [float(row["GLAB_DAQ6510_TRP1"]) for row in rows] == pytest.approx([20.1] * 3, abs=0.1)
+    assert [float(row[column]) for row in rows] == pytest.approx([expected] * 3, abs=tolerance)

@@ -138,4 +138,4 @@ def _restore_hk_frequency() -> None:
     try:
         aeu.set_hk_frequency(hk_frequency=1.0 / float(Settings.load("AEU CRIO Control Server")["HK_DELAY"]))
     except Exception as exc:  # what went wrong before is what counts
-        LOGGER.warning("the housekeeping of the AEU keeps its rate, set it by hand: %s", exc)
+        LOGGER.warning("the housekeeping of the AEU keeps its rate, set it by hand: %s", exc, exc_info=exc)
