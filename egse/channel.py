@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
 import time
 
@@ -11,7 +11,7 @@ import zmq
 from egse.frames import NOBLOCK, receive_frame, send_frame
 from egse.localsocket import nearest
 from egse.response import register_error
-from egse.security.curve import await_connection, monitor_events, secure_client
+from egse.security.curve import await_connection, is_connected, secure_client, watch_connection
 from egse.turns import patient_threads
 from egse.wire import (
     DECODING_ERRORS,
@@ -27,12 +27,11 @@ from egse.wire import (
 
 CONNECT_TIMEOUT = 2.0
 """How long a call waits for the server to accept the connection [s]; a server on the way up gets this long."""
+RECONNECT_DELAYS = (20, 500)
+"""Shortest and longest time between two attempts to connect [ms]."""
 
-
-PATIENCE = 0.5
-"""How long a call waits for its answer before it looks whether the server is still there [s]."""
-
-_numbers = itertools.count()
+PATIENCE = 0.1
+"""How long a call waits for its answer before it watches whether the server is still there [s]; none starts anew so fast."""
 
 
 @register_error
@@ -67,7 +66,6 @@ class Channel:
         # An RLock knows its owner: wherever Ctrl-C strikes, who gives up can tell whether the turn was its own.
         self._lock = threading.RLock()
         self._socket: zmq.Socket[bytes] | None = None
-        self._monitor: zmq.Socket[bytes] | None = None
 
     def _open(self) -> zmq.Socket[bytes]:
         if self._socket is not None:
@@ -79,15 +77,13 @@ class Channel:
         sock.setsockopt(zmq.IMMEDIATE, 1)
         sock.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_SIZE)
         sock.setsockopt(zmq.RCVTIMEO, int(PATIENCE * 1000))
-        sock.setsockopt(zmq.RECONNECT_IVL, 20)
-        sock.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        sock.setsockopt(zmq.RECONNECT_IVL, RECONNECT_DELAYS[0])
+        sock.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_DELAYS[1])
         try:
             secure_client(sock, self.endpoint)
         except ConnectionError:
             sock.close(0)
             raise
-        # An address of its own: pyzmq's is made of the file descriptor, which may be in use again before it is free.
-        self._monitor = sock.get_monitor_socket(monitor_events(), f"inproc://channel-{next(_numbers)}")
         sock.connect(nearest(self.endpoint))
         self._socket = sock
         return sock
@@ -99,11 +95,8 @@ class Channel:
 
     def _close(self) -> None:
         if self._socket is not None:
-            self._socket.disable_monitor()
-            if self._monitor is not None:
-                self._monitor.close(0)
             self._socket.close(0)
-            self._socket = self._monitor = None
+            self._socket = None
 
     def wait_connected(self, timeout: float) -> bool:
         """Returns True when the connection to the server stands, waiting at most `timeout` [s].
@@ -116,7 +109,7 @@ class Channel:
         try:
             left = self._take_turn("a look at the connection", timeout, deadline)
             try:
-                return await_connection(self._open(), self._monitor, self.endpoint, left)
+                return await_connection(self._open(), self.endpoint, left)
             except ConnectionError:
                 self._close()
                 raise
@@ -201,7 +194,7 @@ class Channel:
 
     def _send_when_connected(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
         wait = min(timeout, CONNECT_TIMEOUT)
-        if not await_connection(sock, self._monitor, self.endpoint, wait):
+        if not await_connection(sock, self.endpoint, wait):
             raise ConnectionError(
                 f"no control server answers at {self.endpoint} (waited {wait:g} s).{self.help_text}"
             )
@@ -210,14 +203,21 @@ class Channel:
     def _await_reply(
         self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float
     ) -> Reply:
-        while (remaining := deadline - time.monotonic()) > 0:
-            if not sock.poll(max(1, int(min(remaining, PATIENCE) * 1000))):
-                if self._peer_is_gone():
-                    raise self._unknown(request, "the control server went away before it answered")
-                continue
-            reply = self._decode(request, sock.recv())
-            if reply.id == request.id:
-                return reply
+        gone = "the control server went away before it answered"
+        with watch_connection(sock) as monitor:
+            poller = zmq.Poller()
+            poller.register(sock, zmq.POLLIN)
+            poller.register(monitor, zmq.POLLIN)
+            if not is_connected(sock) and not sock.poll(0):
+                raise self._unknown(request, gone)
+            while (remaining := deadline - time.monotonic()) > 0:
+                ready = dict(poller.poll(math.ceil(remaining * 1000)))
+                if sock in ready:
+                    reply = self._decode(request, sock.recv())
+                    if reply.id == request.id:
+                        return reply
+                elif ready:
+                    raise self._unknown(request, gone)
         raise self._unknown(request, f"no answer within {timeout:g} s")
 
     def _decode(self, request: Request, data: bytes) -> Reply:
@@ -232,6 +232,3 @@ class Channel:
         )
         error.command_id = request.id
         return error
-
-    def _peer_is_gone(self) -> bool:
-        return self._monitor is not None and bool(self._monitor.poll(0))

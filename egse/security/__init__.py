@@ -8,7 +8,14 @@
 The commanding authority itself is `egse.authority`. How to use all this: `docs/security.md`.
 """
 
-from egse.security.curve import Guard, HandshakeError, await_connection, monitor_events, secure_client
+from egse.security.curve import (
+    Guard,
+    HandshakeError,
+    await_connection,
+    is_connected,
+    secure_client,
+    watch_connection,
+)
 from egse.security.keys import KeyFolder, KeysError, keys_location
 from egse.security.roles import (
     ANYBODY,
@@ -34,10 +41,11 @@ __all__ = [
     "await_connection",
     "changes",
     "current_caller",
+    "is_connected",
     "keys_location",
-    "monitor_events",
     "needs_control",
     "observe",
     "role_of",
     "secure_client",
+    "watch_connection",
 ]

@@ -12,10 +12,13 @@ A server hands its sockets to a `Guard` before it binds them; a client calls `se
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import logging
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
@@ -70,6 +73,7 @@ def is_protected(endpoint: str) -> bool:
 # -- client ------------------------------------------------------------------------------------------------------------
 
 _own_name: str | None = None
+_numbers = itertools.count()
 
 
 def act_as(name: str | None) -> None:
@@ -101,19 +105,37 @@ def secure_client(sock: zmq.Socket[Any], endpoint: str) -> bool:
     return True
 
 
-def monitor_events() -> int:
-    """Returns the events that a client's monitor socket has to watch for `await_connection`."""
-    return zmq.EVENT_DISCONNECTED | _FAILURES
+@contextmanager
+def watch_connection(sock: zmq.Socket[Any]) -> Iterator[zmq.Socket[Any]]:
+    """Gives a monitor socket for a client socket, for a while: it is readable when the connection breaks or is refused.
+
+    Not for longer than somebody reads it: libzmq waits for a monitor that is full, or was closed before its socket, and in that
+    time no connection of the whole process moves.
+    """
+    monitor: zmq.Socket[Any] = sock.context.socket(zmq.PAIR)
+    try:
+        # An address of its own: pyzmq's is made of the file descriptor, which may be in use again before it is free.
+        address = f"inproc://watch-{next(_numbers)}"
+        monitor.linger = 0
+        monitor.connect(address)  # before the first event
+        sock.monitor(address, zmq.EVENT_DISCONNECTED | _FAILURES)
+        yield monitor
+    finally:
+        if not sock.closed:
+            sock.monitor(None, 0)
+        monitor.close(0)
 
 
-def await_connection(
-    sock: zmq.Socket[Any], monitor: zmq.Socket[Any] | None, endpoint: str, timeout: float
-) -> bool:
+def is_connected(sock: zmq.Socket[Any]) -> bool:
+    """Returns True when a client socket with the option IMMEDIATE can send: somebody is there and has accepted it."""
+    return bool(int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLOUT)
+
+
+def await_connection(sock: zmq.Socket[Any], endpoint: str, timeout: float) -> bool:
     """Waits until a client socket can send.
 
     Args:
         sock: a socket with the option IMMEDIATE.
-        monitor: its monitor socket, made with `monitor_events()`.
         endpoint: for messages.
         timeout: how long [s].
 
@@ -123,22 +145,24 @@ def await_connection(
     Raises:
         HandshakeError: as soon as it is clear that somebody is there and the keys do not match.
     """
-    poller = zmq.Poller()
-    poller.register(sock, zmq.POLLOUT)
-    if monitor is not None:
-        poller.register(monitor, zmq.POLLIN)
+    if is_connected(sock):
+        return True
     deadline = time.monotonic() + timeout
     cut_off = 0
-    while True:
-        ready = dict(poller.poll(max(0, round((deadline - time.monotonic()) * 1000))))
-        if ready.get(sock):
-            return True
-        if monitor is not None and monitor in ready:
-            event, _ = _next_event(monitor)
-            has_key = sock.getsockopt(zmq.MECHANISM) == zmq.CURVE
-            cut_off = _look_at_handshake(event, has_key, endpoint, cut_off)
-        elif time.monotonic() >= deadline:
-            return False
+    with watch_connection(sock) as monitor:
+        poller = zmq.Poller()
+        poller.register(sock, zmq.POLLOUT)
+        poller.register(monitor, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(max(0, round((deadline - time.monotonic()) * 1000))))
+            if ready.get(sock):
+                return True
+            if monitor in ready:
+                event, _ = _next_event(monitor)
+                has_key = sock.getsockopt(zmq.MECHANISM) == zmq.CURVE
+                cut_off = _look_at_handshake(event, has_key, endpoint, cut_off)
+            elif time.monotonic() >= deadline:
+                return False
 
 
 def _next_event(monitor: zmq.Socket[Any]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import zmq
 
+from egse import channel as channels
 from egse.channel import Channel
 from egse.proxy import NotSentError, OutcomeUnknownError
 
@@ -26,6 +28,38 @@ def test_many_connections_that_nobody_closes() -> None:
         endpoint = f"tcp://127.0.0.1:{server.bind_to_random_port('tcp://127.0.0.1')}"
         for _ in range(500):
             assert Channel(endpoint).wait_connected(2.0)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_connections_dropped_while_their_server_ends_hold_up_no_other() -> None:
+    """libzmq waits for a monitor socket that is closed before its socket, and everything in the process with it."""
+    with zmq.Context() as context:
+        server = context.socket(zmq.ROUTER)
+        endpoint = f"tcp://127.0.0.1:{server.bind_to_random_port('tcp://127.0.0.1')}"
+        channels = [Channel(endpoint) for _ in range(200)]
+        assert all(channel.wait_connected(2.0) for channel in channels)
+        server.close(0)
+        channels.clear()
+        with context.socket(zmq.ROUTER) as other:
+            port = other.bind_to_random_port("tcp://127.0.0.1")
+            assert Channel(f"tcp://127.0.0.1:{port}").wait_connected(2.0)
+
+
+def test_a_port_that_hangs_up_at_once_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tunnel whose server is down does so all night, beside a proxy that nobody uses: events that nobody reads must not add up."""
+    monkeypatch.setattr(channels, "RECONNECT_DELAYS", (1, 1))
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as server, socket.socket() as tunnel:
+        tunnel.bind(("127.0.0.1", 0))
+        tunnel.listen()
+        tunnel.settimeout(20.0)
+        idle = Channel(f"tcp://127.0.0.1:{tunnel.getsockname()[1]}")
+        assert not idle.wait_connected(0.01)
+        for _ in range(1100):  # a monitor holds 1000 events
+            tunnel.accept()[0].close()
+        other = Channel(f"tcp://127.0.0.1:{server.bind_to_random_port('tcp://127.0.0.1')}")
+        assert other.wait_connected(2.0)
+        other.close()
+        idle.close()
 
 
 @contextmanager
@@ -84,6 +118,36 @@ def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_alone(server: Any, prox
     assert proxy.count() == 1
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(proxy.count).result(timeout=10) == 2
+
+
+def test_a_server_that_was_started_anew_meanwhile_is_there(server: Any, proxy: Any) -> None:
+    """The connection that broke while nobody asked says nothing about the answer to the next command."""
+    assert proxy.count() == 1
+    server.end()
+    server.start()
+    assert proxy.wait(1.5) == "done"
+
+
+def test_a_server_that_goes_away_in_mid_command_is_told_at_once(server: Any, proxy: Any) -> None:
+    proxy.connect_cs()
+    timer = threading.Timer(0.5, server.process.kill)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknownError, match="went away before it answered"):
+        proxy.with_timeout(60.0).wait(30.0)
+    timer.join()
+    assert time.monotonic() - started < 10.0
+
+
+def test_a_server_that_goes_away_before_a_call_watches_is_told_too(server: Any, proxy: Any) -> None:
+    proxy.connect_cs()
+    timer = threading.Timer(channels.PATIENCE / 4, server.process.kill)
+    timer.start()
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknownError, match="went away before it answered"):
+        proxy.with_timeout(60.0).wait(30.0)
+    timer.join()
+    assert time.monotonic() - started < 10.0
 
 
 def test_first_use_by_several_threads_makes_one_channel_and_one_submitter(server: Any, proxy: Any) -> None:

@@ -20,7 +20,6 @@ from egse.security import (
     KeysError,
     Role,
     await_connection,
-    monitor_events,
     secure_client,
 )
 from egse.security.curve import act_as, is_loopback
@@ -72,7 +71,6 @@ class Client:
         self.sock.linger = 0
         self.sock.immediate = 1
         self.sock.reconnect_ivl = 20
-        self.monitor = self.sock.get_monitor_socket(monitor_events())
         try:
             if secure:
                 secure_client(self.sock, endpoint)
@@ -82,14 +80,12 @@ class Client:
         self.sock.connect(endpoint)
 
     def ask(self, timeout: float = 5.0) -> bytes | None:
-        if not await_connection(self.sock, self.monitor, self.endpoint, timeout):
+        if not await_connection(self.sock, self.endpoint, timeout):
             return None
         self.sock.send(b"hello")
         return self.sock.recv() if self.sock.poll(1000) else b""
 
     def close(self) -> None:
-        self.sock.disable_monitor()
-        self.monitor.close(0)
         self.context.destroy(linger=0)
 
 
