@@ -32,6 +32,7 @@ RECONNECT_DELAYS = (20, 500)
 
 PATIENCE = 0.1
 """How long a call waits for its answer before it watches whether the server is still there [s]; none starts anew so fast."""
+_LONGEST_POLL = 3600.0  # [s]; a time-out may be infinite
 
 
 @register_error
@@ -95,6 +96,7 @@ class Channel:
 
     def _close(self) -> None:
         if self._socket is not None:
+            self._socket.monitor(None, 0)  # where a second Ctrl-C cut a watch short
             self._socket.close(0)
             self._socket = None
 
@@ -203,21 +205,34 @@ class Channel:
     def _await_reply(
         self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float
     ) -> Reply:
+        try:
+            with watch_connection(sock) as monitor:
+                return self._await_watched(sock, monitor, request, deadline, timeout)
+        except zmq.ZMQError as exc:
+            raise self._unknown(request, f"its answer cannot be waited for ({exc})") from exc
+
+    def _await_watched(
+        self,
+        sock: zmq.Socket[bytes],
+        monitor: zmq.Socket[bytes],
+        request: Request,
+        deadline: float,
+        timeout: float,
+    ) -> Reply:
         gone = "the control server went away before it answered"
-        with watch_connection(sock) as monitor:
-            poller = zmq.Poller()
-            poller.register(sock, zmq.POLLIN)
-            poller.register(monitor, zmq.POLLIN)
-            if not is_connected(sock) and not sock.poll(0):
+        poller = zmq.Poller()
+        poller.register(sock, zmq.POLLIN)
+        poller.register(monitor, zmq.POLLIN)
+        if not is_connected(sock) and not sock.poll(0):
+            raise self._unknown(request, gone)
+        while (remaining := deadline - time.monotonic()) > 0:
+            ready = dict(poller.poll(math.ceil(min(remaining, _LONGEST_POLL) * 1000)))
+            if sock in ready:
+                reply = self._decode(request, sock.recv())
+                if reply.id == request.id:
+                    return reply
+            elif ready:
                 raise self._unknown(request, gone)
-            while (remaining := deadline - time.monotonic()) > 0:
-                ready = dict(poller.poll(math.ceil(remaining * 1000)))
-                if sock in ready:
-                    reply = self._decode(request, sock.recv())
-                    if reply.id == request.id:
-                        return reply
-                elif ready:
-                    raise self._unknown(request, gone)
         raise self._unknown(request, f"no answer within {timeout:g} s")
 
     def _decode(self, request: Request, data: bytes) -> Reply:

@@ -120,6 +120,10 @@ def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_alone(server: Any, prox
         assert pool.submit(proxy.count).result(timeout=10) == 2
 
 
+def test_a_command_may_have_all_the_time_of_the_world(server: Any, proxy: Any) -> None:
+    assert proxy.with_timeout(float("inf")).wait(0.3) == "done"
+
+
 def test_a_server_that_was_started_anew_meanwhile_is_there(server: Any, proxy: Any) -> None:
     """The connection that broke while nobody asked says nothing about the answer to the next command."""
     assert proxy.count() == 1
