@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import click
 
+from camtest.jupyter.serving import NO_NEWS
+
 START_PAGE = Path("notebooks") / "README.md"
 """What is opened first, below the folder of the notebooks: links to cockpit, tutorials, procedures, queue."""
 
@@ -90,6 +92,7 @@ def lab_command(root: Path, port: int | None, no_browser: bool, options: tuple[s
         options: for `jupyter lab`; they come last and win.
     """
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}"]
+    command += [f"--LabApp.{name}={value}" for name, value in NO_NEWS.items()]
     if port is not None:
         command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     if (root / START_PAGE).exists():

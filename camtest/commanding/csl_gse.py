@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from camtest.commanding.utilities import device, wait_until
 from camtest.core.exec import Abort, building_block, on_abort
 from camtest.state import GlobalState
 from egse.command import Range, Unit
-from egse.coordinates import FocalPlane, StageLimits, StagePositions, StagesGeometry
+from egse.coordinates import AvoidanceError, FocalPlane, StageLimits, StagePositions, StagesGeometry
 from egse.coordinates.focalplane import COLUMNS, ROWS
 from egse.fov import FOVProxy
 from egse.setup.paths import value_at
@@ -26,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 Theta = Annotated[float, Range(0, 25), Unit("deg")]
 Phi = Annotated[float, Range(-360, 360), Unit("deg")]
 FocalPlanePosition = Annotated[float, Range(-120, 120), Unit("mm")]
+StagePosition = Annotated[float, Range(-1000, 1000)]
 Row = Annotated[float, Range(0, ROWS - 1), Unit("row")]
 Column = Annotated[float, Range(0, COLUMNS - 1), Unit("column")]
 CCDCode = Annotated[int, Range(1, 4)]
@@ -126,6 +127,29 @@ def stages_clear_errors() -> None:
 
 @building_block
 @on_abort(stages_stop)
+def move_stage(
+    stage: Literal["big_rotation_stage", "small_rotation_stage", "translation_stage"], position: StagePosition
+) -> None:
+    """Moves one stage, whatever that does to the pointing; returns when it is there.
+
+    Args:
+        stage: its name in the Setup (`gse.stages`).
+        position: where to, in degrees, or millimetres of the translation stage.
+
+    Raises:
+        Abort: when the hard stop is in the way; nothing has moved.
+        HuberError: when a stage has an error; all have been stopped.
+    """
+    axis = stages_geometry().axes[STAGES.index(stage)]
+    try:
+        StageLimits.from_setup(GlobalState.setup).check(axis, position)
+    except AvoidanceError as exc:
+        raise Abort(f"The {stage.replace('_', ' ')} cannot be moved to {position:g}: {exc}") from exc
+    _go({axis: position})
+
+
+@building_block
+@on_abort(stages_stop)
 def point_source_to_fov(theta: Theta, phi: Phi) -> None:
     """Points the source to field angles; returns when it is there.
 
@@ -173,16 +197,21 @@ def point_source_to_ccd(row: Row, column: Column, ccd_code: CCDCode) -> None:
 def _point(theta: float, phi: float) -> None:
     positions = check_pointing(theta, phi)
     _tell(lambda fov: fov.set_commanded_position(theta, phi))
-    huber, geometry = stages(), stages_geometry()
     targets = (positions.big_rotation, positions.small_rotation, positions.translation)
+    _go(dict(zip(stages_geometry().axes, targets, strict=True)))
+    visit_field_angles(theta, phi, GlobalState.setup)
+
+
+def _go(targets: dict[int, float]) -> None:
+    """Moves stages, by their axes, at the same time; they are stopped when it does not come to a good end."""
+    huber = stages()
     try:
-        for axis, target in zip(geometry.axes, targets, strict=True):
+        for axis, target in targets.items():
             huber.goto(axis, round(target, 4), wait=False)
         _wait_for_stages()
     except BaseException:
         huber.quit()
         raise
-    visit_field_angles(theta, phi, GlobalState.setup)
 
 
 def _wait_for_stages() -> None:

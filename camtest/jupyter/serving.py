@@ -40,6 +40,8 @@ FAREWELL = 4.0
 """How long a server that has ended its kernels waits for its threads [s]."""
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; frame-ancestors 'self'"
 """What a page may load: nothing from elsewhere, where a laboratory without internet would wait for it in vain."""
+NO_NEWS = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
+"""Settings of JupyterLab: nothing is asked for outside of the laboratory, nor the operator whether it may be."""
 NOT_NEEDED = (
     "jupyterlab",
     "jupyter_lsp",
@@ -219,6 +221,7 @@ def _make_app(
     config.IdentityProvider.token = token
     config.KernelManager.transport = "ipc"
     config.LabApp.extension_manager = "readonly"
+    config.LabApp.update(NO_NEWS)
     config.VoilaConfiguration.theme = theme
     config.VoilaConfiguration.show_tracebacks = True
     config.ServerApp.log_level = "WARN"

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from camtest.panels.board import static
 from egse.files import make_folder, write_atomically
@@ -48,6 +48,9 @@ class Page:
         make: Callable[..., Panel] = getattr(import_module(module), function)
         return make(**({"server": self.server} if self.server else {}), **options)
 
+
+OF_VOILA = ("theme", "template", "token")
+"""What in the address of a page is for Voila and the server, not for the panel."""
 
 OF_DEVICES = ("camtest.panels.aeu:make", "camtest.panels.devices:make_any")
 """Makers of panels of devices with servers of their choice."""
@@ -103,12 +106,27 @@ def device_servers() -> list[str]:
     return sorted(set(names) - services)
 
 
+def page_address(name: str, *, theme: str | None = None, **options: str) -> str:
+    """Returns the address of a page, relative to other pages.
+
+    Args:
+        name: of the page.
+        theme: `dark`, or empty; None: that of the page on which this runs.
+        options: of its panel.
+    """
+    wanted = _query().get("theme", "") if theme is None else theme
+    query = urlencode({**options, **({"theme": wanted} if wanted else {})})
+    return f"{name}.ipynb" + (f"?{query}" if query else "")
+
+
+def _query() -> dict[str, str]:
+    """Returns what stands behind the question mark in the address of the page on which this runs."""
+    return {key: values[-1] for key, values in parse_qs(os.environ.get("QUERY_STRING", "")).items()}
+
+
 def show(name: str) -> None:
     """Shows the panel of a page; the options come from the address. Called by the notebooks of the pages."""
-    query = parse_qs(os.environ.get("QUERY_STRING", ""))
-    options = {
-        key: values[-1] for key, values in query.items() if not key.startswith("voila-") and key != "token"
-    }
+    options = {key: value for key, value in _query().items() if key not in OF_VOILA}
     from IPython.display import display
 
     display(page_named(name).make(**options))  # type: ignore[no-untyped-call]
@@ -184,14 +202,13 @@ def index_page(base: str, theme: str = "") -> str:
         base: base address of the server.
         theme: `dark`, or as the browser wants.
     """
-    suffix = "?voila-theme=dark" if theme else ""
     entries = "".join(
-        f'<li><a href="{base}voila/render/{name}.ipynb{suffix}" data-page="{name}">{escape(page.title)}</a></li>'
+        f'<li><a href="{base}voila/render/{page_address(name, theme=theme)}" data-page="{name}">{escape(page.title)}</a></li>'
         for name, page in PAGES.items()
         if name != "device_ui"
     )
     devices = "".join(
-        f'<li><a href="{base}voila/render/device_ui.ipynb?server={server}">{server}</a></li>'
+        f'<li><a href="{base}voila/render/{escape(page_address("device_ui", theme=theme, server=server))}">{server}</a></li>'
         for server in device_servers()
     )
     own = "?theme=dark" if theme else ""

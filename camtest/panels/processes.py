@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from camtest.jupyter.keeping import is_page
 from camtest.panels.board import BoardState, Lamp
 from camtest.panels.devices import panel_of_server
-from camtest.panels.pages import PAGES, page_named
+from camtest.panels.pages import PAGES, page_address, page_named
 from camtest.panels.panel import Panel, fresh, monitoring_endpoint
 from camtest.panels.static_form import COLOURS, Section
 from camtest.panels.telemetry import Telemetry
@@ -63,8 +63,8 @@ def lamp_of(server: dict[str, Any]) -> tuple[str, str]:
 def page_of(name: str, kind: str) -> str:
     """Returns the address of a server's page, beside that of this panel; empty when it has none."""
     if name in LINKS:
-        return f"{LINKS[name]}.ipynb"
-    return f"device_ui.ipynb?server={name}" if kind == DEVICE or name in GENERATED else ""
+        return page_address(LINKS[name])
+    return page_address("device_ui", server=name) if kind == DEVICE or name in GENERATED else ""
 
 
 def identifiers(setup_id: int) -> dict[str, str] | None:
@@ -255,7 +255,7 @@ class ProcessPanel(Panel):
                 ),
                 self.button("■ stop AEU", self.stop_aeu, style="danger", hint="Stop all servers of the AEU"),
                 *(
-                    self.link(text, page, f"{page}.ipynb", hint=PAGES[page].title)
+                    self.link(text, page, page_address(page), hint=PAGES[page].title)
                     for page, text in TOOLS.items()
                 ),
             ]
@@ -272,7 +272,11 @@ class ProcessPanel(Panel):
             hint: tool tip.
         """
         if is_page():
-            return widgets.HTML(f'<a href="{page}" target="_blank" title="{escape(hint)}">{escape(text)}</a>')
+            shown = widgets.HTML(
+                f'<a href="{escape(page)}" target="_blank" title="{escape(hint)}">{escape(text)}</a>'
+            )
+            shown.add_class("camtest-link")
+            return shown
         return self.button(text, partial(weak(self.open_panel), panel), hint=hint)
 
     def _extra_sections(self) -> Sequence[Section]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -62,6 +63,10 @@ def test_a_card_of_the_launcher_opens_a_live_panel(lab: Lab, shots: Path) -> Non
     for title in ("camtest: panels", "camtest: notebooks", "camtest: procedures"):
         page.get_by_text(title, exact=True).locator("visible=true").wait_for()
     page.screenshot(path=shots / "launcher.png")
+    config = json.loads(page.locator("#jupyter-config-data").text_content() or "")
+    assert config["news"] == {
+        "disabled": True
+    }  # nobody is asked for leave to fetch something from the internet
     card.filter(has_text="short test").locator("visible=true").click()
     page.get_by_role("tab", name="short_test.ipynb").wait_for()
     page.context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,13 +85,28 @@ def test_the_status_page_names_what_is_wrong_and_what_to_do(
     page.context.close()
 
 
+def brightness(page: Any, style: str, of: str = "body") -> int:
+    """Returns how bright (0 to 255) a colour is on a page: the dimmest of red, green and blue."""
+    colour = page.locator(of).first.evaluate(
+        "(e, style) => getComputedStyle(e).getPropertyValue(style)", style
+    )
+    return min(int(part) for part in re.findall(r"\d+", colour)[:3])
+
+
 def test_a_live_panel_for_two_operators(ui: Pages, controller: LakeShore336Proxy, shots: Path) -> None:
     first, second = (
         ui.open("voila/render/lsci336_ui.ipynb"),
-        ui.open("voila/render/lsci336_ui.ipynb?voila-theme=dark"),
+        ui.open("voila/render/lsci336_ui.ipynb?theme=dark"),
     )
     for page in (first, second):
         page.locator('[data-led="SERVER"][data-state="ok"]').wait_for()
+    assert brightness(first, "background-color") > 200 > 100 > brightness(second, "background-color")
+    assert (
+        brightness(first, "color", ".camtest-board")
+        < 100
+        < 200
+        < brightness(second, "color", ".camtest-board")
+    )
     controller.set_temperature_setpoint(output=1, value=281.0)
     eventually(lambda: value_of(second, "GLAB_LSCI336_SETPOINT_1") == "281", "what another client has set")
 

@@ -2,7 +2,13 @@
 const WIDTH = 430, HEIGHT = 130, LEFT = 62, BOTTOM = 18, TOP = 6;
 function number(value) {
   const size = Math.abs(value);
-  return size !== 0 && (size >= 1e5 || size < 1e-3) ? value.toExponential(2) : String(+value.toPrecision(5));
+  return size !== 0 && (size >= 1e6 || size < 1e-3) ? value.toExponential(2) : String(+value.toPrecision(6));
+}
+// The label of a grid line: as many decimals as tell it from the next one, `step` away.
+function tick(value, step) {
+  const size = Math.max(Math.abs(value), step);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(2);
+  return value.toFixed(Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(step)))));
 }
 function draw(canvas, series, times, values, span, colours) {
   const ratio = window.devicePixelRatio || 1, context = canvas.getContext("2d");
@@ -19,7 +25,7 @@ function draw(canvas, series, times, values, span, colours) {
   context.font = "11px system-ui"; context.fillStyle = colours.text; context.strokeStyle = colours.grid;
   for (const value of [low, (low + high) / 2, high]) {
     context.beginPath(); context.moveTo(LEFT, y(value)); context.lineTo(WIDTH - 4, y(value)); context.stroke();
-    context.fillText(number(value), 2, Math.min(HEIGHT - BOTTOM, Math.max(10, y(value) + 4)));
+    context.fillText(tick(value, (high - low) / 2), 2, Math.min(HEIGHT - BOTTOM, Math.max(10, y(value) + 4)));
   }
   context.fillText(`-${span.toFixed(0)} s`, LEFT, HEIGHT - 4); context.fillText("now", WIDTH - 28, HEIGHT - 4);
   for (const [value, colour] of [[series.low, "#e67e22"], [series.high, "#e67e22"], [series.lowest, "#e74c3c"], [series.highest, "#e74c3c"]]) {

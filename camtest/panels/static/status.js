@@ -12,7 +12,7 @@ function show(state) {
   verdict.className = grave ? "bad" : "ok";
   verdict.dataset.state = grave ? "bad" : "ok";
   const o = state.observation;
-  $("running").textContent = o.obsid ? `${o.obsid} (${o.desk}${o.detail ? ": " + o.detail : ""}) ${o.function || ""} ${o.description || ""}, since ${o.start}` : "no observation is running";
+  $("running").textContent = o.obsid ? `${o.obsid} (${o.desk}${o.detail ? ": " + o.detail : ""}) ${[o.function, o.description].filter(Boolean).join(" ")}, since ${o.start}` : "no observation is running";
   $("running").dataset.obsid = o.obsid || "";
   $("site").textContent = `site ${state.site || "unknown"}, Setup ${state.setup || "none"}, queue ${state.queue || "unknown"}`;
   fill($("wrong"), state.wrong, (w) => {

@@ -10,14 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from camtest.commanding import csl_gse
-from camtest.commanding.utilities import wait_until
-from camtest.core.exec import Abort, building_block, on_abort
-from camtest.state import GlobalState
+from camtest.core.exec import building_block
 from egse.archive import find_folder
 from egse.command import Range, Unit
-from egse.coordinates import AvoidanceError, StageLimits
 from egse.proxy import endpoint_from_settings, is_control_server_active
-from egse.stages.huber.smc9300 import HuberError
 from egse.stages.huber.smc9300.messages import decode_status
 from egse.storage.naming import ObservationName
 
@@ -99,7 +95,6 @@ def untangle_status(status: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 @building_block
-@on_abort(csl_gse.stages_stop)
 def rotation_stage_move(angle: Angle) -> None:
     """Moves the big rotation stage to an angle; returns when it is there.
 
@@ -107,44 +102,24 @@ def rotation_stage_move(angle: Angle) -> None:
         Abort: when its hard stop is in the way; nothing has moved.
         HuberError: when the stage has an error.
     """
-    _move(0, angle)
+    csl_gse.move_stage(stage="big_rotation_stage", position=angle)
 
 
 @building_block
-@on_abort(csl_gse.stages_stop)
 def sma_rotation_move(angle: Angle) -> None:
     """Moves the small rotation stage, which turns the mirror, to an angle; returns when it is there.
 
     Raises:
         HuberError: when the stage has an error.
     """
-    _move(1, angle)
+    csl_gse.move_stage(stage="small_rotation_stage", position=angle)
 
 
 @building_block
-@on_abort(csl_gse.stages_stop)
 def sma_translation_move(distance: Distance) -> None:
     """Moves the translation stage to a position; returns when it is there.
 
     Raises:
         HuberError: when the stage has an error.
     """
-    _move(2, distance)
-
-
-def _move(stage: int, target: float) -> None:
-    huber, axis = csl_gse.stages(), csl_gse.stages_geometry().axes[stage]
-    try:
-        StageLimits.from_setup(GlobalState.setup).check(axis, target)
-    except AvoidanceError as exc:
-        raise Abort(str(exc)) from exc
-    huber.goto(axis, round(target, 4), wait=False)
-    wait_until(
-        lambda: huber.is_in_position(axis),
-        timeout=csl_gse.MOTION_TIMEOUT,
-        interval=csl_gse.POLL_INTERVAL,
-        what=f"axis {axis}",
-    )
-    error = huber.get_error(axis)
-    if error["number"]:
-        raise HuberError(f"axis {axis} has error {error['number']} ({error['text']})")
+    csl_gse.move_stage(stage="translation_stage", position=distance)

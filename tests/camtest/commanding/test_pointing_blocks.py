@@ -12,6 +12,7 @@ from camtest import GlobalState
 from camtest.commanding import csl_gse, mgse
 from camtest.core.dryrun import DryRun
 from camtest.core.exec import Abort
+from camtest.tasks.shared.original import rotation_stage_move, sma_rotation_move
 from egse.command import CommandError
 from egse.coordinates import FocalPlane
 from egse.coordinates.focalplane import PIXEL_SIZE
@@ -75,6 +76,21 @@ def test_a_stage_with_an_error_stops_all(dry_run: DryRun) -> None:
     mgse.mgse_initialise()
     mgse.point_source_to_fov(theta=15.0, phi=90.0)
     assert mgse.get_source_position() == pytest.approx((15.0, 90.0), abs=1e-3)
+
+
+def test_one_stage_alone(dry_run: DryRun, assert_sequence: Callable[..., None]) -> None:
+    csl_gse.move_stage(stage="translation_stage", position=120.5)
+    sma_rotation_move(angle=-3.0)
+    assert_sequence(
+        [
+            "smc9300_cs.goto(axis=3, position=120.5, wait=False)",
+            "smc9300_cs.goto(axis=2, position=-3.0, wait=False)",
+        ]
+    )
+    positions = csl_gse.get_stage_positions()
+    assert (positions.small_rotation, positions.translation) == pytest.approx((-3.0, 120.5), abs=1e-3)
+    with pytest.raises(Abort, match=r"big rotation stage cannot be moved to 185: axis 1 .* hard stop"):
+        rotation_stage_move(angle=185.0)
 
 
 def test_without_mechanisms(dry_run: DryRun) -> None:
