@@ -92,6 +92,7 @@ class Board(anywidget.AnyWidget):
 
     Args:
         on_pick: called with the name of a value that the operator wants to see as a chart; None when there are none.
+        on_render: called when a browser shows the board.
     """
 
     _esm = static("board.js")
@@ -102,17 +103,21 @@ class Board(anywidget.AnyWidget):
     chartable = traitlets.Bool(False).tag(sync=True)
     stale_after = traitlets.Float(STALE_AFTER).tag(sync=True)
 
-    def __init__(self, on_pick: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, on_pick: Callable[[str], None] | None = None, on_render: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(chartable=on_pick is not None)
         self.shown = BoardState()
         self.rendered = False
         """A browser shows it, or has shown it."""
-        self._on_pick = on_pick
+        self._on_pick, self._on_render = on_pick, on_render
         self.on_msg(Board._take)
 
     def _take(self, content: dict[str, Any], _buffers: Any) -> None:
         if content.get("rendered"):
             self.rendered = True
+            if self._on_render is not None:
+                self._on_render()
         elif self._on_pick is not None and content.get("picked"):
             self._on_pick(str(content["picked"]))
 

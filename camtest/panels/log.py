@@ -76,7 +76,7 @@ class LogPanel(Panel):
             return
         self.records = found
         self.table.value = (
-            '<div class="camtest-log" style="max-height:32em;overflow:auto;font:12px ui-monospace,monospace"><table>'
+            '<div class="camtest-log" tabindex="0" role="region" aria-label="messages" style="max-height:32em;overflow:auto;font:12px ui-monospace,monospace"><table>'
             + "".join(map(_row, reversed(found)))
             + "</table></div>"
         )

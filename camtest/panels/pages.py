@@ -228,7 +228,7 @@ def status_page(base: str, theme: str = "") -> str:
         theme: `dark`, or as the browser wants.
     """
     body = (
-        f'<p id="stale" role="alert"></p><main><h1 id="verdict" role="status" aria-live="polite">looking ...</h1>'
+        f'<p id="stale" role="alert"></p><main><div role="status" aria-live="polite"><h1 id="verdict">looking ...</h1></div>'
         '<p id="site"></p><h2>What is running</h2><p id="running"></p><div id="verbs"></div>'
         '<h2>What is wrong, and the next action</h2><p id="fine">Nothing.</p><table><tbody id="wrong"></tbody></table>'
         '<h2>Servers</h2><div id="servers"></div><h2>Errors of the last hour</h2><ul id="errors"></ul>'

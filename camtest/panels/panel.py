@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from html import escape
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -68,7 +69,10 @@ class Panel:
         self.history: deque[tuple[str, str, str]] = deque(maxlen=HISTORY)
         self.errors: list[Exception] = []
         self.banner = Banner()
-        self.board = Board(on_pick=weak(self._pick) if self._has_charts() else None)
+        self.board = Board(weak(self._pick) if self._has_charts() else None, weak(self._begun_to_be_seen))
+        # What is made or changed while a page of Voila loads gets lost on the way, or breaks the page: it waits.
+        self._waits_for_page = keeping.is_page()
+        self._put_off: deque[Callable[[], None]] = deque()
         self.message = widgets.HTML()
         self._confirmation = widgets.HBox([])
         self._question: tuple[str, Callable[[], Any]] | None = None
@@ -126,10 +130,20 @@ class Panel:
         if now - self._beaten >= BEAT:
             self._beaten = now
             self.board.beat += 1
+        if self._waits_for_page:
+            if not self.is_seen:
+                return
+            self._waits_for_page = False
+            _tell_all(self.widget)
+        while self._put_off:
+            self._put_off.popleft()()
         self.banner.show()
         self._refresh()
         self.board.show(self._state())
         self._show_message()
+
+    def _begun_to_be_seen(self) -> None:
+        self._listening.wake()
 
     @property
     def is_seen(self) -> bool:
@@ -193,7 +207,9 @@ class Panel:
                 text = "done" if result is None else _short(result)
                 self.history.append((format_datetime(), what, text))
                 self.tell(f"{what}: {text}")
-            if done is not None:
+            if done is not None and self._waits_for_page:
+                self._put_off.append(partial(self._own_code, done, result))
+            elif done is not None:
                 self._own_code(done, result)
             self._listening.wake()
 
@@ -346,6 +362,15 @@ def _end(threads: Sequence[Any], *shown: Any) -> None:
     box, board = shown
     board.closed = True
     _close_tree(box)
+
+
+def _tell_all(widget: Any) -> None:
+    """Tells the browser the state of a widget and of all below it: what was told while it loaded the page it has not heard."""
+    for child in getattr(widget, "children", ()):
+        _tell_all(child)
+    if (layout := getattr(widget, "layout", None)) is not None:
+        layout.send_state()
+    widget.send_state()
 
 
 def _close_tree(widget: Any) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from egse.site.sandbox import Sandbox
 
@@ -32,6 +33,27 @@ def eventually(condition: Callable[[], Any], what: str, timeout: float = LONG) -
         assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
         time.sleep(0.05)
     return value
+
+
+def assert_accessible(page: Any, within: str | None = None) -> None:
+    """Fails when something on a page keeps people from using it: contrast, names for screen readers, keyboard (WCAG 2).
+
+    Args:
+        page: which.
+        within: only the parts with this selector, of a page whose rest is not ours.
+    """
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if within is not None:
+        options["rules"] = {"region": {"enabled": False}}
+
+    def barriers() -> list[str]:
+        violations = Axe().run(page, context=within, options=options).response["violations"]
+        return [f"{v['id']}: {node['html'][:200]}" for v in violations for node in v["nodes"]]
+
+    deadline = time.monotonic() + 5.0
+    while found := barriers():  # colours change slowly
+        assert time.monotonic() < deadline, "\n".join(found)
+        time.sleep(0.2)
 
 
 class _StaysHere(urllib.request.HTTPRedirectHandler):

@@ -17,7 +17,7 @@ from egse.site.sandbox import Sandbox
 from egse.tempcontrol.lsci336 import LakeShore336Proxy
 
 from ..system import jupyterlab
-from .conftest import Pages, eventually
+from .conftest import Pages, assert_accessible, eventually
 
 pytestmark = [
     pytest.mark.system,
@@ -73,6 +73,7 @@ def test_the_status_page_names_what_is_wrong_and_what_to_do(
         )
         page.locator(f'#running[data-obsid="{run["obsid"]}"]').wait_for()
         page.screenshot(path=shots / "status.png")
+        assert_accessible(page)
         page.get_by_label("Reason").fill("it is late")
         stop = page.locator('[data-verb="stop"]')
         stop.press("Enter")  # with the keyboard
@@ -127,6 +128,8 @@ def test_a_live_panel_for_two_operators(ui: Pages, controller: LakeShore336Proxy
     chart = first.locator('[data-chart="GLAB_LSCI336_TEMPA"]')
     before = int(chart.get_attribute("data-points") or 0)
     eventually(lambda: int(chart.get_attribute("data-points") or 0) > before, "a chart that moves")
+    for page in (first, second):
+        assert_accessible(page)
     first.screenshot(path=shots / "lsci336.png")
     second.screenshot(path=shots / "lsci336-dark.png")
     for page in (first, second):
@@ -164,6 +167,7 @@ def test_images_appear_while_another_client_reads_out(ui: Pages, in_sandbox: San
         page.locator('[data-ccd="2"] canvas').first.hover()
         assert "flux=" in page.locator('[data-ccd="2"] .bar').inner_text()
         page.screenshot(path=shots / "dpu.png", full_page=True)
+        assert_accessible(page)
         page.locator('[data-ccd="3"] button.clear').click()
         page.locator('.ccd[data-ccd="3"] .when', has_text="no image").wait_for()
         page.get_by_role("tab", name="Register map").click()
@@ -179,6 +183,7 @@ def test_the_process_manager_starts_and_stops_servers(ui: Pages, in_sandbox: San
     row = page.locator('[data-server="lsci336_cs"]')
     row.and_(page.locator('[data-state="running"]')).wait_for()
     page.screenshot(path=shots / "pm.png", full_page=True)
+    assert_accessible(page)
     page.get_by_title("Stop lsci336_cs").click()
     page.get_by_role("button", name="Yes, do it").click()
     eventually(

@@ -13,6 +13,11 @@ function render({ model, el }) {
   const head = element(el, "div", "head");
   const title = element(head, "span", "title"), note = element(head, "span", "note");
   const lamps = element(el, "div", "lamps"), scroll = element(el, "div", "scroll");
+  // On a page of its own, the panel is what the page is about.
+  const page = document.getElementById("rendered_cells");
+  page?.setAttribute("role", "main");
+  title.setAttribute("role", "heading"); title.ariaLevel = page ? 1 : 2;
+  scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.ariaLabel = "values";  // the arrow keys scroll it
   const table = element(scroll, "table"), body = element(table, "tbody");
   const foot = element(el, "div", "foot");
   note.setAttribute("role", "status");

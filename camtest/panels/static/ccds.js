@@ -35,7 +35,7 @@ function histogram(canvas, values, low, high) {
 }
 function one(model, el, ccd) {
   const box = document.createElement("div"); box.className = "ccd"; box.dataset.ccd = ccd;
-  box.innerHTML = `<div><b class="label">CCD ${ccd}</b> <span class="when"></span></div><div class="view" style="width:${WIDTH}px;height:${HEIGHT}px;overflow:hidden" tabindex="0" role="img"><canvas style="width:${WIDTH}px;height:${HEIGHT}px;transform-origin:0 0"></canvas></div><div class="bar" role="status"></div><canvas class="hist" width="256" height="38" style="cursor:default"></canvas> <span class="range"></span><br><button class="brightest">brightest</button><button class="clear">clear image</button><button class="reset" title="whole CCD">A</button><div class="zoom"></div>`;
+  box.innerHTML = `<div><b class="label">CCD ${ccd}</b> <span class="when"></span></div><div class="view" style="width:${WIDTH}px;height:${HEIGHT}px;overflow:hidden" tabindex="0" role="img" aria-label="image of CCD ${ccd}"><canvas style="width:${WIDTH}px;height:${HEIGHT}px;transform-origin:0 0"></canvas></div><div class="bar" role="status"></div><canvas class="hist" width="256" height="38" style="cursor:default"></canvas> <span class="range"></span><br><button class="brightest">brightest</button><button class="clear">clear image</button><button class="reset" title="whole CCD">A</button><div class="zoom"></div>`;
   el.append(box);
   const find = (name) => box.querySelector(name), view = find(".view"), canvas = find("canvas"), bar = find(".bar");
   const [leftName, rightName] = model.get("sides");
