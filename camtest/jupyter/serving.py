@@ -255,6 +255,8 @@ class _Culler:
         living = list(manager.list_kernel_ids())
         self._used.intersection_update(living)
         for kernel_id in living:
+            if kernel_id not in manager:
+                continue  # it has ended while others were looked at
             limit = self._orphaned if kernel_id in self._used else max(UNUSED, self._orphaned)
             if manager.kernel_model(kernel_id)["connections"]:
                 self._used.add(kernel_id)

@@ -240,7 +240,7 @@ class ProcessPanel(Panel):
         columns = []
         for kind, heading in GROUPS.items():
             rows = [self.rows[name].widget for name, server in servers.items() if server["kind"] == kind]
-            columns.append(widgets.VBox([widgets.HTML(f"<h4>{heading}</h4>"), *rows]))
+            columns.append(widgets.VBox([widgets.HTML(f'<h2 style="font-size:1em">{heading}</h2>'), *rows]))
         self._columns.children = [widgets.VBox(columns[:2]), columns[2]]
 
     def _body(self) -> list[widgets.Widget]:

@@ -20,6 +20,8 @@ from camtest.tasks.session import Run
 PER_ROW = 4
 """Task buttons in a row."""
 BAD, GOOD = "#b00020", "#1a6e3c"
+IMMEDIATE, CAUTION = "#175a9e", "#b34700"
+"""Text of the buttons of tasks that run at once, and buttons that answer a question: readable on what is around (WCAG 1.4.3)."""
 MODE_LABELS = (("Run in kernel", KERNEL), ("Run in GUI App", APP), ("Run as script", SCRIPT))
 HIDDEN, SHOWN = "none", ""
 
@@ -64,7 +66,7 @@ class TaskButton:
             layout=widgets.Layout(width="auto", min_width="13em"),
         )
         if task.immediate:
-            self.button.style.text_color = "#1f6fc4"
+            self.button.style.text_color = IMMEDIATE
         self.button.on_click(lambda _: act(task))
         self._icons = [picture(path) for path in task.icons[:2]]
         self.widget = widgets.HBox([*self._icons[:1], self.button]) if self._icons else self.button
@@ -125,7 +127,7 @@ class ArgumentsPanel:
         )
         self.message = widgets.HTML()
         self.run_button = widgets.Button(
-            description="run", button_style="success", icon="play", tooltip="run"
+            description="run", icon="play", tooltip="run", style={"button_color": GOOD, "text_color": "#fff"}
         )
         self.close_button = widgets.Button(description="close")
         self.copy_button = widgets.Button(description="copy as code", icon="code")
@@ -204,7 +206,7 @@ class QuestionPanel:
         hide(self.widget, False)
 
     def _button(self, label: str, answer: str) -> Any:
-        button = widgets.Button(description=label, button_style="warning")
+        button = widgets.Button(description=label, style={"button_color": CAUTION, "text_color": "#fff"})
         button.on_click(lambda _: self.answer(answer))
         return button
 
@@ -236,7 +238,10 @@ class ConsolePanel:
         revision = self.console.revision
         if revision != self._shown:
             self._shown = revision
-            self._html.value = f'<div role="log" aria-live="polite">{self.console.html()}</div>'
+            self._html.value = (
+                '<div role="log" aria-live="polite" aria-label="output" tabindex="0">'  # the arrow keys scroll it
+                f"{self.console.html()}</div>"
+            )
 
 
 class AppPanel:

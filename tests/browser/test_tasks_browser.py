@@ -24,6 +24,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from ..system import jupyterlab
+from .conftest import assert_accessible
 
 pytestmark = pytest.mark.skipif(
     jupyterlab.CHROMIUM is None, reason="chromium is not installed (apt install chromium)"
@@ -107,6 +108,7 @@ def test_the_tutorial_of_the_manual(environment: dict[str, str], tmp_path: Path)
             page.set_default_timeout(LONG)
             page.goto(address[0], wait_until="domcontentloaded")
             _follow_the_tutorial(page)
+            assert_accessible(page, ".jp-OutputArea-output")
             pictures = os.environ.get("CAMTEST_SCREENSHOTS")
             if pictures:
                 page.locator(".jp-OutputArea-output").first.screenshot(path=Path(pictures) / "tasks-gui.png")
