@@ -17,7 +17,7 @@ function render({ model, el }) {
   const page = document.getElementById("rendered_cells");
   page?.setAttribute("role", "main");
   title.setAttribute("role", "heading"); title.ariaLevel = page ? 1 : 2;
-  scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.ariaLabel = "values";  // the arrow keys scroll it
+  scroll.tabIndex = 0; scroll.setAttribute("role", "region"); scroll.ariaLabel = "readings";  // the arrow keys scroll it
   const table = element(scroll, "table"), body = element(table, "tbody");
   const foot = element(el, "div", "foot");
   note.setAttribute("role", "status");
