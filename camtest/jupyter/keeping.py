@@ -83,6 +83,15 @@ def is_page() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
+def tell_all(widget: Any) -> None:
+    """Tells the browser the state of a widget and of all below it: what was told while it loaded the page it has not heard."""
+    for child in getattr(widget, "children", ()):
+        tell_all(child)
+    if (layout := getattr(widget, "layout", None)) is not None:
+        layout.send_state()
+    widget.send_state()
+
+
 def show(panel: Kept) -> Any:
     """Shows a panel in the cell that is running, its static form below it; returns the handle of that."""
     from IPython.display import display

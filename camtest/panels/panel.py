@@ -134,7 +134,7 @@ class Panel:
             if not self.is_seen:
                 return
             self._waits_for_page = False
-            _tell_all(self.widget)
+            keeping.tell_all(self.widget)
         while self._put_off:
             self._put_off.popleft()()
         self.banner.show()
@@ -362,15 +362,6 @@ def _end(threads: Sequence[Any], *shown: Any) -> None:
     box, board = shown
     board.closed = True
     _close_tree(box)
-
-
-def _tell_all(widget: Any) -> None:
-    """Tells the browser the state of a widget and of all below it: what was told while it loaded the page it has not heard."""
-    for child in getattr(widget, "children", ()):
-        _tell_all(child)
-    if (layout := getattr(widget, "layout", None)) is not None:
-        layout.send_state()
-    widget.send_state()
 
 
 def _close_tree(widget: Any) -> None:

@@ -458,11 +458,15 @@ def _act(gui: weakref.ref[TasksGUI], wanted: queue.Queue[Any]) -> None:
 
 
 def _refresh(gui: weakref.ref[TasksGUI], stop: threading.Event) -> None:
+    is_told = not keeping.is_page()  # what is told while a page loads does not arrive
     while not stop.wait(REFRESH):
         panel = gui()
         if panel is None:
             return
         try:
+            if not is_told and panel.is_seen:
+                is_told = True
+                keeping.tell_all(panel)
             panel._show()
         except (
             Exception
