@@ -96,7 +96,8 @@ class Channel:
 
     def _close(self) -> None:
         if self._socket is not None:
-            self._socket.monitor(None, 0)  # where a second Ctrl-C cut a watch short
+            if not self._socket.closed:
+                self._socket.monitor(None, 0)  # where a second Ctrl-C cut a watch short
             self._socket.close(0)
             self._socket = None
 
