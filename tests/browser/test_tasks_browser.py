@@ -217,6 +217,13 @@ def _run(page: Page, task: str, mode: str, **texts: str) -> None:
     button(page, "run").click()
 
 
+def _ended(page: Page, task: str, times: int = 1) -> None:
+    """Waits until a task has ended so many times and the GUI takes the next one: what it has written is there before that."""
+    ends = re.compile(rf"(?:function '{task}' execution finished[\s\S]*){{{times}}}")
+    expect(console(page)).to_contain_text(ends, timeout=LONG)
+    expect(page.get_by_role("status").filter(has_text="is running")).to_be_hidden(timeout=LONG)
+
+
 def _run_in_all_modes(page: Page, root: Path) -> None:
     kernel = (root / "kernel").read_text()
     _run(page, "note", "Run in kernel", where="own", times="x")
@@ -227,6 +234,7 @@ def _run_in_all_modes(page: Page, root: Path) -> None:
     button(page, "run").click()
     assert written(root / "own") == f"{kernel} 7"
     expect(console(page).get_by_text("noted 7")).to_have_css("color", "rgb(0, 135, 68)", timeout=LONG)
+    _ended(page, "note")
     seen = {kernel}
     for mode, where in (("Run as script", "script"), ("Run in GUI App", "app")):
         _run(page, "note", mode, where=where)
@@ -234,10 +242,12 @@ def _run_in_all_modes(page: Page, root: Path) -> None:
         assert times == "7"
         seen.add(process)
     expect(page.locator(".camtest-console").nth(1)).to_contain_text("in GUI App", timeout=LONG)
+    _ended(page, "note", times=2)  # an app has a console of its own
     page.get_by_label("available kernels").select_option("python3")
     expect(console(page)).to_contain_text("----- Kernel 'python3' is running", timeout=LONG)
     _run(page, "note", "Run in kernel", where="separate")
     seen.add(written(root / "separate").split()[0])
+    _ended(page, "note", times=3)
     assert len(seen) == 4  # four processes
 
 
@@ -247,6 +257,7 @@ def _answer_and_interrupt(page: Page, root: Path) -> None:
     button(page, "No").click()
     assert written(root / "answer") == "N"
     expect(page.get_by_role("alertdialog")).to_be_hidden(timeout=LONG)
+    _ended(page, "ask")
     _run(page, "wait", "Run in kernel", where="state")
     written(root / "state", "waiting")
     expect(page.get_by_role("status").filter(has_text="wait is running")).to_be_visible(timeout=LONG)
