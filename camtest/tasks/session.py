@@ -270,17 +270,18 @@ class TaskSession:
         return run
 
     def _run(self, run: Run) -> None:
-        console = run.console
+        console, footer = run.console, ""
         try:
             console.write(run.call.header(MODE_NAMES[run.mode]))
             record = self.journal.begin(run.call, f"{run.mode}:{run.where}" if run.where else run.mode)
             run.outcome = self._outcome(run)
-            console.write(run.call.footer(run.outcome.status))
-            self.journal.end(record, run.outcome, _output_of(run))
+            footer = run.call.footer(run.outcome.status)
+            self.journal.end(record, run.outcome, _output_of(run) + footer)
             if run.mode != KERNEL and run.outcome.status == "done":
                 self._take_result(run)
         finally:
             with self._lock:
+                console.write(footer)  # whoever reads this may start the next one
                 if self._current is run:
                     self._current = None
                 self._threads.discard(threading.current_thread())

@@ -177,6 +177,26 @@ def test_in_this_kernel(make_session: Callable[..., TaskSession], tmp_path: Path
     assert session.journal.path.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_task_that_is_said_to_have_ended_is_in_nobodys_way(
+    make_session: Callable[..., TaskSession], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sees it end presses the next button at once, however slow the disk is that keeps the record."""
+    session = make_session()
+    end = session.journal.end
+
+    def slow(*arguments: Any) -> None:
+        threading.Event().wait(0.5)
+        end(*arguments)
+
+    monkeypatch.setattr(session.journal, "end", slow)
+    for _ in range(2):
+        ends = session.console.text.count("'several' execution finished")
+        run = start(session, "several")
+        until(lambda ends=ends: session.console.text.count("'several' execution finished") > ends, "its end")
+    finish(run)
+    assert [*session.journal.runs()][-1]["output"].endswith("----- function 'several' execution finished.\n")
+
+
 def test_questions_and_interrupts_in_this_kernel(
     make_session: Callable[..., TaskSession], tmp_path: Path
 ) -> None:
