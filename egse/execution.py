@@ -21,6 +21,7 @@ from egse.maintenance import DeviceReservedError
 from egse.outcomes import Outcomes
 from egse.response import Failure, Message, Response, Success, describe_error, register_error
 from egse.security.roles import ANYBODY, Caller, Role, role_of
+from egse.setup.errors import NoSetupError
 from egse.wire import DECODING_ERRORS, Reply, Request, encode, encode_bare
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class ExpiredCommandError(TimeoutError):
     """A command came too late: its client had given up already, so it was not executed."""
 
 
-REFUSALS = (CommandError, ExpiredCommandError, AuthorityError, DeviceReservedError)
+REFUSALS = (CommandError, ExpiredCommandError, AuthorityError, DeviceReservedError, NoSetupError)
 """Errors of commands that were not executed."""
 
 _Plan = tuple[CommandDefinition, Callable[..., Any], Callable[[Any], Any], bool]

@@ -9,7 +9,7 @@ from pathlib import Path
 from egse.confman.repository import SetupFile, SetupRepository
 from egse.decorators import fail_point
 from egse.files import write_atomically
-from egse.setup import SetupError
+from egse.setup import NoSetupError, SetupError
 from egse.setup.frozen import freeze_files
 from egse.storage.naming import LAST_SETUP_ID
 
@@ -76,7 +76,7 @@ class ActiveSetup:
         if setup_id is not None:
             return self.repository.read(setup_id)
         if self.current is None:
-            raise SetupError("no Setup is loaded; load one with `cm_cs load-setup ID`")
+            raise NoSetupError("no Setup is loaded; load one with `cm_cs load-setup ID`")
         return self.current
 
 

@@ -9,7 +9,7 @@ from egse.confman.desk import DryDesk
 from egse.confman.interface import ConfigurationManagerInterface
 from egse.confman.observations import ObservationError
 from egse.confman.repository import SetupFile, SetupRepository
-from egse.setup import SetupError
+from egse.setup import NoSetupError, SetupError
 from egse.setup.conf import last_setup_id
 
 
@@ -57,7 +57,7 @@ class DryRunConfigurationManager(DryDesk, DryControlCommands, ConfigurationManag
     def _read(self, setup_id: int | None) -> SetupFile:
         wanted = self._loaded if setup_id is None else setup_id
         if wanted is None:
-            raise SetupError("no Setup is loaded; load one with `cm_cs load-setup ID`")
+            raise NoSetupError("no Setup is loaded; load one with `cm_cs load-setup ID`")
         return self._repository.read(wanted)
 
     def load_setup(self, setup_id: int) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from egse.deferral import deferred
 from egse.proxy import DynamicProxy, command_origin
 from egse.response import register_error
 from egse.security.roles import always_allowed, needs_control, observe
-from egse.setup import SetupError
+from egse.setup import NoSetupError, SetupError
 
 register_error(SetupError)  # clients get it as itself
+register_error(NoSetupError)
 
 
 class ConfigurationManagerInterface(ControlInterface):

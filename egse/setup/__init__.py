@@ -13,7 +13,7 @@
 
 from egse.setup.diff import Change, SetupDiff, diff_setups
 from egse.setup.directives import Directive, is_directive, register_directive
-from egse.setup.errors import DirectiveError, SetupError, UntrustedClassError
+from egse.setup.errors import DirectiveError, NoSetupError, SetupError, UntrustedClassError
 from egse.setup.navdict import NavigableDict, navdict
 from egse.setup.provider import (
     SetupList,
@@ -33,6 +33,7 @@ __all__ = [
     "NavigableDict",
     "Setup",
     "SetupDiff",
+    "NoSetupError",
     "SetupError",
     "SetupList",
     "UntrustedClassError",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from egse.system import MissingKeyError
 
-__all__ = ["DirectiveError", "MissingKeyError", "SetupError", "UntrustedClassError"]
+__all__ = ["DirectiveError", "MissingKeyError", "NoSetupError", "SetupError", "UntrustedClassError"]
 
 
 class SetupError(ValueError):
     """A Setup, or a file that belongs to it, cannot be used; the message says file, line and key path."""
+
+
+class NoSetupError(SetupError):
+    """No Setup is loaded, as at the start of a new site: load one with `cm_cs load-setup ID`."""
 
 
 class DirectiveError(SetupError):

@@ -13,7 +13,7 @@ from egse.confman.manager import ConfigurationManager
 from egse.confman.observations import ObservationError
 from egse.confman.obsid_table import LINE
 from egse.confman.repository import SetupRepository
-from egse.setup import SetupError
+from egse.setup import NoSetupError
 from egse.storage import StorageError, read_manifest
 from egse.storage.files import sha256_of
 from egse.storage.manager import StorageManager
@@ -177,7 +177,7 @@ def test_without_a_setup_there_is_no_observation(site: Site) -> None:
     site.restart()
     with pytest.raises(ObservationError, match="no Setup is loaded"):
         site.begin()
-    with pytest.raises(SetupError, match="no Setup is loaded"):
+    with pytest.raises(NoSetupError, match="no Setup is loaded"):
         site.cm.get_setup()
 
 

@@ -15,6 +15,7 @@ from egse.process import Supervision
 from egse.process.identity import marked_processes
 from egse.procman import ProcessManagerError, ProcessManagerProxy
 from egse.settings import Settings
+from egse.setup import NoSetupError
 from egse.site.layout import SiteLayout, merged_environment
 from egse.site.programs import core_entries, programs_of
 from egse.site.supervise import require_all, start_programs
@@ -56,6 +57,10 @@ def test_a_first_start_without_a_setup(supervision: Supervision, site: SiteLayou
         ):
             pm.start_egse()
         wait_until(lambda: "no Setup is loaded" in (site.log / "general.log").read_text())
+        with pytest.raises(NoSetupError):
+            cm.get_setup()
+        wait_until(lambda: "get_setup refused" in (site.log / "general.log").read_text())
+        assert "get_setup failed" not in (site.log / "general.log").read_text(), "nothing is wrong"
         cm.load_setup(1)
         wait_until(lambda: pm.get_setup_id() == "00001")
         servers = {device.server for device in pm.get_devices()}
