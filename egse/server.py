@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 
 LONG_COMMAND = 0.05
 """A command that came while one of at least this length was executed counts as one that had to wait [s]."""
-END_LIMIT = 4.5
+END_LIMIT = 4.0
 """A server that has not ended this long after it was told to is ended the hard way [s]."""
 
 

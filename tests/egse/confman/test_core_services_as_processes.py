@@ -247,7 +247,7 @@ def test_all_three_end_cleanly_and_log_to_one_file(private_site: PrivateSite) ->
             site, lambda _: sm.get_registry_names(), lambda names: {"CM", "SM", "obsid"} <= set(names)
         )
     for name in ("cm_cs", "sm_cs", "log_cs"):
-        site.stop(name)  # its own limit of 4.5 s would have shown in its exit code
+        site.stop(name)  # its own limit of 4 s would have shown in its exit code
     log = (site.root / "log/general.log").read_text()
     assert "process=cm_cs" in log
     assert "process=sm_cs" in log

@@ -103,11 +103,11 @@ def test_ports(site: SiteLayout) -> None:
         other.listen()
         port = other.getsockname()[1]
         site.settings.write_text(f"Storage Control Server:\n  COMMANDING_PORT: {port}\n")
-        finding = only("ports")
-        assert f"process {os.getpid()}" in finding.text
+        # Another port of the Settings may be taken as well, by whatever runs here.
+        assert any(f"process {os.getpid()}" in finding.text for finding in problems("ports"))
     site.settings.write_text("Storage Control Server:\n  COMMANDING_PORT: 6000\n")
-    finding = problems("ports")[0]
-    assert "Configuration Manager Control Server COMMANDING_PORT and Storage Control Server" in finding.text
+    both = "Configuration Manager Control Server COMMANDING_PORT and Storage Control Server"
+    assert any(both in finding.text for finding in problems("ports"))
 
 
 def test_disk_and_clock(site: SiteLayout, monkeypatch: pytest.MonkeyPatch) -> None:
