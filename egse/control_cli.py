@@ -108,7 +108,7 @@ def _stop(app: ServerDeclaration) -> click.Command:
 
 def _is_gone(services: ServiceProxy) -> bool:
     clock = system_clock()
-    deadline = clock.monotonic() + END_LIMIT
+    deadline = clock.monotonic() + END_LIMIT + 1.0
     try:
         while services.ping(0.1):
             if clock.monotonic() > deadline:
