@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, cast, get_args
 
 from camtest.commanding.utilities import device, wait_until
 from camtest.core.exec import Abort, building_block, on_abort
@@ -31,7 +31,9 @@ Row = Annotated[float, Range(0, ROWS - 1), Unit("row")]
 Column = Annotated[float, Range(0, COLUMNS - 1), Unit("column")]
 CCDCode = Annotated[int, Range(1, 4)]
 
-STAGES = ("big_rotation_stage", "small_rotation_stage", "translation_stage")
+Stage = Literal["big_rotation_stage", "small_rotation_stage", "translation_stage"]
+
+STAGES = get_args(Stage)
 MOTION_TIMEOUT = 600.0
 """Longest time for the stages to arrive [s]."""
 POLL_INTERVAL = 1.0
@@ -127,14 +129,12 @@ def stages_clear_errors() -> None:
 
 @building_block
 @on_abort(stages_stop)
-def move_stage(
-    stage: Literal["big_rotation_stage", "small_rotation_stage", "translation_stage"], position: StagePosition
-) -> None:
+def move_stage(stage: Stage, position: StagePosition) -> None:
     """Moves one stage, whatever that does to the pointing; returns when it is there.
 
     Args:
         stage: its name in the Setup (`gse.stages`).
-        position: where to, in degrees, or millimetres of the translation stage.
+        position: where to [deg], of the translation stage [mm].
 
     Raises:
         Abort: when the hard stop is in the way; nothing has moved.
@@ -209,7 +209,7 @@ def _go(targets: dict[int, float]) -> None:
         for axis, target in targets.items():
             huber.goto(axis, round(target, 4), wait=False)
         _wait_for_stages()
-    except BaseException:
+    except BaseException:  # also Ctrl-C: what moves must not go on moving; it is raised again
         huber.quit()
         raise
 

@@ -71,7 +71,7 @@ class ActiveSetup:
         """Returns a Setup, the loaded one for None.
 
         Raises:
-            SetupError: when there is no such Setup, or none is loaded.
+            SetupError: when there is no such Setup; `NoSetupError` when none is loaded.
         """
         if setup_id is not None:
             return self.repository.read(setup_id)

@@ -213,7 +213,7 @@ class ConfigurationManagerInterface(ControlInterface):
             says, `Setup.digest()`).
 
         Raises:
-            SetupError: when there is no such Setup, it is not valid, or none is loaded.
+            SetupError: when there is no such Setup or it is not valid; `NoSetupError` when none is loaded.
         """
 
     @needs_control

@@ -132,20 +132,13 @@ def test_a_server_that_was_started_anew_meanwhile_is_there(server: Any, proxy: A
     assert proxy.wait(1.5) == "done"
 
 
-def test_a_server_that_goes_away_in_mid_command_is_told_at_once(server: Any, proxy: Any) -> None:
+@pytest.mark.parametrize(
+    "after", [channels.PATIENCE / 4, channels.PATIENCE + 0.4], ids=["at once", "while watched"]
+)
+def test_a_server_that_goes_away_in_mid_command_is_told(server: Any, proxy: Any, after: float) -> None:
+    """Also when it goes before the call begins to watch its connection."""
     proxy.connect_cs()
-    timer = threading.Timer(0.5, server.process.kill)
-    timer.start()
-    started = time.monotonic()
-    with pytest.raises(OutcomeUnknownError, match="went away before it answered"):
-        proxy.with_timeout(60.0).wait(30.0)
-    timer.join()
-    assert time.monotonic() - started < 10.0
-
-
-def test_a_server_that_goes_away_before_a_call_watches_is_told_too(server: Any, proxy: Any) -> None:
-    proxy.connect_cs()
-    timer = threading.Timer(channels.PATIENCE / 4, server.process.kill)
+    timer = threading.Timer(after, server.process.kill)
     timer.start()
     started = time.monotonic()
     with pytest.raises(OutcomeUnknownError, match="went away before it answered"):
