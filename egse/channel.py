@@ -67,10 +67,10 @@ class Channel:
         # An RLock knows its owner: wherever Ctrl-C strikes, who gives up can tell whether the turn was its own.
         self._lock = threading.RLock()
         self._socket: zmq.Socket[bytes] | None = None
+        self._opened = 0.0
 
     def _open(self) -> zmq.Socket[bytes]:
-        if self._socket is not None:
-            return self._socket
+        """Makes the socket, which is still to be connected."""
         with patient_threads():  # the first socket of a context starts its threads
             sock: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         sock.setsockopt(zmq.LINGER, 0)
@@ -85,9 +85,35 @@ class Channel:
         except ConnectionError:
             sock.close(0)
             raise
-        sock.connect(nearest(self.endpoint))
-        self._socket = sock
+        self._socket, self._opened = sock, time.monotonic()
         return sock
+
+    def _has_connection(self, timeout: float) -> bool:
+        """Returns True when the connection stands, waiting at most `timeout` [s] for it.
+
+        A connection that was refused while nobody watched is not tried again by libzmq, so that one that does not come is
+        begun anew; not in the first while, or hasty callers would never get there.
+        """
+        sock, address = self._socket, ""
+        if sock is not None and is_connected(sock):
+            return True
+        if sock is None or time.monotonic() - self._opened > CONNECT_TIMEOUT:
+            self._close()
+            sock, address = self._open(), nearest(self.endpoint)
+        return await_connection(sock, self.endpoint, timeout, address)
+
+    def _connect(self, timeout: float) -> zmq.Socket[bytes]:
+        """Returns the socket when its connection stands; without one there is no socket either."""
+        wait = min(timeout, CONNECT_TIMEOUT)
+        try:
+            if self._has_connection(wait) and self._socket is not None:
+                return self._socket
+            raise ConnectionError(
+                f"no control server answers at {self.endpoint} (waited {wait:g} s).{self.help_text}"
+            )
+        except BaseException:
+            self._close()
+            raise
 
     def close(self) -> None:
         """Closes the socket; the next exchange opens a new one."""
@@ -112,7 +138,7 @@ class Channel:
         try:
             left = self._take_turn("a look at the connection", timeout, deadline)
             try:
-                return await_connection(self._open(), self.endpoint, left)
+                return self._has_connection(left)
             except ConnectionError:
                 self._close()
                 raise
@@ -157,12 +183,13 @@ class Channel:
         try:
             if not lock.acquire(blocking=False):
                 left = self._take_turn(request.name, timeout, deadline)
-            sock = self._socket or self._open()
+            sock = self._socket or self._connect(left)
             try:
                 try:
                     send_frame(sock, data, NOBLOCK)
                 except zmq.Again:
-                    self._send_when_connected(sock, data, left)
+                    sock = self._connect(left)
+                    send_frame(sock, data, NOBLOCK)
                 if left >= PATIENCE:
                     try:
                         reply = decode_reply_bare(receive_frame(sock))
@@ -174,7 +201,8 @@ class Channel:
                         raise self._unknown(request, f"something came that is no reply ({exc})") from exc
                 return self._await_reply(sock, request, deadline, timeout)
             except KeyboardInterrupt:
-                self._finish_in_flight(sock, request, deadline, timeout)
+                if self._socket is not None:  # else nothing was sent
+                    self._finish_in_flight(self._socket, request, deadline, timeout)
                 raise
             except BaseException:
                 self._close()  # a late reply must not meet the next request
@@ -194,14 +222,6 @@ class Channel:
         except BaseException:
             self._close()
             raise
-
-    def _send_when_connected(self, sock: zmq.Socket[bytes], data: bytes, timeout: float) -> None:
-        wait = min(timeout, CONNECT_TIMEOUT)
-        if not await_connection(sock, self.endpoint, wait):
-            raise ConnectionError(
-                f"no control server answers at {self.endpoint} (waited {wait:g} s).{self.help_text}"
-            )
-        sock.send(data, zmq.NOBLOCK)
 
     def _await_reply(
         self, sock: zmq.Socket[bytes], request: Request, deadline: float, timeout: float

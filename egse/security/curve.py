@@ -131,13 +131,15 @@ def is_connected(sock: zmq.Socket[Any]) -> bool:
     return bool(int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLOUT)
 
 
-def await_connection(sock: zmq.Socket[Any], endpoint: str, timeout: float) -> bool:
+def await_connection(sock: zmq.Socket[Any], endpoint: str, timeout: float, address: str = "") -> bool:
     """Waits until a client socket can send.
 
     Args:
         sock: a socket with the option IMMEDIATE.
         endpoint: for messages.
         timeout: how long [s].
+        address: where to connect to first. A refusal is told once, and libzmq then gives up: who begins to look after it
+            has come cannot tell it from silence.
 
     Returns:
         False when nobody is there.
@@ -145,11 +147,13 @@ def await_connection(sock: zmq.Socket[Any], endpoint: str, timeout: float) -> bo
     Raises:
         HandshakeError: as soon as it is clear that somebody is there and the keys do not match.
     """
-    if is_connected(sock):
+    if not address and is_connected(sock):
         return True
     deadline = time.monotonic() + timeout
     cut_off = 0
     with watch_connection(sock) as monitor:
+        if address:
+            sock.connect(address)
         poller = zmq.Poller()
         poller.register(sock, zmq.POLLOUT)
         poller.register(monitor, zmq.POLLIN)

@@ -18,6 +18,7 @@ import zmq
 from egse import channel as channels
 from egse.channel import Channel
 from egse.proxy import NotSentError, OutcomeUnknownError
+from egse.wire import Request
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -118,6 +119,18 @@ def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_alone(server: Any, prox
     assert proxy.count() == 1
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(proxy.count).result(timeout=10) == 2
+
+
+def test_ctrl_c_while_nobody_is_there_is_ctrl_c() -> None:
+    """Nothing was sent: there is no outcome that could be unknown."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        channel = Channel(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            channel.exchange(Request("x-1", "count", {}), 5.0)
+        timer.join()
 
 
 def test_a_command_may_have_all_the_time_of_the_world(server: Any, proxy: Any) -> None:

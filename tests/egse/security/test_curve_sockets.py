@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import zmq
 
+from egse import channel as channels
+from egse.channel import CONNECT_TIMEOUT, Channel
 from egse.security import (
     Guard,
     HandshakeError,
@@ -28,7 +30,7 @@ from egse.security.curve import act_as, is_loopback
 class Echo(threading.Thread):
     """A ROUTER that answers with the person who asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str = "") -> None:
         super().__init__(daemon=True)
         self.context: zmq.Context[Any] = zmq.Context()
         self.guard = Guard("echo_cs", self.context)
@@ -37,7 +39,7 @@ class Echo(threading.Thread):
         self.sock.rcvtimeo = 50
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+            self.endpoint = endpoint or f"tcp://127.0.0.1:{probe.getsockname()[1]}"
         self.guard.secure(self.sock, self.endpoint)
         self.sock.bind(self.endpoint)
         act_as(None)  # server and clients are one process here
@@ -77,10 +79,11 @@ class Client:
         except HandshakeError:
             self.close()
             raise
-        self.sock.connect(endpoint)
+        self.address = endpoint
 
     def ask(self, timeout: float = 5.0) -> bytes | None:
-        if not await_connection(self.sock, self.endpoint, timeout):
+        address, self.address = self.address, ""
+        if not await_connection(self.sock, self.endpoint, timeout, address):
             return None
         self.sock.send(b"hello")
         return self.sock.recv() if self.sock.poll(1000) else b""
@@ -131,6 +134,41 @@ def test_a_key_that_is_not_authorised(
     assert echo.received == []
     keys.authorize("mallory", Role.OBSERVE)
     assert ask(echo.endpoint) == b"mallory observe"
+
+
+def test_a_refusal_is_heard_by_a_client_that_is_slow(
+    echo: Echo, keys: KeyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once only: who connected first and listened afterwards heard nothing, and took it for an absent server."""
+
+    def slowly(*args: Any) -> bool:
+        threading.Event().wait(0.3)
+        return await_connection(*args)
+
+    monkeypatch.setenv("PLATO_KEY_NAME", "mallory")
+    monkeypatch.setattr(channels, "await_connection", slowly)
+    with pytest.raises(HandshakeError, match="does not accept this key"):
+        Channel(echo.endpoint).wait_connected(2.0)
+
+
+def test_a_refusal_while_nobody_asked_is_told_to_who_asks(keys: KeyFolder) -> None:
+    """The server was started anew, and the key has been revoked meanwhile."""
+    echo = Echo()
+    echo.start()
+    channel = Channel(echo.endpoint)
+    try:
+        assert channel.wait_connected(2.0)
+        echo.end()
+        keys.revoke("alice")
+        echo = Echo(echo.endpoint)
+        echo.start()
+        wait_for(lambda: echo.guard.rejections)
+        threading.Event().wait(CONNECT_TIMEOUT)
+        with pytest.raises(HandshakeError, match="was revoked"):
+            channel.wait_connected(2.0)
+    finally:
+        channel.close()
+        echo.end()
 
 
 def test_a_client_without_keys_meets_silence(echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
