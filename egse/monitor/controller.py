@@ -80,7 +80,15 @@ class LimitMonitorController(SetupFollower, LimitMonitorInterface):
         names = {entry.settings: entry.name for entry in TABLE if entry.settings}
         needs = {entry.name: _simulators(entry.needs) for entry in TABLE}
         known = beat or Heartbeat(0.0, 0, "")
-        servers = Servers(core, needs, clock.monotonic(), known.servers, known.restarts, names.values())
+        servers = Servers(
+            core,
+            needs,
+            clock.monotonic(),
+            known.servers,
+            known.restarts,
+            names.values(),
+            itself=names[SETTINGS],
+        )
         self.monitor = LimitMonitor(AlarmJournal(folder), servers, clock, names, incarnation)
         self.routes, refused = routes_of(settings, site, self.get_alarms)
         for route in self.routes:

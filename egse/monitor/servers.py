@@ -76,6 +76,7 @@ class Servers:
         remembered: names of those that were there when the monitor ended the last time.
         restarts: how often each program had been restarted by then.
         streaming: names of the programs that have a monitoring stream, as far as is known beforehand.
+        itself: name of the monitor, which tells of its own absence when it comes back, once, and better than its supervisor.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class Servers:
         remembered: Iterable[str] = (),
         restarts: Mapping[str, int] | None = None,
         streaming: Iterable[str] = (),
+        itself: str = "",
     ) -> None:
+        self._itself = itself
         self._core = frozenset(core)
         self._streaming = frozenset(streaming)
         names = (*self._core, *remembered)
@@ -176,7 +179,7 @@ class Servers:
                 server.expected = True
             crashed = before is not None and program.restarts > before.restarts
             down = program.state in _DOWN and (before is None or before.state not in _DOWN)
-            if (crashed or down) and not server.gone:
+            if (crashed or down) and not server.gone and name != self._itself:
                 server.dead_pid = before.pid if before is not None else None
                 found.append(self._gone(server, program.reason or "its process has ended", program.state))
             elif server.gone and program.state is State.RUNNING and not server.has_stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 
 from egse.cli import main as cgse
 from egse.confman import ConfigurationManagerProxy
-from egse.monitor import AlarmError
+from egse.monitor import AlarmError, patrol
 from egse.settings import Settings
 
 from .conftest import VOLTAGE, Watched, wait_until
@@ -178,7 +179,12 @@ def test_the_death_of_the_monitor_is_told_and_nothing_is_lost_over_it(watched: W
         numbers = [event["number"] for event in monitor.get_history(begin)]
         assert numbers == list(range(last + 1, last + 1 + len(numbers)))
         monitor.unshelve("GLAB_DUMMY_OUTPUT", "ben@lab:2")
-    assert {event.name for event in watched.events(begin)} == {"mon_cs/gone", "GLAB_DUMMY_OUTPUT"}
+    threading.Event().wait(
+        2 * patrol.PERIOD
+    )  # its supervisor says meanwhile that it was killed, which is no news
+    events = watched.events(begin)
+    assert {event.name for event in events} == {"mon_cs/gone", "GLAB_DUMMY_OUTPUT"}
+    assert of(events, "mon_cs/gone") == ["raised", "cleared"]
 
 
 def _alarms_or_none(watched: Watched) -> dict[str, dict[str, Any]] | None:

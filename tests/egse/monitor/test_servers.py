@@ -111,6 +111,13 @@ def test_crashes_while_the_monitor_was_away_are_told() -> None:
     assert told(servers.take_programs({"dev_cs": again}, True, 1.0)) == [("dev_cs/gone", "alarm")]
 
 
+def test_a_monitor_that_was_started_again_is_no_crash_to_itself() -> None:
+    """It has told of its absence when it started; what the supervisor says of it comes a second later."""
+    servers = Servers([], {}, 0.0, (), {"dev_cs": 1}, itself="dev_cs")
+    again = ProgramStatus(state=State.RUNNING, pid=11, restarts=2, reason="killed")
+    assert told(servers.take_programs({"dev_cs": again}, True, 1.0)) == []
+
+
 def test_a_core_service_must_come_up() -> None:
     servers = Servers(["cm_cs"], {}, 100.0)
     assert servers.suspects(120.0) == []
