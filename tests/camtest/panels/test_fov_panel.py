@@ -33,7 +33,7 @@ def fov_hk(site: SiteLayout) -> Iterator[None]:
     assert process.stdout.readline().startswith("READY fov_hk")
     yield
     process.terminate()
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
     process.stdout.close()
     Settings.load(force=True)
 

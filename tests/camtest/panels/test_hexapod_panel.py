@@ -56,7 +56,7 @@ def puna_cs(puna_site: SiteLayout) -> Iterator[None]:
     assert process.stdout.readline().startswith("READY puna_cs")
     yield
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     process.stdout.close()
 
 

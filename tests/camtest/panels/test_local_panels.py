@@ -39,7 +39,7 @@ def device(dummy_site: SiteLayout) -> Iterator[str]:
     Settings.load(force=True)
     yield ready[2]
     process.terminate()
-    process.wait(10)
+    process.wait(30)
     process.stdout.close()
 
 

@@ -148,7 +148,7 @@ def test_subscribers_are_told_every_change_of_state(tmp_path: Path) -> None:
     RunJournal("20260101T000000-a", {"name": "a"}).state("running")
     thread = threading.Thread(target=listen)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(30)
     journal = RunJournal("20260101T000000-b", {"name": "b"})
     journal.state("running")
     journal.end("aborted", "TRP1 is busy")

@@ -74,7 +74,7 @@ def test_a_question_is_answered_once_or_given_up() -> None:
     given_up = threading.Event()
     thread = threading.Thread(target=lambda: answers.append(desk.ask("Name?", given_up=given_up)))
     thread.start()
-    assert asked.wait(10)
+    assert asked.wait(30)
     question = desk.current
     assert question is not None
     question.give("ben")

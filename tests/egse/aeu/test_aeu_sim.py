@@ -48,7 +48,7 @@ class Simulator:
 
     def end(self) -> int:
         self.process.terminate()
-        code = self.process.wait(5)
+        code = self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

@@ -162,7 +162,7 @@ def test_following_in_a_terminal(log: LogFiles) -> None:
         log.write([RECORDS[0]])
         seen += read_until(leader, b"ready")
         process.send_signal(2)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
     os.close(leader)

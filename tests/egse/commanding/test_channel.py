@@ -118,7 +118,7 @@ def test_ctrl_c_while_waiting_for_a_turn_leaves_the_turn_alone(server: Any, prox
         assert blocker.is_alive()
     assert proxy.count() == 1
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(proxy.count).result(timeout=10) == 2
+        assert pool.submit(proxy.count).result(timeout=30) == 2
 
 
 def test_ctrl_c_while_nobody_is_there_is_ctrl_c() -> None:
@@ -174,14 +174,14 @@ def test_first_use_by_several_threads_makes_one_channel_and_one_submitter(server
 
 
 def test_submitted_commands_have_the_time_out_of_their_submission(server: Any, proxy: Any) -> None:
-    assert proxy.submit.count().result(timeout=10) == 1
+    assert proxy.submit.count().result(timeout=30) == 1
     proxy.timeout = 0.3
     late = proxy.submit.wait(1.0)
     proxy.timeout = 5.0
     patient = proxy.submit.wait(1.0)
     with pytest.raises(OutcomeUnknownError, match=r"within 0\.3 s"):
-        late.result(timeout=10)
-    assert patient.result(timeout=10) == "done"
+        late.result(timeout=30)
+    assert patient.result(timeout=30) == "done"
 
 
 def test_the_uuid_of_a_process_status_is_one(server: Any, proxy: Any) -> None:

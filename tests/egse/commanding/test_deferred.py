@@ -56,10 +56,10 @@ def test_other_commands_go_on_meanwhile(dev: Any, bench_site: Path) -> None:
     wait_begun(dev, 2)
     assert not a.done()
     dev.provide("b", "two")
-    assert b.result(5) == "two"
+    assert b.result(30) == "two"
     dev.provide("a", "bad")
     with pytest.raises(ValueError, match="bad"):
-        a.result(5)
+        a.result(30)
     first.disconnect_cs()
     second.disconnect_cs()
     records = journal(bench_site)
@@ -78,10 +78,10 @@ def test_a_command_that_had_to_wait_behind_a_long_one(dev: Any) -> None:
     blocker, other = device.DeferringProxy(timeout=5.0), device.DeferringProxy(timeout=5.0)
     long = blocker.submit.wait(0.3)
     later = other.submit.fetch("y")
-    assert long.result(5) == "done"
+    assert long.result(30) == "done"
     wait_begun(dev, 1)
     dev.provide("y", "at last")
-    assert later.result(5) == "at last"
+    assert later.result(30) == "at last"
     blocker.disconnect_cs()
     other.disconnect_cs()
 
@@ -117,9 +117,9 @@ def test_the_outcome_of_what_is_open_at_the_end_is_unknown(running: Any, dev: An
         future = other.submit.fetch("never")
         wait_begun(dev, 1)
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(5) == 0
+        assert running.process.wait(30) == 0
         with pytest.raises((OutcomeUnknownError, ConnectionError)):
-            future.result(10)
+            future.result(30)
     records = journal(bench_site)
     (begun,) = [r.id for r in records if isinstance(r, BeginRecord) and r.command == "fetch"]
     assert not [r for r in records if isinstance(r, EndRecord) and r.id == begun]

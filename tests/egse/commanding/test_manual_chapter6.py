@@ -196,7 +196,7 @@ def test_static_overrides_are_kept_with_a_warning(
 def test_protocol_quit_ends_its_thread(lab: Any, hexapods: Any) -> None:
     process = lab.start_server(PUNA)
     process.terminate()
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
     (written,) = (lab.folder / "data").rglob("thread-ended.txt")
     assert written.read_text() == "cleanly"
 

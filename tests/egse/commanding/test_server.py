@@ -77,9 +77,8 @@ def test_services_answer_while_a_command_runs(server: Any, proxy: Any) -> None:
     caller = threading.Thread(target=proxy.wait, args=(1.5,))
     caller.start()
     with type(proxy)() as other, other.get_service_proxy() as services:
-        started = time.monotonic()
         status = services.get_process_status()
-        assert time.monotonic() - started < 0.5
+        assert caller.is_alive()
         assert status["PID"] == server.process.pid  # type: ignore[union-attr]
         assert {"timestamp", "delay", "Up", "UUID", "RSS", "USS", "CPU%"} <= set(status)
         assert services.get_server_status()["calls"] == 0

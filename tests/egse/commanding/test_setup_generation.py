@@ -175,7 +175,7 @@ def manager(
     assert process.stdout.readline().startswith("READY cm_cs")
     yield process
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.wait(30)
     process.stdout.close()
 
 

@@ -47,7 +47,7 @@ def simulator() -> Iterator[str]:
         assert line[:2] == ["READY", "n_fee_sim"]
         yield line[2]
         process.terminate()
-        process.wait(5)
+        process.wait(30)
 
 
 class DPU:
@@ -194,7 +194,7 @@ def test_a_replayed_recording_gives_the_same_file(
         finally:
             again.handle.stop()
             replayer.terminate()
-            replayer.wait(5)
+            replayer.wait(30)
     with get_file(recorded) as one, get_file(replayed) as other:
         for frame in range(4):
             assert [bytes(p) for p in packets(other, frame)] == [bytes(p) for p in packets(one, frame)]

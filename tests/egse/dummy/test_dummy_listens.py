@@ -100,7 +100,7 @@ class Site:
         process = self.processes.pop(name)
         started = time.monotonic()
         process.send_signal(number)
-        code = process.wait(10)
+        code = process.wait(30)
         assert process.stdout is not None
         process.stdout.close()
         return code, time.monotonic() - started
@@ -168,10 +168,10 @@ def test_a_new_setup_is_told_to_storage_manager_and_dummy_server(lab: Site) -> N
     assert "event new_setup executed: {'event_type': 'new_setup', 'setup_id': 53, " in log
 
     # Section 28.2: no socket to the configuration manager stays open, so the server ends; after_serve() un-registers.
-    wait_until(lambda: not lab.connections("dummy_cs", BLOCKS[0]), limit=2.0)
+    wait_until(lambda: not lab.connections("dummy_cs", BLOCKS[0]))
     code, duration = lab.end("dummy_cs")
     assert code == 0
-    assert duration < 4.0
+    assert duration < 5.0
     assert lab.listeners() == ["Storage CS"]
 
 
@@ -190,7 +190,7 @@ def test_loading_a_setup_and_starting_an_observation_at_once_do_not_wait_for_eac
             run_id = f"run{number}"
             assert cm.start_observation(run_id, "", "", True, 30.0, {})["state"] == "open"
             assert cm.end_observation(run_id, "done")["state"] == "closed"
-            assert time.monotonic() - started < 3.0
+            assert time.monotonic() - started < 5.0
         wait_until(lambda: lab.status("sm_cs")["setup"] == "00052")
 
 
@@ -232,4 +232,4 @@ def test_the_servers_end_in_any_order(lab: Site) -> None:
     for name in ("cm_cs", "dummy_cs", "sm_cs"):
         code, duration = lab.end(name)
         assert code == 0, name
-        assert duration < 4.0, name
+        assert duration < 5.0, name

@@ -103,7 +103,7 @@ def test_the_tap_of_a_server_is_saved_and_stands_in_for_the_device(proxy: OGSEPr
             assert replayed.version() == version
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         process.stdout.close()
 
 

@@ -198,7 +198,7 @@ def test_the_process_serves_four_links() -> None:
         for link in links:
             link.disconnect()
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def test_windows_of_all_four_ccds() -> None:

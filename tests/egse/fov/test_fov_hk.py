@@ -106,7 +106,7 @@ def start(site: None) -> Iterator[Callable[..., None]]:
     yield start_server
     for process in running:
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
         assert process.stdout is not None
         process.stdout.close()
 

@@ -68,7 +68,7 @@ def puna_cs(site: None) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout.readline().startswith("READY puna_cs tcp://")
     yield process
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     process.stdout.close()
 
 

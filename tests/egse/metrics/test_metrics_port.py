@@ -209,6 +209,6 @@ def test_a_device_server_tells_its_housekeeping_and_itself(dummy: tuple[subproce
     assert abs(found["GSRON_DUMMY_VOLTAGE_ts"] - time.time()) < 60.0
     with socket.create_connection(("127.0.0.1", port)):  # a client that asks nothing does not keep the server
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     with pytest.raises(urllib.error.URLError):
         page(port)

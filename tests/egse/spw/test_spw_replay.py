@@ -145,7 +145,7 @@ def test_the_process_plays_to_a_dpu_and_ends(
             packets = link.read_packets(1000, 5000)
             assert packets, f"only {len(received)} packets"
             received += [data for _, data in packets]
-    assert process.wait(10) == 0
+    assert process.wait(30) == 0
     assert process.stdout is not None
     assert process.stdout.read().startswith("replayed 4 readouts")
     process.stdout.close()
@@ -155,6 +155,6 @@ def test_the_process_plays_to_a_dpu_and_ends(
 def test_the_process_ends_on_a_signal(start_replay: Callable[..., tuple[subprocess.Popen[str], str]]) -> None:
     process, _ = start_replay("--speed", "1", "--loop")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(30) == 0
     assert process.stdout is not None
     process.stdout.close()

@@ -286,7 +286,7 @@ class Server:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            assert self.process.wait(10) == 0
+            assert self.process.wait(30) == 0
         assert self.process.stdout is not None
         self.process.stdout.close()
 

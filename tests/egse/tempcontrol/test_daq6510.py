@@ -307,4 +307,4 @@ def test_the_process_goes_on_without_a_server_and_ends_on_a_signal(site: SiteLay
     with process.stdout:
         assert process.stdout.readline() == "READY das daq6510\n"
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0

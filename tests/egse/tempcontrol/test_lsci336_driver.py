@@ -164,5 +164,5 @@ def test_dry_run_waits_for_a_temperature_in_virtual_time() -> None:
         clock.sleep(10.0)
         assert clock.monotonic() < 3600.0
     assert clock.monotonic() > 10.0
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10.0
     assert shared["lsci336"].temperature("A") == pytest.approx(303.15, abs=0.15)
