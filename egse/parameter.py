@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import collections.abc
+import datetime
 import enum
 import inspect
 import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
+from pathlib import Path, PurePath
 from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
 
 from egse.response import register_error
 
@@ -95,13 +100,34 @@ def _check_bytes(value: Any) -> Any:
     raise _Refused("expected bytes")
 
 
+def _check_path(value: Any) -> Any:
+    if isinstance(value, str | PurePath):
+        return Path(value)
+    raise _Refused("expected a path")
+
+
+def _check_datetime(value: Any) -> Any:
+    if isinstance(value, datetime.datetime):
+        return value
+    try:
+        return datetime.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _Refused("expected date and time, as datetime or in the form of ISO 8601") from None
+
+
 _SIMPLE_CHECKS: dict[Any, Check] = {
     float: _check_float,
     int: _check_int,
     bool: _check_bool,
     str: _check_str,
     bytes: _check_bytes,
+    Path: _check_path,
+    PurePath: _check_path,
+    datetime.datetime: _check_datetime,
 }
+_LISTS = (list, collections.abc.Sequence, collections.abc.Collection, collections.abc.Iterable)
+_DICTIONARIES = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_SETS = {set: set, frozenset: frozenset, collections.abc.Set: frozenset, collections.abc.MutableSet: set}
 
 
 def _check_literal(choices: tuple[Any, ...]) -> Check:
@@ -162,6 +188,38 @@ def _check_tuple(args: tuple[Any, ...]) -> Check:
     return check
 
 
+def _check_set(kind: type[Any], item: Check | None) -> Check:
+    items = _check_list(item)
+
+    def check(value: Any) -> Any:
+        try:
+            return kind(items(value))
+        except TypeError:
+            raise _Refused("expected a set, whose elements can be told apart") from None
+
+    return check
+
+
+def _check_structure(kind: type[Any]) -> Check | None:
+    """Checks a dataclass or a structure of msgspec, which travels as a map; None for one with fields of unknown types."""
+    try:
+        msgspec.convert({}, kind)
+    except msgspec.ValidationError:
+        pass
+    except (TypeError, NameError):
+        return None
+
+    def check(value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as exc:
+            raise _Refused(f"expected {kind.__name__} ({exc})") from None
+
+    return check
+
+
 def _check_mapping(value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise _Refused("expected a dictionary")
@@ -212,12 +270,17 @@ def _check_for(hint: Any) -> Check | None:
         return _check_union([_check_for(member) for member in members], len(members) < len(args))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _check_enum(hint)
-    if list in (hint, origin):
+    kind = origin or hint
+    if kind in _LISTS:
         return _check_list(_check_for(args[0]) if args else None)
-    if tuple in (hint, origin):
+    if kind in _SETS:
+        return _check_set(_SETS[kind], _check_for(args[0]) if args else None)
+    if kind is tuple:
         return _check_tuple(args)
-    if dict in (hint, origin):
+    if kind in _DICTIONARIES:
         return _check_dict(args)
+    if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, msgspec.Struct)):
+        return _check_structure(kind)
     if origin is typing.Annotated:
         unit, limits, bare = split_annotation(hint)
         return _check_for(bare) if limits is None else _ranged(_check_for(bare), limits, unit)

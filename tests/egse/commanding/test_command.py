@@ -3,8 +3,13 @@
 import enum
 import inspect
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,6 +23,7 @@ from egse.command import (
 )
 from egse.device import DeviceTransport
 from egse.mixin import DynamicCommandMixin
+from egse.wire import decode_value, encode
 
 
 class Edge(enum.Enum):
@@ -275,6 +281,85 @@ def test_annotations_and_defaults_that_make_no_sense(axis: Any, default: Any, me
 )
 def test_defaults_that_fit(axis: Any, default: Any, bound: Any) -> None:
     assert commands_of(declared(axis, default))["home"].bind((), {}) == {"axis": bound}
+
+
+class Point(msgspec.Struct):
+    x: float
+    y: float = 0.0
+
+
+@dataclass
+class Window:
+    rows: list[int]
+    side: Literal["E", "F"] = "E"
+
+
+@dataclass
+class Image:
+    pixels: np.ndarray
+
+
+@dataclass
+class Unclear:
+    rows: list[int] | set[int]
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("axis", "given", "bound"),
+    [
+        (Sequence[float], (1, 2.5), [1, 2.5]),
+        (Sequence[int], np.arange(3), [0, 1, 2]),
+        (Iterable[Edge], ["UP"], [Edge.UP]),
+        (set[int], [1, 2, 2], {1, 2}),
+        (frozenset[str], {"a"}, frozenset("a")),
+        (Mapping[str, float], {"a": 1}, {"a": 1}),
+        (Path, "data/x.csv", Path("data/x.csv")),
+        (datetime, NOON, NOON),
+        (datetime, "2026-01-02T12:00:00+00:00", NOON),
+        (Point, Point(1.0), Point(1.0)),
+        (list[Point], [{"x": 1, "y": 2}], [Point(1.0, 2.0)]),
+        (Window, {"rows": [1]}, Window([1])),
+        (Unclear, "anything", "anything"),
+    ],
+)
+def test_what_fits_after_a_journey_too(axis: Any, given: Any, bound: Any) -> None:
+    home = commands_of(declared(axis))["home"]
+    assert home.bind((given,), {}) == {"axis": bound}
+    (arrived,) = decode_value(encode(home.bind((given,), {}))).values()
+    assert home.bind((arrived,), {}) == {"axis": bound}
+
+
+def test_a_structure_with_an_array_comes_back_as_one() -> None:
+    home = commands_of(declared(Image))["home"]
+    (arrived,) = decode_value(encode(home.bind((Image(np.arange(3)),), {}))).values()
+    image = home.bind((arrived,), {})["axis"]
+    assert isinstance(image, Image)
+    assert image.pixels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("axis", "given", "message"),
+    [
+        (Sequence[float], [1, "two"], "expected a number"),
+        (Sequence[str], "text", "expected a list"),
+        (set[int], [1.5], "expected a whole number"),
+        (set[Any], [[]], "expected a set"),
+        (Mapping[str, float], {"a": "b"}, "expected a number"),
+        (Path, 3, "expected a path"),
+        (datetime, "noon", "expected date and time"),
+        (Point, {"y": 1}, "expected Point (Object missing required field `x`)"),
+        (Window, {"rows": [1], "side": "G"}, "expected Window (Invalid enum value 'G'"),
+        (Window, 3, "expected Window ("),
+    ],
+)
+def test_what_does_not_fit(axis: Any, given: Any, message: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        commands_of(declared(axis))["home"].bind((given,), {})
+    assert str(caught.value).startswith("home: `axis` ")
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
