@@ -68,6 +68,11 @@ def panel_of_server(server: str, kind: str = "proxy") -> Panel:
     return panel_for(proxy, app.title)
 
 
+def make_fitsgen() -> Panel:
+    """Returns the panel of the FITS generator, for the page: its queue of raw files, and cubes on demand."""
+    return panel_of_server("fitsgen")
+
+
 def make_any(server: str = "dummy_cs", type: str = "proxy") -> Panel:
     """Returns the panel of any device server, for the page."""
     return panel_of_server(server, type)

@@ -65,6 +65,9 @@ PAGES = {
         Page("setup_ui", "Setups: browse, compare, edit, submit, load", "camtest.panels.setups:make"),
         Page("dpu_ui", "Camera: images, housekeeping, registers, N-FEE commands", "camtest.panels.dpu:make"),
         Page("hdf5_ui", "N-FEE Data Inspector (HDF5)", "camtest.panels.hdf5:make"),
+        Page(
+            "fitsgen_ui", "FITS generation: queue of raw files, cubes", "camtest.panels.devices:make_fitsgen"
+        ),
         Page("aeu_ui", "AEU: EGSE of the camera's power and clocks", "camtest.panels.aeu:make"),
         Page("lsci336_ui", "LakeShore 336 temperature controller", server="lsci336_cs"),
         Page("ogse_ui", "OGSE: source, attenuator, power meters", server="ogse_cs"),

@@ -1,4 +1,4 @@
-"""The data inspector with a raw file that the camera's own process has written."""
+"""Panels of the camera's processes: the data inspector with a raw file just written, the FITS generator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import h5py
 import pytest
 
+from camtest.panels import DevicePanel
 from camtest.panels.hdf5 import HDF5Panel
+from camtest.panels.pages import PAGES
 from egse.dpu import DPUProxy
 from egse.dpu.errors import SlotOverrunError
 from egse.site.sandbox import Sandbox
@@ -93,4 +95,17 @@ def test_each_kind_of_node_has_its_view(raw_file: Path) -> None:
         panel.file_name.value = str(raw_file.parent)
         panel.button("Open", panel._open_named).click()
         eventually(lambda: 'data-message="bad"' in panel.message.value, "a folder is no file")
+        assert panel.errors == []
+
+
+def test_the_page_of_the_fits_generator(in_sandbox: Sandbox) -> None:
+    with PAGES["fitsgen_ui"].make() as panel:
+        assert isinstance(panel, DevicePanel)
+        eventually(lambda: "GFITS_QUEUE_DONE" in repr(panel), "its housekeeping")
+        panel.chooser.value = "make_cubes"
+        assert panel.form is not None
+        panel.form.fields["obsid"].widget.value = "99999"
+        panel.run_button.click()
+        eventually(lambda: 'data-message="bad"' in panel.message.value, "the refusal")
+        assert "99999" in panel.message.value
         assert panel.errors == []
