@@ -154,7 +154,10 @@ class TaskCall:
     @property
     def snippet(self) -> str:
         """The call and what takes its result: `response = hello_you(name='Rik')`."""
-        return f"{self.task.capture} = {self.call}"
+        return self._taking(self.call)
+
+    def _taking(self, call: str) -> str:
+        return f"{self.task.capture} = {'await ' if self.task.is_coroutine else ''}{call}"
 
     @property
     def shown(self) -> str:
@@ -164,18 +167,28 @@ class TaskCall:
         except NotCodeError:
             given = [repr(value) for value in self.args]
             given += [f"{name}={value!r}" for name, value in self.kwargs.items()]
-            return f"{self.task.capture} = {self.task.name}({', '.join(given)})"
+            return self._taking(f"{self.task.name}({', '.join(given)})")
 
     @property
     def code(self) -> str:
-        """The call with its imports, as a cell or a script has it."""
+        """The call with its imports, as a cell has it."""
+        return self._with_imports(self.snippet)
+
+    @property
+    def script(self) -> str:
+        """The same as a script has it, where nothing can be awaited."""
+        if not self.task.is_coroutine:
+            return self.code
+        return self._with_imports(f"{self.task.capture} = asyncio.run({self.call})", "import asyncio")
+
+    def _with_imports(self, statement: str, *more: str) -> str:
         needed = {
+            *more,
             f"from {self.task.module} import {self.task.name}",
             *(line for value in (*self.args, *self.kwargs.values()) for line in _imports(value)),
         }
-        return (
-            "\n".join([*sorted(needed, key=lambda line: (line.startswith("from"), line)), "", self.snippet])
-            + "\n"
+        return "\n".join(
+            [*sorted(needed, key=lambda line: (line.startswith("from"), line)), "", statement, ""]
         )
 
     @property

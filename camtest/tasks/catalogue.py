@@ -62,6 +62,11 @@ class Task:
         return inspect.getdoc(self.function) or self._ui("description") or ""
 
     @property
+    def is_coroutine(self) -> bool:
+        """True when it is an `async def`, whose result has to be awaited."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
+
+    @property
     def mode(self) -> str:
         """Where it runs when nobody chooses: kernel, app or script."""
         return str(self._ui("runnable") or KERNEL)

@@ -6,11 +6,12 @@ at the next Python instruction of the task: a call that waits outside of Python 
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +26,8 @@ from camtest.tasks.printing import print_result
 from camtest.tasks.questions import is_known
 from camtest.tasks.running import DONE, FAILED, INTERRUPTED, Outcome, RunContext, show_waits_in, thread_input
 
-"""Width of tables that are printed [characters]."""
+BREATH = 0.2
+"""How soon an interrupt reaches a task that awaits something [s]."""
 
 
 class OwnKernelRunner:
@@ -61,6 +63,8 @@ class OwnKernelRunner:
             args, kwargs = resolved(call, self.namespace)
             note_task(call.task.module, call.shown)
             result = call.task.function(*args, **kwargs)
+            if call.task.is_coroutine:
+                result = asyncio.run(_heeding_interrupts(result))
             _show_figures(context.console)
             for figure in figures_in(result):
                 context.console.show(picture_of(figure))
@@ -85,6 +89,14 @@ class OwnKernelRunner:
     def close(self) -> None:
         """Interrupts what is running."""
         self.interrupt()
+
+
+async def _heeding_interrupts(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Awaits a coroutine; an interrupt arrives at a Python instruction, so that there has to be one now and then."""
+    task = asyncio.ensure_future(coroutine)
+    while not task.done():
+        await asyncio.wait([task], timeout=BREATH)
+    return task.result()
 
 
 def _named(exc: BaseException) -> str:

@@ -44,7 +44,7 @@ class ProcessRunner:
             )
         with tempfile.TemporaryDirectory(prefix="camtest-task-") as folder:
             script = Path(folder) / f"{call.task.name}.py"
-            script.write_text(call.code)
+            script.write_text(call.script)
             reading, writing = os.pipe()
             try:
                 self._start(call, script, writing)

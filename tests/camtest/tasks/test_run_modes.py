@@ -72,6 +72,15 @@ def emergency(where: Path):
     where.write_text("emergency")
 
 @exec_ui()
+async def adds(where: Path, one: int = 1):
+    import asyncio
+    try:
+        await asyncio.sleep(0.1 if one else 60)
+    finally:
+        where.write_text(str(os.getpid()))
+    return one + 1
+
+@exec_ui()
 def plots():
     import matplotlib.pyplot as plt
     plt.plot([1, 2, 3])
@@ -175,6 +184,33 @@ def test_in_this_kernel(make_session: Callable[..., TaskSession], tmp_path: Path
     (log,) = tmp_path.glob("*-cmd-log.txt")
     assert "response = fails()\n# ERROR: ValueError: the door is open\n# --> duration: " in log.read_text()
     assert session.journal.path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("kernel", "mode"), [(OWN_KERNEL, "kernel"), ("python3", "kernel"), (OWN_KERNEL, "script")]
+)
+def test_a_coroutine_is_awaited(
+    make_session: Callable[..., TaskSession], tmp_path: Path, kernel: str, mode: str
+) -> None:
+    session = make_session(kernel)
+    run = finish(start(session, "adds", mode, where=tmp_path / "pid", one=4))
+    assert run.outcome is not None
+    assert run.outcome.status == "done", run.console.text
+    assert "\n5\n----- function 'adds' execution finished." in run.console.text
+    assert "response = await adds(where=Path(" in run.console.text
+    here = (tmp_path / "pid").read_text() == str(os.getpid())
+    assert here == ((kernel, mode) == (OWN_KERNEL, "kernel"))
+
+
+def test_a_coroutine_that_sleeps_can_be_interrupted(
+    make_session: Callable[..., TaskSession], tmp_path: Path
+) -> None:
+    session = make_session()
+    run = start(session, "adds", where=tmp_path / "pid", one=0)
+    assert not run.over.wait(1.0)
+    session.interrupt()
+    assert finish(run).outcome.status == "interrupted"  # type: ignore[union-attr]
+    assert (tmp_path / "pid").exists(), "its `finally` has run"
 
 
 def test_a_task_that_is_said_to_have_ended_is_in_nobodys_way(
