@@ -15,7 +15,8 @@ from camtest.panels.board import BoardState, Lamp
 from camtest.panels.devices import panel_of_server
 from camtest.panels.pages import PAGES, page_address, page_named
 from camtest.panels.panel import Panel, fresh, monitoring_endpoint
-from camtest.panels.static_form import COLOURS, Section
+from camtest.panels.server_list import ServerList, ServerRow
+from camtest.panels.static_form import Section
 from camtest.panels.telemetry import Telemetry
 from camtest.panels.threads import Subscription, weak
 from egse.command import CommandError
@@ -76,85 +77,11 @@ def identifiers(setup_id: int) -> dict[str, str] | None:
     return {lamp: str(value_at(setup, place, "none")) for lamp, place in IDENTIFIERS.items()}
 
 
-class ServerRow:
-    """One server: lamp, name, start, stop, mode of the next start, panel.
-
-    Args:
-        panel: that it stands in.
-        name: of the server.
-        server: its status as plain data.
-    """
-
-    def __init__(self, panel: ProcessPanel, name: str, server: dict[str, Any]) -> None:
-        self.name = name
-        self.text = widgets.HTML(layout=widgets.Layout(width="26em"))
-        self.trouble = widgets.HTML()
-        buttons: list[widgets.Widget] = []
-        if server["kind"] != CORE:
-            self.play = panel.button("▶ start", partial(weak(panel.start), name), hint=f"Start {name}")
-            self.stop = panel.button("■ stop", partial(weak(panel.stop), name), hint=f"Stop {name}")
-            buttons += [self.play, self.stop]
-        if server["kind"] == DEVICE:
-            self.mode = widgets.ToggleButton(
-                value=bool(server.get("simulator")),
-                description="simulator" if server.get("simulator") else "hardware",
-                tooltip="What the next start uses: the instrument or its simulator",
-                layout=widgets.Layout(width="max-content"),
-            )
-            self.mode.observe(_show_mode, "value")
-            buttons.append(self.mode)
-        page = page_of(name, server["kind"])
-        if page:
-            buttons.append(panel.link("UI", LINKS.get(name, name), page, hint=f"Panel of {name}"))
-        self.widget = widgets.VBox([widgets.HBox([self.text, *buttons]), self.trouble])
-        self.show(server)
-
-    @property
-    def simulator(self) -> bool:
-        """What the next start uses."""
-        return bool(self.mode.value) if hasattr(self, "mode") else False
-
-    def show(self, server: dict[str, Any]) -> None:
-        """Shows the status."""
-        colour, words = lamp_of(server)
-        value = (
-            f'<span role="status" data-server="{self.name}" data-state="{escape(str(server["state"]))}" '
-            f'title="{escape(server["title"])}" aria-label="{self.name}: {escape(words)}">'
-            f'<span style="color:{COLOURS[colour]}">●</span> <b>{self.name}</b> {escape(words)}</span>'
-        )
-        if self.text.value != value:
-            self.text.value = value
-        up = server["state"] == "running"
-        if hasattr(self, "play"):
-            self._enable(self.play, not up and server["state"] not in CHANGING)
-            self._enable(self.stop, server["state"] != "stopped")
-        lines = (
-            [server.get("reason") or "", *server.get("stderr", ())] if server["state"] != "running" else []
-        )
-        text = "\n".join(line for line in lines if line)
-        trouble = (
-            f'<details data-trouble="{self.name}"><summary>why</summary><pre>{escape(text)}</pre></details>'
-            if text
-            else ""
-        )
-        if self.trouble.value != trouble:
-            self.trouble.value = trouble
-
-    @staticmethod
-    def _enable(button: widgets.Button, enabled: bool) -> None:
-        if button.disabled is enabled:
-            button.disabled = not enabled
-
-
 def _is_trouble(server: dict[str, Any]) -> bool:
     """Says whether something has to be done about a server; one that was stopped on purpose is none."""
     return server["state"] in ("crashed", "not responding") or (
         server["kind"] == CORE and server["state"] == "stopped"
     )
-
-
-def _show_mode(change: Any) -> None:
-    change["owner"].description = "simulator" if change["new"] else "hardware"
 
 
 class ProcessPanel(Panel):
@@ -170,7 +97,8 @@ class ProcessPanel(Panel):
         self.telemetry = Telemetry("pm_cs", TMDictionary([]))
         self.site = Telemetry("cm_cs", TMDictionary([]))
         self.manager = fresh(proxy or ProcessManagerProxy(), 10.0)
-        self.rows: dict[str, ServerRow] = {}
+        self.modes: dict[str, bool] = {}
+        """By name of a device server, whether its next start uses the simulator; as the operator has switched it."""
         self.identifiers: dict[str, str] = {}
         self._identified: str | None = None
         self._asked_at = float("-inf")
@@ -229,22 +157,41 @@ class ProcessPanel(Panel):
 
     def _refresh(self) -> None:
         self._identify()
-        servers = self.servers
-        if set(servers) != set(self.rows):
-            self._rebuild(servers)
-        for name, server in servers.items():
-            self.rows[name].show(server)
+        self.list.show([self._row(name, server) for name, server in self.servers.items()])
 
-    def _rebuild(self, servers: dict[str, dict[str, Any]]) -> None:
-        self.rows = {n: self.rows[n] if n in self.rows else ServerRow(self, n, s) for n, s in servers.items()}
-        columns = []
-        for kind, heading in GROUPS.items():
-            rows = [self.rows[name].widget for name, server in servers.items() if server["kind"] == kind]
-            columns.append(widgets.VBox([widgets.HTML(f'<h2 style="font-size:1em">{heading}</h2>'), *rows]))
-        self._columns.children = [widgets.VBox(columns[:2]), columns[2]]
+    def _row(self, name: str, server: dict[str, Any]) -> ServerRow:
+        kind, state = server["kind"], str(server["state"])
+        colour, words = lamp_of(server)
+        up, page = state == "running", page_of(name, kind)
+        if kind == DEVICE:
+            self.modes.setdefault(name, bool(server.get("simulator")))
+        lines = [] if up else [server.get("reason") or "", *server.get("stderr", ())]
+        return ServerRow(
+            name=name,
+            title=server["title"],
+            group=GROUPS[kind],
+            column=int(kind == DEVICE),
+            state=state,
+            colour=colour,
+            words=words,
+            start=None if kind == CORE else not up and state not in CHANGING,
+            stop=None if kind == CORE else state != "stopped",
+            simulator=self.modes.get(name),
+            address=page if is_page() else "",
+            panel=bool(page),
+            why="\n".join(line for line in lines if line),
+        )
+
+    def _pressed(self, verb: str, name: str) -> None:
+        """A button of a server was pressed."""
+        actions = {"start": self.start, "stop": self.stop, "switch": self.switch, "open": self._open_of}
+        self._guard(partial(actions[verb], name))
+
+    def _open_of(self, name: str) -> None:
+        self.open_panel(LINKS.get(name, name))
 
     def _body(self) -> list[widgets.Widget]:
-        self._columns = widgets.HBox([])
+        self.list = ServerList(weak(self._pressed))
         self._place = widgets.VBox([])
         bar = widgets.HBox(
             [
@@ -260,7 +207,7 @@ class ProcessPanel(Panel):
                 ),
             ]
         )
-        return [bar, self._columns, self._place]
+        return [bar, self.list, self._place]
 
     def link(self, text: str, panel: str, page: str, *, hint: str) -> widgets.Widget:
         """Returns what opens another panel: a link on a page, else a button that shows it below.
@@ -308,9 +255,14 @@ class ProcessPanel(Panel):
         if name in STARTS:
             self.command(f"start {name}", lambda: self._tell_manager(f"start_{STARTS[name]}"))
             return
-        simulator = self.rows[name].simulator
+        simulator = self.modes.get(name, False)
         what = f"start {name}" + (" with the simulator" if simulator else "")
         self.command(what, lambda: self._tell_manager("start_cs", name=name, sim_mode=simulator))
+
+    def switch(self, name: str) -> None:
+        """Has the next start of a device server use the other one of instrument and simulator."""
+        self.modes[name] = not self.modes.get(name, False)
+        self._listening.wake()
 
     def stop(self, name: str) -> None:
         """Stops a server, when the operator agrees."""
@@ -352,7 +304,7 @@ class ProcessPanel(Panel):
     def start_aeu(self) -> None:
         """Starts the servers of the AEU that do not run, in the mode that the switch of each one shows."""
         names = self._aeu("stopped", "crashed")
-        calls = [{"name": name, "sim_mode": self.rows[name].simulator} for name in names]
+        calls = [{"name": name, "sim_mode": self.modes.get(name, False)} for name in names]
         self.command(
             "start AEU",
             lambda: self._tell_each("start_cs", calls),

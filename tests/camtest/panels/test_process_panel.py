@@ -11,7 +11,6 @@ import pytest
 from camtest.panels import processes
 from camtest.panels.pages import PAGES
 from camtest.panels.processes import LINKS, TOOLS, ProcessPanel, identifiers, page_of
-from camtest.panels.static_form import COLOURS
 from egse.procman import ProcessManagerProxy
 from egse.procman.interface import CORE, DEVICE, PROGRAM, ProcessManagerError, ServerState, ServerStatus
 from egse.setup import Setup, SetupError
@@ -70,6 +69,17 @@ def below(widget: Any) -> Iterator[Any]:
         yield from below(child)
 
 
+def shown(panel: ProcessPanel) -> dict[str, dict[str, Any]]:
+    """Returns what the browser is told of the servers, once it is told."""
+    eventually(lambda: panel.list.servers, "the servers")
+    return {row["name"]: row for row in panel.list.servers}
+
+
+def press(panel: ProcessPanel, verb: str, name: str) -> None:
+    """Does what the browser does at the click of a button."""
+    panel.list._take({verb: name}, None)
+
+
 def agree(panel: ProcessPanel) -> None:
     _question, yes, _no = panel._confirmation.children
     yes.click()
@@ -115,10 +125,10 @@ def test_a_setup_that_cannot_be_read_is_not_known(
 
 def test_what_does_not_run_is_red(panel: ProcessPanel) -> None:
     tell(panel)
-    eventually(lambda: "sm_cs" in panel.rows, "the rows")
+    rows = shown(panel)
     for name in ("sm_cs", "ogse_cs", "fov_hk"):
-        assert f"color:{COLOURS['bad']}" in panel.rows[name].text.value
-        assert f"{name}: stopped" in panel.rows[name].text.value
+        assert (rows[name]["colour"], rows[name]["words"]) == ("bad", "stopped")
+    assert rows["cm_cs"]["colour"] == "ok"
     assert lamps(panel)["TROUBLE"] == ("bad", "sm_cs")  # a device that was stopped on purpose is none
 
 
@@ -134,7 +144,7 @@ def test_the_aeu_is_started_and_stopped_as_a_whole(panel: ProcessPanel) -> None:
     with pytest.raises(Exception, match="names no AEU"):
         panel.start_aeu()
     tell(panel)
-    eventually(lambda: "aeu_crio_cs" in panel.rows, "the rows")
+    assert shown(panel)["aeu_crio_cs"]["simulator"] is True
     panel.start_aeu()
     assert Manager.told == []  # it asks before
     agree(panel)
@@ -152,18 +162,60 @@ def test_the_aeu_is_started_and_stopped_as_a_whole(panel: ProcessPanel) -> None:
 
 def test_buttons_open_other_panels_below(panel: ProcessPanel) -> None:
     tell(panel)
-    eventually(lambda: "log_cs" in panel.rows, "the rows")
-    with_button = {n for n, row in panel.rows.items() for w in below(row.widget) if getattr(w, "description", "") == "UI"}  # fmt: skip
-    assert with_button == {s.name for s in SERVERS} - {"sm_cs", "pm_cs"}
-    (button,) = [w for w in below(panel.rows["log_cs"].widget) if getattr(w, "description", "") == "UI"]
-    button.click()
+    rows = shown(panel)
+    assert {name for name, row in rows.items() if row["panel"]} == {s.name for s in SERVERS} - {
+        "sm_cs",
+        "pm_cs",
+    }
+    assert {row["address"] for row in rows.values()} == {""}, "in a notebook there are no pages to lead to"
+    press(panel, "open", "log_cs")
     (opened,) = panel._opened.values()
     assert opened.name == "log"
-    button.click()
+    press(panel, "open", "log_cs")
     assert opened.closed
     assert not panel._place.children
     descriptions = {getattr(w, "description", "") for w in below(panel.widget)}
     assert set(TOOLS.values()) <= descriptions
+
+
+def test_which_buttons_a_server_has_and_when(panel: ProcessPanel) -> None:
+    tell(panel)
+    rows = shown(panel)
+    assert {name for name, row in rows.items() if row["start"] is None} == {
+        "cm_cs",
+        "log_cs",
+        "sm_cs",
+        "pm_cs",
+    }
+    assert {name for name, row in rows.items() if row["simulator"] is not None} == {
+        s.name for s in SERVERS if s.kind == DEVICE
+    }
+    assert [(rows[name]["start"], rows[name]["stop"]) for name in ("ogse_cs", "aeu_psu2_cs")] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_a_server_is_started_in_the_mode_that_its_switch_shows(panel: ProcessPanel) -> None:
+    tell(panel)
+    assert shown(panel)["ogse_cs"]["simulator"] is False
+    press(panel, "switch", "ogse_cs")
+    eventually(lambda: shown(panel)["ogse_cs"]["simulator"], "the switch")
+    press(panel, "start", "ogse_cs")
+    eventually(lambda: Manager.told, "the command")
+    press(panel, "start", "fitsgen")
+    eventually(lambda: len(Manager.told) == 2, "the other one")
+    press(panel, "stop", "fitsgen")
+    agree(panel)
+    eventually(lambda: len(Manager.told) == 3, "the stop")
+    assert Manager.told == [
+        ("start_cs", {"name": "ogse_cs", "sim_mode": True}),
+        ("start_fitsgen", {}),
+        ("stop_fitsgen", {}),
+    ]
+    press(panel, "start", "no_such_cs")
+    panel.list._take({"rendered": True}, None)
+    assert panel.errors == []
 
 
 def test_pages_link_to_pages_that_exist(panel: ProcessPanel, monkeypatch: pytest.MonkeyPatch) -> None:
