@@ -38,8 +38,9 @@ def test_a_request_that_comes_twice_is_executed_once(server: Any, proxy: Any) ->
 
 
 def test_the_outcome_of_a_command_can_be_asked_later(server: Any, proxy: Any) -> None:
+    proxy.connect_cs()
     with pytest.raises(OutcomeUnknownError) as caught:
-        proxy.with_timeout(0.3).wait(0.8)
+        proxy.with_timeout(0.3).wait(2.0)
     command_id = caught.value.command_id
     assert proxy.outcome(command_id) == {"status": "running"}
     assert proxy.add(1, 1) == 2  # waits its turn

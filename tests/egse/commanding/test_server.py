@@ -134,6 +134,7 @@ def test_status_tells_the_rhythms_that_are_applied(server: Any, proxy: Any) -> N
 
 
 def test_no_answer_in_time_is_an_unknown_outcome(server: Any, proxy: Any) -> None:
+    proxy.connect_cs()
     with pytest.raises(
         OutcomeUnknownError, match=r"no answer within 0\.3 s; the outcome of command .* is unknown"
     ):
@@ -157,9 +158,10 @@ def test_killed_server_is_noticed_and_the_proxy_recovers(server: Any, proxy: Any
 
 
 def test_a_command_that_was_given_up_is_not_executed_later(server: Any, proxy: Any) -> None:
-    blocker = threading.Thread(target=proxy.wait, args=(0.8,))
+    blocker = threading.Thread(target=proxy.wait, args=(1.5,))
     blocker.start()
     other = type(proxy)(timeout=0.2)
+    other.connect_cs()
     wait_until(lambda: services_status(proxy)["counters"]["commands"] == 1)
     with pytest.raises(OutcomeUnknownError, match=r"count at tcp.*no answer within 0\.2 s") as caught:
         other.count()  # waits behind the blocker; whoever gave up does not listen any more

@@ -80,11 +80,11 @@ def test_any_pyvisa_instrument_as_a_device(server: SimulatorServer) -> None:
 )
 def test_questions_faults_and_a_reconnect(server: SimulatorServer, resource: str) -> None:
     host, port = server.address
-    transport = open_resource(resource.format(host=host, port=port), timeout=0.3)
+    transport = open_resource(resource.format(host=host, port=port), timeout=0.8)
     transport.connect()
     assert transport.query("TEMP?") == b"21.5\n"
     server.faults.arm("silence")
-    with pytest.raises(DeviceTimeoutError, match=r"no reply from .* within 0\.3 s"):
+    with pytest.raises(DeviceTimeoutError, match=r"no reply from .* within 0\.8 s"):
         transport.query("TEMP?")
     assert not transport.is_connected()
     server.faults.arm("split", {"seconds": 0.05})

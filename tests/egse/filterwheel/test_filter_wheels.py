@@ -320,7 +320,7 @@ def test_a_motion_that_fails(one_motor: tuple[FilterWheel8SMC4Controller, TwoWhe
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line(server: SimulatorServer, fault: str) -> None:
-    transport = FilterWheel8SMC4EthernetInterface(*server.address, timeout=0.2)
+    transport = FilterWheel8SMC4EthernetInterface(*server.address, timeout=0.8)
     with FilterWheel8SMC4Controller(transport=transport) as wheels:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, FilterWheelError)):

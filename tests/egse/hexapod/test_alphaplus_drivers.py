@@ -151,7 +151,7 @@ def test_a_sequence_of_positions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line_raise_and_the_next_command_works(serve: Serve, fault: str) -> None:
     server = serve(PunaPlusSimulator.model_type(0))
-    transport = PunaPlusTelnetInterface(*server.address, timeout=0.5)
+    transport = PunaPlusTelnetInterface(*server.address, timeout=0.8)
     with PunaPlusController(transport=transport) as hexapod:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, HexapodError)):

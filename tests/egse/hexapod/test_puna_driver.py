@@ -139,7 +139,7 @@ def test_faults_of_the_line_raise_and_the_next_command_works(
     serve: Callable[[Any], SimulatorServer], fault: str
 ) -> None:
     server = serve(PunaModel())
-    with PunaController(transport=PmacEthernetInterface(*server.address, timeout=0.3)) as puna:
+    with PunaController(transport=PmacEthernetInterface(*server.address, timeout=0.8)) as puna:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, HexapodError)):
             puna.get_user_positions()
@@ -160,7 +160,7 @@ def test_a_hexapod_that_is_silent_or_goes_away_is_an_error_of_the_hexapod() -> N
         thread = threading.Thread(target=server.serve)
         thread.start()
         host, port = server.address
-        puna = PunaController(transport=PmacEthernetInterface(host, port, timeout=0.3))
+        puna = PunaController(transport=PmacEthernetInterface(host, port, timeout=0.8))
         server.faults.arm("silence")
         with pytest.raises(HexapodConnectionError, match="no reply"):
             puna.connect()

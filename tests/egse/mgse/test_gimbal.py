@@ -141,7 +141,7 @@ def test_driver(gimbal: tuple[GimbalController, Any]) -> None:
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line(server: SimulatorServer, fault: str) -> None:
-    with GimbalController(transport=GimbalEthernetInterface(*server.address, timeout=0.2)) as stage:
+    with GimbalController(transport=GimbalEthernetInterface(*server.address, timeout=0.8)) as stage:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, GimbalError)):
             stage.get_position()

@@ -162,7 +162,7 @@ def test_as_in_the_manual_without_arguments(
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line_raise_and_the_next_command_works(server: SimulatorServer, fault: str) -> None:
-    ogse = OGSEController(transport=OGSEEthernetInterface(*server.address, timeout=0.3))
+    ogse = OGSEController(transport=OGSEEthernetInterface(*server.address, timeout=0.8))
     with ogse:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, OGSEError)):
@@ -172,7 +172,7 @@ def test_faults_of_the_line_raise_and_the_next_command_works(server: SimulatorSe
 
 def test_second_client_waits_and_gives_up_with_a_clear_error(server: SimulatorServer) -> None:
     with OGSEController(*server.address):
-        second = OGSEController(transport=OGSEEthernetInterface(*server.address, timeout=0.2))
+        second = OGSEController(transport=OGSEEthernetInterface(*server.address, timeout=0.8))
         with pytest.raises(DeviceTimeoutError, match="no reply"):
             second.connect()
     second.connect()

@@ -216,7 +216,7 @@ def test_driver(servers: list[SimulatorServer]) -> None:
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line(servers: list[SimulatorServer], fault: str) -> None:
     with AimTTiController(
-        transport=AimTTiEthernetInterface(*servers[0].address, unit=1, timeout=0.2)
+        transport=AimTTiEthernetInterface(*servers[0].address, unit=1, timeout=0.8)
     ) as supply:
         servers[0].faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, AimTTiError)):

@@ -235,7 +235,7 @@ def test_driver(shutter: tuple[ShutterKSC101Controller, ShutterKSC101Model, Wait
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line(server: SimulatorServer, fault: str) -> None:
-    ksc = ShutterKSC101Controller(transport=ShutterKSC101EthernetInterface(*server.address, timeout=0.2))
+    ksc = ShutterKSC101Controller(transport=ShutterKSC101EthernetInterface(*server.address, timeout=0.8))
     with ksc:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, KSC101Error)):

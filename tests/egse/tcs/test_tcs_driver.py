@@ -154,7 +154,7 @@ def test_text_that_would_be_another_command_is_not_sent(tcs: TCSController, name
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line_raise_and_the_next_command_works(ports: TwoPorts, fault: str) -> None:
-    tcs = TCSController(transport=TCSEthernetInterface(*ports.commands.address, timeout=0.3))
+    tcs = TCSController(transport=TCSEthernetInterface(*ports.commands.address, timeout=0.8))
     with tcs:
         tcs.request_remote_operation()
         ports.commands.faults.arm(fault)

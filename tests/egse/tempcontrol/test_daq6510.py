@@ -248,7 +248,7 @@ def test_driver_says_what_is_wrong(daq: DAQ6510Controller) -> None:
 def test_a_question_that_is_refused_says_so_and_does_not_spoil_the_next_setting(
     server: SimulatorServer,
 ) -> None:
-    with DAQ6510Controller(transport=DAQ6510(*server.address, timeout=0.3)) as daq:
+    with DAQ6510Controller(transport=DAQ6510(*server.address, timeout=0.8)) as daq:
         for question in (daq.get_buffer_count, daq.get_buffer_capacity):
             with pytest.raises(DAQ6510Error, match="1115"):
                 question("nobody")

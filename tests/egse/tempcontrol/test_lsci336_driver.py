@@ -113,7 +113,7 @@ def test_refused_commands_raise(device: LakeShore336Controller) -> None:
 
 @pytest.mark.parametrize("fault", ["drop", "garbage", "partial", "silence"])
 def test_faults_of_the_line_raise_and_the_next_command_works(server: SimulatorServer, fault: str) -> None:
-    controller = LakeShore336Controller(transport=LakeShore336EthernetInterface(*server.address, timeout=0.3))
+    controller = LakeShore336Controller(transport=LakeShore336EthernetInterface(*server.address, timeout=0.8))
     with controller:
         server.faults.arm(fault)
         with pytest.raises((DeviceConnectionError, DeviceTimeoutError, LakeShore336Error)):
