@@ -7,12 +7,12 @@ A server that listens inherits `EventInterface` in its interface (so in Controll
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from egse.command import CommandDefinition, CommandError, commands_of, dynamic_interface
+from egse.command import CommandDefinition, commands_of, dynamic_interface
 from egse.security.roles import always_allowed
 
 
@@ -65,20 +65,6 @@ class EventInterface:
         """
 
 
-def as_event(value: Event | Mapping[str, Any]) -> Event:
-    """Returns an event as it came over the wire.
-
-    Raises:
-        CommandError: when it is none.
-    """
-    if isinstance(value, Event):
-        return value
-    try:
-        return msgspec.convert(value, Event)
-    except msgspec.ValidationError as exc:
-        raise CommandError(f"handle_event: `event` is no event: {exc}") from exc
-
-
 def add_event_command(
     controller: Any,
     table: dict[str, tuple[CommandDefinition, Callable[..., Any]]],
@@ -90,15 +76,14 @@ def add_event_command(
 
     Args:
         controller: any Controller.
-        table: definition and method of every command; this one turns what came over the wire into an `Event`.
+        table: definition and method of every command.
         note: told of every event before, and for a Controller that does not listen instead of, the Controller.
     """
     listens = isinstance(controller, EventInterface)
     if not listens and not any(definition.needs_setup for definition, _ in table.values()):
         return
 
-    def handle_event(event: Event | Mapping[str, Any]) -> Any:
-        event = as_event(event)
+    def handle_event(event: Event) -> Any:
         note(event)
         return controller.handle_event(event) if listens else None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pty
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,10 +53,12 @@ def questions(core: FakeCore) -> list[dict[str, Any]]:
     return [e for e in core.events if e["event"] in ("question", "answer", "question-unanswered")]
 
 
-def from_elsewhere(core: FakeCore, answer: str) -> threading.Thread:
+def from_elsewhere(
+    core: FakeCore, answer: str, may_answer: Callable[[], bool] = lambda: True
+) -> threading.Thread:
     def operator() -> None:
         deadline = time.monotonic() + 10
-        while not core.desk.look()["questions"]:
+        while not core.desk.look()["questions"] or not may_answer():
             assert time.monotonic() < deadline
             time.sleep(0.005)
         core.answer_question(answer, by="op@console:1")
@@ -82,9 +86,12 @@ def test_at_the_prompt(core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "@" in answer["by"]
 
 
-def test_from_elsewhere(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_elsewhere(
+    core: FakeCore, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     with observation():
-        operator = from_elsewhere(core, "yes")
+        operator = from_elsewhere(core, "yes", lambda: "the question waits for" in caplog.text)
         assert confirm("Go on?")
         operator.join()
     assert capsys.readouterr().out.splitlines() == [
