@@ -134,7 +134,7 @@ def test_results_exceptions_and_slowness_are_logged(
     server.schedule_task(fail)
     server.schedule_task(lambda: True, when=fail)  # type: ignore[arg-type, func-returns-value]
     server.schedule_task(partial(threading.Event().wait, 0.1))
-    wait_until(lambda: "kept commands waiting for 0.1 s" in caplog.text)
+    wait_until(lambda: "scheduled task Event.wait kept commands waiting for" in caplog.text)
     assert "fetch: Setup 00053" in caplog.text
     assert caplog.text.count("ValueError: no Setup today") == 2
     assert "<locals>.fail failed" in caplog.text
