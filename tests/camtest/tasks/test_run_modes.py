@@ -74,6 +74,7 @@ def emergency(where: Path):
 @exec_ui()
 async def adds(where: Path, one: int = 1):
     import asyncio
+    where.write_text("begun")
     try:
         await asyncio.sleep(0.1 if one else 60)
     finally:
@@ -207,10 +208,10 @@ def test_a_coroutine_that_sleeps_can_be_interrupted(
 ) -> None:
     session = make_session()
     run = start(session, "adds", where=tmp_path / "pid", one=0)
-    assert not run.over.wait(1.0)
+    until(lambda: begun(tmp_path / "pid"), "the beginning")
     session.interrupt()
     assert finish(run).outcome.status == "interrupted"  # type: ignore[union-attr]
-    assert (tmp_path / "pid").exists(), "its `finally` has run"
+    assert (tmp_path / "pid").read_text() == str(os.getpid()), "its `finally` has run"
 
 
 def test_a_task_that_is_said_to_have_ended_is_in_nobodys_way(
