@@ -19,6 +19,11 @@ def static(name: str) -> str:
     return files("camtest.panels").joinpath("static", name).read_text("utf-8")
 
 
+def script(name: str) -> str:
+    """Returns the script of a widget that keeps its elements, with the functions of `dom.js` before it."""
+    return static("dom.js") + static(name)
+
+
 STYLE = static("panels.css")
 
 
@@ -95,7 +100,7 @@ class Board(anywidget.AnyWidget):
         on_render: called when a browser shows the board.
     """
 
-    _esm = static("board.js")
+    _esm = script("board.js")
     _css = STYLE
     state = traitlets.Dict().tag(sync=True)
     beat = traitlets.Int(0).tag(sync=True)

@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from camtest.panels.board import STYLE, static
+from camtest.panels.board import STYLE, script
 
 VERBS = ("start", "stop", "switch", "open")
 """What the buttons of a server want: start and stop it, the other mode for its next start, its panel."""
@@ -55,7 +55,7 @@ class ServerList(anywidget.AnyWidget):
         on_press: called with one of `VERBS` and the name of a server when its button was pressed.
     """
 
-    _esm = static("servers.js")
+    _esm = script("servers.js")
     _css = STYLE
     servers: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
 

@@ -93,4 +93,4 @@ class Keepsake:
     @property
     def closed(self) -> bool:
         """True after `close()`; the GUI says so."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say whether it is closed: define `closed`")

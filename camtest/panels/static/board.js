@@ -1,13 +1,5 @@
 // A board of lamps and values. Everything is in one trait, so that one message repaints all of it; cells are kept and
 // changed in place: no flicker, and a selection survives.
-function element(parent, tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  parent.append(made);
-  return made;
-}
-function set(node, key, value) { if (node[key] !== value) node[key] = value; }
-
 function render({ model, el }) {
   el.classList.add("camtest-board");
   const head = element(el, "div", "head");

@@ -1,13 +1,5 @@
 // All servers in two columns. Everything is in one trait, so that one message repaints all of it; rows are kept and changed
 // in place: what is unfolded stays so, and the keyboard stays where it is.
-function element(parent, tag, className) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  parent.append(made);
-  return made;
-}
-function set(node, key, value) { if (node[key] !== value) node[key] = value; }
-
 function render({ model, el }) {
   el.classList.add("camtest-servers");
   const columns = [element(el, "div", "column"), element(el, "div", "column")], groups = {}, rows = {};
